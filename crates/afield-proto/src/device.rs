@@ -1,0 +1,196 @@
+//! Devices: anything paired, and what it may do.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{DeviceId, Timestamp};
+
+/// What a device is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]
+#[serde(rename_all = "snake_case")]
+pub enum DeviceKind {
+    /// The server's own machine (its command line and console).
+    Console,
+    /// A command-line client.
+    Cli,
+    /// A web browser, on a phone or a computer.
+    Browser,
+    /// An editor extension.
+    Editor,
+    /// A runner: hosts projects and executes commands.
+    Runner,
+}
+
+/// One thing a device may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// See projects, history and events.
+    View,
+    /// Answer approvals.
+    Approve,
+    /// Send prompts, stop agents, manage projects.
+    Prompt,
+    /// Run plain commands.
+    Shell,
+    /// Manage devices and settings.
+    Admin,
+    /// Be a runner.
+    Runner,
+}
+
+impl Scope {
+    /// Every scope there is.
+    pub const ALL: [Self; 6] =
+        [Self::View, Self::Approve, Self::Prompt, Self::Shell, Self::Admin, Self::Runner];
+
+    /// The word on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::View => "view",
+            Self::Approve => "approve",
+            Self::Prompt => "prompt",
+            Self::Shell => "shell",
+            Self::Admin => "admin",
+            Self::Runner => "runner",
+        }
+    }
+}
+
+impl std::fmt::Display for Scope {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A text that is no list of scopes.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{0:?} is no scope (view, approve, prompt, shell, admin, runner, or all)")]
+pub struct ScopeError(String);
+
+/// What a device may do.
+///
+/// **Shape**: a list of words on the wire.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Scopes(u8);
+
+impl Scopes {
+    /// None at all.
+    pub const NONE: Self = Self(0);
+
+    /// Everything a person's device can do (all but being a runner).
+    pub fn all() -> Self {
+        Scope::ALL.into_iter().filter(|scope| *scope != Scope::Runner).collect()
+    }
+
+    /// Whether this scope is among them.
+    pub fn has(self, scope: Scope) -> bool {
+        self.0 & (1 << scope as u8) != 0
+    }
+
+    /// Whether every scope of `other` is among them.
+    pub fn includes(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// The scopes, in order.
+    pub fn iter(self) -> impl Iterator<Item = Scope> {
+        Scope::ALL.into_iter().filter(move |scope| self.has(*scope))
+    }
+
+    /// As one number, for storage.
+    pub fn bits(self) -> u8 {
+        self.0
+    }
+
+    /// From the number in storage; unknown bits are dropped.
+    pub fn from_bits(bits: u8) -> Self {
+        let known = Scope::ALL.into_iter().fold(0, |all, scope| all | 1 << scope as u8);
+        Self(bits & known)
+    }
+}
+
+impl FromIterator<Scope> for Scopes {
+    fn from_iter<I: IntoIterator<Item = Scope>>(scopes: I) -> Self {
+        Self(scopes.into_iter().fold(0, |bits, scope| bits | 1 << scope as u8))
+    }
+}
+
+impl std::str::FromStr for Scopes {
+    type Err = ScopeError;
+
+    /// `all`, or words separated by commas.
+    fn from_str(text: &str) -> Result<Self, ScopeError> {
+        if text.trim() == "all" {
+            return Ok(Self::all());
+        }
+        let word = |word: &str| {
+            let named = Scope::ALL.into_iter().find(|scope| scope.name() == word.trim());
+            named.ok_or_else(|| ScopeError(word.trim().to_owned()))
+        };
+        text.split(',').map(word).collect()
+    }
+}
+
+impl std::fmt::Display for Scopes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let words: Vec<_> = self.iter().map(Scope::name).collect();
+        f.write_str(&words.join(","))
+    }
+}
+
+impl Serialize for Scopes {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.iter())
+    }
+}
+
+impl<'de> Deserialize<'de> for Scopes {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Vec::<Scope>::deserialize(deserializer)?.into_iter().collect())
+    }
+}
+
+/// A device as its owner sees it. The credential itself is never shown again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]
+pub struct Device {
+    /// Its id.
+    pub id: DeviceId,
+    /// Its name, chosen by its owner.
+    pub name: String,
+    /// What it is.
+    pub kind: DeviceKind,
+    /// What it may do.
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<Scope>"), ts(as = "Vec<Scope>"))]
+    pub scopes: Scopes,
+    /// When it was paired.
+    pub created_at: Timestamp,
+    /// When it last connected, as far as the store knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", ts(optional))]
+    pub last_seen_at: Option<Timestamp>,
+    /// When its credential ends by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", ts(optional))]
+    pub expires_at: Option<Timestamp>,
+    /// When it was thrown out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", ts(optional))]
+    pub revoked_at: Option<Timestamp>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scopes_are_words_outside_and_bits_inside() {
+        let scopes: Scopes = "view, prompt".parse().unwrap();
+        assert_eq!(serde_json::to_string(&scopes).unwrap(), r#"["view","prompt"]"#);
+        assert_eq!(Scopes::from_bits(scopes.bits()), scopes);
+        assert!(Scopes::all().includes(scopes) && !Scopes::all().has(Scope::Runner));
+        assert!("view,root".parse::<Scopes>().is_err());
+    }
+}

@@ -1,0 +1,223 @@
+//! Facts: what the server tells without being asked, and what events carry.
+
+use serde::{Deserialize, Serialize};
+
+use crate::agent::AgentMessage;
+use crate::approval::Approval;
+use crate::command::Command;
+use crate::project::Project;
+use crate::runner::{AgentFacts, KilledProcess, RunnerFacts};
+use crate::{CommandId, DeviceId, ProjectId, SessionId, Timestamp};
+
+/// One fact.
+///
+/// **Shape**: `{"type": …, "project_id": …, "data": {…}}`; as an event of a topic the same with
+/// `topic`, `seq` and `at`. See [`crate::wire`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]
+#[serde(tag = "type", content = "data", rename_all = "snake_case")]
+pub enum Fact {
+    /// What a project is doing, after a change.
+    ProjectState(Project),
+    /// A project's settings changed, or it is new.
+    ProjectUpdate(Project),
+    /// A project is gone. Its directory was not touched.
+    ProjectDeleted {
+        /// Which.
+        project_id: ProjectId,
+    },
+    /// The agent or a person said something.
+    AgentMessage(AgentMessage),
+    /// The project's next prompt starts a new conversation.
+    SessionReset {
+        /// The new session.
+        session_id: SessionId,
+        /// Why: somebody asked, or the agent lost the old one.
+        reason: SessionResetReason,
+    },
+    /// An agent was stopped.
+    ProcessKilled {
+        /// The command it worked on.
+        command_id: CommandId,
+        /// The device that asked for it.
+        by: DeviceId,
+        /// The processes that were stopped.
+        killed: Vec<KilledProcess>,
+    },
+    /// A command changed its state.
+    CommandState(Command),
+    /// An approval was asked, answered or withdrawn.
+    ApprovalState(Approval),
+    /// A runner came, went or changed.
+    RunnerState(RunnerState),
+    /// The server's own figures, every ten seconds.
+    ServerStats(ServerStats),
+    /// What the server measured when it was asked.
+    HealthCheck(HealthCheck),
+    /// How this connection does, after every ping.
+    ConnectionHealth(ConnectionHealth),
+}
+
+/// Why a session was left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]
+#[serde(rename_all = "snake_case")]
+pub enum SessionResetReason {
+    /// Somebody asked for a new one.
+    Requested,
+    /// The agent no longer knew it.
+    Lost,
+}
+
+/// A runner as clients see it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]
+#[cfg_attr(feature = "schema", ts(optional_fields))]
+pub struct RunnerState {
+    /// Its device id.
+    pub runner_id: DeviceId,
+    /// Its name.
+    pub name: String,
+    /// Whether it is connected now, on the evidence of its last sign of life.
+    pub online: bool,
+    /// When it last gave a sign of life.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_seen_at: Option<Timestamp>,
+    /// What it said about itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub facts: Option<RunnerFacts>,
+}
+
+/// The server's own figures.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]
+pub struct ServerStats {
+    /// When they were taken.
+    pub at: Timestamp,
+    /// Seconds since the server started.
+    pub uptime_seconds: u64,
+    /// Open WebSocket connections.
+    pub connections: u64,
+    /// Connected runners.
+    pub runners: u64,
+    /// Projects of the org.
+    pub projects: u64,
+    /// Projects whose runner says that they execute.
+    pub executing: u64,
+    /// Frames received since the start.
+    pub messages_received: u64,
+    /// Frames sent since the start.
+    pub messages_sent: u64,
+    /// Durable events written since the start.
+    pub events_written: u64,
+    /// Resident memory of the server, in bytes.
+    pub memory_bytes: u64,
+}
+
+/// Whether a part works.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]
+#[serde(rename_all = "snake_case")]
+pub enum HealthStatus {
+    /// It works.
+    Ok,
+    /// It works, with something to look at.
+    Degraded,
+    /// It does not work.
+    Failed,
+}
+
+/// What the server measured when it was asked.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]
+pub struct HealthCheck {
+    /// The worst of the parts.
+    pub status: HealthStatus,
+    /// When it was measured.
+    pub at: Timestamp,
+    /// The server's version.
+    pub version: String,
+    /// Processor use of the machine, 0 to 1.
+    pub cpu: f64,
+    /// Memory in use on the machine, in bytes.
+    pub memory_used_bytes: u64,
+    /// Memory of the machine, in bytes.
+    pub memory_total_bytes: u64,
+    /// Free space where the data lies, in bytes.
+    pub disk_free_bytes: u64,
+    /// The store: one durable write, timed.
+    pub store: StoreHealth,
+    /// Every runner with its link and the agents found on it.
+    pub runners: Vec<RunnerLinkHealth>,
+}
+
+/// The store, measured by one durable write.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]
+pub struct StoreHealth {
+    /// Whether the write succeeded.
+    pub status: HealthStatus,
+    /// `sqlite` or `postgres`, with its version.
+    pub engine: String,
+    /// How long the write took until it was on disk, in milliseconds.
+    pub write_ms: f64,
+    /// Parts of the log that could not be read and were set aside.
+    pub damaged: u64,
+}
+
+/// A runner's link, measured.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]
+#[cfg_attr(feature = "schema", ts(optional_fields))]
+pub struct RunnerLinkHealth {
+    /// Which runner.
+    pub runner_id: DeviceId,
+    /// Its name.
+    pub name: String,
+    /// Whether it is connected.
+    pub online: bool,
+    /// When it last gave a sign of life.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_seen_at: Option<Timestamp>,
+    /// There and back, in milliseconds; absent when it did not answer in time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub round_trip_ms: Option<f64>,
+    /// The agents found on it.
+    pub agents: Vec<AgentFacts>,
+}
+
+/// How a connection does.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]
+#[cfg_attr(feature = "schema", ts(optional_fields))]
+pub struct ConnectionHealth {
+    /// When it was taken.
+    pub at: Timestamp,
+    /// The last ping there and back, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub round_trip_ms: Option<f64>,
+    /// Bytes that wait to be sent on this connection.
+    pub queued_bytes: u64,
+    /// Ephemeral messages this connection was too slow for, since it opened.
+    pub dropped: u64,
+}
+
+impl Fact {
+    /// The word on the wire.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::ProjectState(_) => "project_state",
+            Self::ProjectUpdate(_) => "project_update",
+            Self::ProjectDeleted { .. } => "project_deleted",
+            Self::AgentMessage(_) => "agent_message",
+            Self::SessionReset { .. } => "session_reset",
+            Self::ProcessKilled { .. } => "process_killed",
+            Self::CommandState(_) => "command_state",
+            Self::ApprovalState(_) => "approval_state",
+            Self::RunnerState(_) => "runner_state",
+            Self::ServerStats(_) => "server_stats",
+            Self::HealthCheck(_) => "health_check",
+            Self::ConnectionHealth(_) => "connection_health",
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! Afield's words: what travels on the wire and what is stored as JSON.
+//!
+//! Every other crate speaks in these types. Nothing here does I/O, opens a socket or knows SQL;
+//! a type belongs here when two processes must agree on it.
+
+mod id;
+mod time;
+
+pub mod agent;
+pub mod approval;
+pub mod command;
+pub mod device;
+pub mod error;
+pub mod fact;
+pub mod limits;
+pub mod project;
+pub mod request;
+pub mod runner;
+#[cfg(feature = "schema")]
+pub mod schema;
+pub mod topic;
+pub mod wire;
+
+pub use error::{ErrorBody, ErrorCode};
+pub use id::{
+    ApprovalId, CommandId, DeviceId, IdError, OrgId, ProjectId, RequestId, SessionId, UserId,
+};
+pub use time::Timestamp;
+pub use topic::Topic;

@@ -1,0 +1,465 @@
+//! Requests: what a client or a runner may ask the server, and what is answered.
+//!
+//! Names and shapes of the older message set (`project_create` … `health_check`) never change.
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::agent::{AgentKind, Direction, ExecuteOptions, MessageKind, PermissionMode};
+use crate::approval::{Answer, Approval};
+use crate::command::Command;
+use crate::device::{Device, DeviceKind, Scopes};
+use crate::error::{ErrorBody, ErrorCode};
+use crate::fact::{HealthCheck, RunnerState};
+use crate::project::{Project, ProjectSettings};
+use crate::runner::{
+    Acknowledged, KilledProcess, RunnerHello, RunnerPartial, RunnerRecords, RunnerWelcome,
+};
+use crate::{ApprovalId, CommandId, DeviceId, ProjectId, SessionId, Timestamp, Topic};
+
+macro_rules! requests {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal => $reply:ty;)*) => {
+        /// Everything that can be asked over `/ws`.
+        #[derive(Debug, Clone, Serialize, Deserialize)]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]
+        #[serde(tag = "type", content = "data")]
+        pub enum Request {
+            $($(#[$doc])* #[serde(rename = $name)] $variant($variant),)*
+        }
+
+        impl Request {
+            /// The names of all requests, in the order of the documentation.
+            pub const NAMES: &'static [&'static str] = &[$($name),*];
+
+            /// The word on the wire.
+            pub fn name(&self) -> &'static str {
+                match self { $(Self::$variant(_) => $name,)* }
+            }
+
+            /// Reads the `data` of a request called `name`.
+            ///
+            /// **Errors**: VALIDATION_FAILED naming the unknown request, or the field and what
+            /// was expected there.
+            pub fn parse(name: &str, data: Option<&RawValue>) -> Result<Self, ErrorBody> {
+                match name {
+                    $($name => parse_data(name, data).map(Self::$variant),)*
+                    _ => Err(unknown_request(name)),
+                }
+            }
+        }
+
+        $(impl Ask for $variant {
+            type Reply = $reply;
+            const NAME: &'static str = $name;
+        })*
+
+        /// Requests and their replies, for the generated schema.
+        #[cfg(feature = "schema")]
+        pub(crate) fn reply_schemas(generator: &mut schemars::SchemaGenerator) -> Vec<(&'static str, schemars::Schema)> {
+            vec![$(($name, generator.subschema_for::<$reply>())),*]
+        }
+
+        /// The TypeScript names of requests and their replies.
+        #[cfg(feature = "schema")]
+        pub(crate) fn reply_types(config: &ts_rs::Config) -> Vec<(&'static str, String, String)> {
+            use ts_rs::TS as _;
+            vec![$(($name, <$variant>::name(config), <$reply>::name(config))),*]
+        }
+    };
+}
+
+/// A request with its one reply type.
+pub trait Ask: Serialize {
+    /// What the server answers.
+    type Reply: for<'de> Deserialize<'de> + Serialize;
+    /// The word on the wire.
+    const NAME: &'static str;
+}
+
+requests! {
+    /// Makes a project of a directory.
+    ProjectCreate = "project_create" => Project;
+    /// Lists the projects of the org.
+    ProjectList = "project_list" => ProjectListReply;
+    /// One project.
+    ProjectGet = "project_get" => Project;
+    /// Changes a project's settings.
+    ProjectUpdate = "project_update" => Project;
+    /// Forgets a project; its directory stays as it is.
+    ProjectDelete = "project_delete" => Empty;
+    /// Follows a project and makes it the connection's own.
+    ProjectJoin = "project_join" => ProjectJoinReply;
+    /// Ends that.
+    ProjectLeave = "project_leave" => Empty;
+    /// Sends a prompt to a project's agent.
+    Execute = "execute" => Command;
+    /// Makes the next prompt start a new conversation.
+    AgentNewSession = "agent_new_session" => AgentNewSessionReply;
+    /// Stops what runs in a project, with every process it made.
+    AgentKill = "agent_kill" => AgentKillReply;
+    /// Ends the running turn; the conversation can go on.
+    AgentInterrupt = "agent_interrupt" => Empty;
+    /// Changes when the running agent asks.
+    AgentSetMode = "agent_set_mode" => Empty;
+    /// A page of history.
+    GetMessages = "get_messages" => GetMessagesReply;
+    /// Measures the server and its runners.
+    HealthCheckAsk = "health_check" => HealthCheck;
+    /// Follows a topic.
+    Subscribe = "subscribe" => SubscribeReply;
+    /// Ends that.
+    Unsubscribe = "unsubscribe" => Empty;
+    /// One command.
+    CommandGet = "command_get" => Command;
+    /// The latest commands, newest first.
+    CommandList = "command_list" => CommandListReply;
+    /// Approvals, oldest first.
+    ApprovalList = "approval_list" => ApprovalListReply;
+    /// Answers an approval. The first answer counts.
+    ApprovalAnswer = "approval_answer" => Approval;
+    /// Makes a device and its credential.
+    DeviceCreate = "device_create" => DeviceCreateReply;
+    /// Lists the devices of the org.
+    DeviceList = "device_list" => DeviceListReply;
+    /// Throws a device out; its connections are cut.
+    DeviceRevoke = "device_revoke" => Device;
+    /// Lists the runners of the org.
+    RunnerList = "runner_list" => RunnerListReply;
+    /// First request of a runner.
+    RunnerHello = "runner_hello" => RunnerWelcome;
+    /// Records of an attempt.
+    RunnerRecords = "runner_records" => Acknowledged;
+    /// Messages that are relayed and not stored; has no reply.
+    RunnerPartial = "runner_partial" => Empty;
+}
+
+fn parse_data<T: for<'de> Deserialize<'de>>(
+    name: &str,
+    data: Option<&RawValue>,
+) -> Result<T, ErrorBody> {
+    let text = match data.map(RawValue::get) {
+        None | Some("null") => "{}",
+        Some(text) => text,
+    };
+    serde_json::from_str(text).map_err(|error| {
+        let reason = error.to_string();
+        let reason = reason.split(" at line ").next().unwrap_or(&reason);
+        ErrorBody::new(ErrorCode::ValidationFailed, format!("data of {name:?}: {reason}"))
+            .with_details(serde_json::json!({ "type": name, "column": error.column() }))
+    })
+}
+
+fn unknown_request(name: &str) -> ErrorBody {
+    let shown: String = name.chars().take(64).collect();
+    let near = Request::NAMES.iter().max_by_key(|known| common_letters(known, &shown));
+    let hint = near.filter(|known| common_letters(known, &shown) * 2 > known.len());
+    let hint = hint.map(|known| format!(", did you mean {known:?}?")).unwrap_or_default();
+    ErrorBody::new(ErrorCode::ValidationFailed, format!("there is no request {shown:?}{hint}"))
+        .with_details(serde_json::json!({ "type": shown }))
+}
+
+/// How many letters two words share at their beginning and end.
+fn common_letters(a: &str, b: &str) -> usize {
+    let front = a.bytes().zip(b.bytes()).take_while(|(a, b)| a == b).count();
+    let shorter = a.len().min(b.len());
+    let back = a.bytes().rev().zip(b.bytes().rev()).take_while(|(a, b)| a == b).count();
+    front + back.min(shorter - front)
+}
+
+/// A reply that says only: done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]
+pub struct Empty {}
+
+macro_rules! shape {
+    ($($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* })*) => {
+        $($(#[$doc])*
+        #[derive(Debug, Clone, Serialize, Deserialize)]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]
+        #[cfg_attr(feature = "schema", ts(optional_fields))]
+        pub struct $name {
+            $($(#[$field_doc])* pub $field: $type,)*
+        })*
+    };
+}
+
+shape! {
+    /// `project_create`
+    ProjectCreate {
+        /// An absolute path on the runner.
+        path: String,
+        /// The runner. May be left out while the org has only one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        runner_id: Option<DeviceId>,
+        /// What the owner chose.
+        #[serde(default)]
+        settings: ProjectSettings,
+    }
+    /// `project_list`
+    ProjectList {}
+    /// Reply to `project_list`.
+    ProjectListReply {
+        /// The projects, oldest first.
+        projects: Vec<Project>,
+    }
+    /// `project_get`
+    ProjectGet {
+        /// Which.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        project_id: Option<ProjectId>,
+    }
+    /// `project_update`
+    ProjectUpdate {
+        /// Which.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        project_id: Option<ProjectId>,
+        /// The new settings, whole.
+        settings: ProjectSettings,
+    }
+    /// `project_delete`
+    ProjectDelete {
+        /// Which.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        project_id: Option<ProjectId>,
+    }
+    /// `project_join`
+    ProjectJoin {
+        /// Which.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        project_id: Option<ProjectId>,
+        /// Send what came after this event first. Without it only what comes from now on is sent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        after: Option<u64>,
+    }
+    /// Reply to `project_join`.
+    ProjectJoinReply {
+        /// The project as it is.
+        project: Project,
+        /// Number of the topic's last event.
+        seq: u64,
+        /// Whether everything after `after` follows.
+        verdict: Verdict,
+    }
+    /// `project_leave`
+    ProjectLeave {
+        /// Which.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        project_id: Option<ProjectId>,
+    }
+    /// `execute`
+    Execute {
+        /// Which project.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        project_id: Option<ProjectId>,
+        /// What to do.
+        #[serde(default)]
+        prompt: String,
+        /// How.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        options: Option<ExecuteOptions>,
+        /// Another agent than the project's.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        agent: Option<AgentKind>,
+        /// Makes a repetition harmless: the same key from the same device gives the first command
+        /// back. At most 128 bytes.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        key: Option<String>,
+    }
+    /// `agent_new_session`
+    AgentNewSession {
+        /// Which project.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        project_id: Option<ProjectId>,
+    }
+    /// Reply to `agent_new_session`.
+    AgentNewSessionReply {
+        /// The session the next prompt starts.
+        session_id: SessionId,
+    }
+    /// `agent_kill`
+    AgentKill {
+        /// Which project.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        project_id: Option<ProjectId>,
+    }
+    /// Reply to `agent_kill`.
+    AgentKillReply {
+        /// The command that was stopped, or cancelled before it started.
+        command_id: CommandId,
+        /// The processes that were stopped.
+        killed: Vec<KilledProcess>,
+    }
+    /// `agent_interrupt`
+    AgentInterrupt {
+        /// Which project.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        project_id: Option<ProjectId>,
+    }
+    /// `agent_set_mode`
+    AgentSetMode {
+        /// Which project.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        project_id: Option<ProjectId>,
+        /// The new mode.
+        permission_mode: PermissionMode,
+    }
+    /// `get_messages`
+    GetMessages {
+        /// Which project.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        project_id: Option<ProjectId>,
+        /// Only messages of this time or later.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        since: Option<Timestamp>,
+        /// Only messages after this event, oldest first.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        after: Option<u64>,
+        /// Only messages before this event; the newest of them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        before: Option<u64>,
+        /// At most so many; 100 when not given, 1,000 at most.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        limit: Option<u32>,
+        /// Only messages of this direction.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        direction: Option<Direction>,
+        /// Only messages of this kind.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        kind: Option<MessageKind>,
+        /// Only messages whose text contains this, in any case of letters.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        text: Option<String>,
+    }
+    /// Reply to `get_messages`.
+    GetMessagesReply {
+        /// The messages in the order they were said, each an `agent_message` with `seq`.
+        #[cfg_attr(feature = "schema", schemars(with = "Vec<crate::wire::HistoryMessage>"), ts(as = "Vec<crate::wire::HistoryMessage>"))]
+        messages: Vec<Box<RawValue>>,
+        /// There are more in the direction asked for.
+        more: bool,
+        /// Number of the topic's last event.
+        seq: u64,
+        /// Parts of the range that can't be read, as pairs of first and last number.
+        #[serde(default)]
+        gaps: Vec<(u64, u64)>,
+    }
+    /// `health_check`
+    HealthCheckAsk {}
+    /// `subscribe`
+    Subscribe {
+        /// What to follow.
+        #[cfg_attr(feature = "schema", ts(type = "string"))]
+        topic: Topic,
+        /// Send what came after this event first. Without it only what comes from now on is sent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        after: Option<u64>,
+    }
+    /// Reply to `subscribe`.
+    SubscribeReply {
+        /// What is followed.
+        #[cfg_attr(feature = "schema", ts(type = "string"))]
+        topic: Topic,
+        /// Number of the topic's last event.
+        seq: u64,
+        /// Whether everything after `after` follows.
+        verdict: Verdict,
+    }
+    /// `unsubscribe`
+    Unsubscribe {
+        /// What not to follow any more.
+        #[cfg_attr(feature = "schema", ts(type = "string"))]
+        topic: Topic,
+    }
+    /// `command_get`
+    CommandGet {
+        /// Which.
+        command_id: CommandId,
+    }
+    /// `command_list`
+    CommandList {
+        /// Only those of this project.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        project_id: Option<ProjectId>,
+        /// At most so many; 100 when not given, 1,000 at most.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        limit: Option<u32>,
+    }
+    /// Reply to `command_list`.
+    CommandListReply {
+        /// The commands, newest first.
+        commands: Vec<Command>,
+    }
+    /// `approval_list`
+    ApprovalList {
+        /// Only those of this project.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        project_id: Option<ProjectId>,
+        /// Also those that are answered or withdrawn.
+        #[serde(default)]
+        all: bool,
+    }
+    /// Reply to `approval_list`.
+    ApprovalListReply {
+        /// The approvals, oldest first.
+        approvals: Vec<Approval>,
+    }
+    /// `approval_answer`
+    ApprovalAnswer {
+        /// Which.
+        approval_id: ApprovalId,
+        /// The answer.
+        #[serde(flatten)]
+        answer: Answer,
+    }
+    /// `device_create`
+    DeviceCreate {
+        /// A name for lists.
+        name: String,
+        /// What it is; `cli` when not given.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        kind: Option<DeviceKind>,
+        /// What it may do; never more than its maker.
+        #[cfg_attr(feature = "schema", schemars(with = "Vec<crate::device::Scope>"), ts(as = "Vec<crate::device::Scope>"))]
+        scopes: Scopes,
+        /// When its credential ends by itself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expires_at: Option<Timestamp>,
+    }
+    /// Reply to `device_create`.
+    DeviceCreateReply {
+        /// The device.
+        device: Device,
+        /// Its credential. Shown once, here.
+        token: String,
+    }
+    /// `device_list`
+    DeviceList {}
+    /// Reply to `device_list`.
+    DeviceListReply {
+        /// The devices, oldest first.
+        devices: Vec<Device>,
+    }
+    /// `device_revoke`
+    DeviceRevoke {
+        /// Which.
+        device_id: DeviceId,
+    }
+    /// `runner_list`
+    RunnerList {}
+    /// Reply to `runner_list`.
+    RunnerListReply {
+        /// The runners, oldest first.
+        runners: Vec<RunnerState>,
+    }
+}
+
+/// Whether what was missed can be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Every event after the one named follows, in order.
+    Ok,
+    /// Some of it is no longer there, or the number lies in the future: load the state anew.
+    Gap,
+}

@@ -1,0 +1,338 @@
+//! What server and runner say to each other.
+//!
+//! The runner dials out to `/ws` like any client, with a credential of scope `runner`, and uses the
+//! same frames. The server sends it *orders* (`runner_execute`, `runner_kill`, …); the runner
+//! reports everything durable as numbered [`Record`]s of a command, kept on its own disk until the
+//! server has acknowledged them. Order and exactly-once effect follow from the numbers: the server
+//! applies record `n` only after `n - 1`, and ignores what it has.
+//!
+//! Both sides treat the other as untrusted input.
+
+use serde::{Deserialize, Serialize};
+
+use crate::agent::{AgentKind, AgentMessage, ExecuteOptions, PermissionMode};
+use crate::approval::{Answer, ApprovalAsk};
+use crate::command::Outcome;
+use crate::{ApprovalId, CommandId, DeviceId, ProjectId, RequestId, SessionId, Timestamp};
+
+/// Which attempt of which command: carried by every word about it, so that words about an older
+/// attempt can be told apart and refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]
+pub struct Attempt {
+    /// The command.
+    pub command_id: CommandId,
+    /// Counted from 1.
+    pub attempt: u32,
+    /// Grows with every lease of the command; a runner refuses a lower one than it has seen.
+    pub fence: u64,
+}
+
+/// First request of a runner on a connection.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]
+pub struct RunnerHello {
+    /// Lowest and highest protocol version it speaks.
+    pub protocol: (u32, u32),
+    /// Facts about the machine.
+    pub facts: RunnerFacts,
+    /// Every attempt whose records the server has not acknowledged in full, from the journal.
+    pub attempts: Vec<AttemptReport>,
+}
+
+/// Facts about a runner's machine and its own policy.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]
+#[serde(default)]
+pub struct RunnerFacts {
+    /// Version of its Afield.
+    pub version: String,
+    /// Operating system, such as `linux`.
+    pub os: String,
+    /// Processor architecture, such as `x86_64`.
+    pub arch: String,
+    /// Host name.
+    pub host: String,
+    /// Processor cores.
+    pub cores: u32,
+    /// Memory, in bytes.
+    pub memory_bytes: u64,
+    /// The agents it can drive.
+    pub agents: Vec<AgentFacts>,
+    /// The directories projects may lie in.
+    pub roots: Vec<String>,
+    /// Whether its policy allows shell lines.
+    pub shell: bool,
+    /// Most commands it works on at once.
+    pub concurrency: u32,
+}
+
+/// One agent as found on a runner.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]
+#[cfg_attr(feature = "schema", ts(optional_fields))]
+pub struct AgentFacts {
+    /// Which agent.
+    pub agent: AgentKind,
+    /// Whether it can be used now.
+    pub available: bool,
+    /// Its version, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Why it can't be used, or what is odd about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+/// What a runner's journal knows about an attempt.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]
+pub struct AttemptReport {
+    /// Which attempt.
+    #[serde(flatten)]
+    pub attempt: Attempt,
+    /// Number of its last record on the runner's disk.
+    pub last_record: u64,
+    /// Whether its process still runs.
+    pub alive: bool,
+}
+
+/// The answer to [`RunnerHello`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]
+pub struct RunnerWelcome {
+    /// The runner's device id.
+    pub runner_id: DeviceId,
+    /// The protocol version both will speak.
+    pub protocol: u32,
+    /// Per reported attempt: the last record the server has. The runner sends what follows and
+    /// forgets an attempt when its last record is acknowledged.
+    pub acknowledged: Vec<Acknowledged>,
+    /// How often to send a sign of life, in milliseconds.
+    pub ping_interval_ms: u64,
+}
+
+/// How far the server has an attempt's records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]
+pub struct Acknowledged {
+    /// Which attempt.
+    #[serde(flatten)]
+    pub attempt: Attempt,
+    /// The last record on the server's disk; 0 when there is none.
+    pub last_record: u64,
+    /// The server will never take more of it (the command is final, or this fence is old): stop
+    /// what still runs and forget it.
+    pub closed: bool,
+}
+
+/// One durable fact about an attempt.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]
+#[serde(tag = "record", rename_all = "snake_case")]
+pub enum Record {
+    /// The agent's process is about to be started. Always the first record; on the runner's disk
+    /// (fsync) before the process exists.
+    Started {
+        /// When.
+        at: Timestamp,
+    },
+    /// The agent said something.
+    Message(AgentMessage),
+    /// The agent's own id of the conversation, when it is new or changed.
+    NativeSession {
+        /// The id.
+        native_id: String,
+    },
+    /// The agent asks a person.
+    Asked {
+        /// When.
+        at: Timestamp,
+        /// What.
+        #[serde(flatten)]
+        ask: ApprovalAsk,
+    },
+    /// The agent no longer asks.
+    Withdrawn {
+        /// When.
+        at: Timestamp,
+        /// Which approval.
+        approval_id: ApprovalId,
+    },
+    /// The work ended and every process of it is gone. Always the last record.
+    Finished {
+        /// When.
+        at: Timestamp,
+        /// How.
+        outcome: Outcome,
+        /// Processes that were stopped to end it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        killed: Vec<KilledProcess>,
+    },
+}
+
+/// A process that was stopped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]
+pub struct KilledProcess {
+    /// Its process id.
+    pub pid: u32,
+    /// Its name, as far as known.
+    pub name: String,
+    /// The last signal it was sent, such as `TERM`.
+    pub signal: String,
+}
+
+/// Records of one attempt, consecutive from `first_record`. The reply carries [`Acknowledged`],
+/// after they are on the server's disk.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]
+pub struct RunnerRecords {
+    /// Which attempt.
+    #[serde(flatten)]
+    pub attempt: Attempt,
+    /// Number of the first of them, counted from 1.
+    pub first_record: u64,
+    /// The records.
+    pub records: Vec<Record>,
+}
+
+/// A message that is relayed to followers and never stored. There is no reply.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]
+pub struct RunnerPartial {
+    /// Which attempt.
+    #[serde(flatten)]
+    pub attempt: Attempt,
+    /// The messages, in order.
+    pub messages: Vec<AgentMessage>,
+}
+
+/// Order: carry this command out.
+///
+/// Sent again after every reconnect until the runner's first record of the attempt is
+/// acknowledged; the runner answers a repetition from its journal and never starts twice.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]
+#[cfg_attr(feature = "schema", ts(optional_fields))]
+pub struct RunnerExecute {
+    /// Which attempt.
+    #[serde(flatten)]
+    pub attempt: Attempt,
+    /// Follows the work through all logs.
+    pub request_id: RequestId,
+    /// The project.
+    pub project_id: ProjectId,
+    /// Its directory, as the runner itself resolved it when the project was made.
+    pub path: String,
+    /// The session.
+    pub session_id: SessionId,
+    /// The agent's own id of the conversation, once it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub native_session: Option<String>,
+    /// The agent.
+    pub agent: AgentKind,
+    /// What to do.
+    pub prompt: String,
+    /// How.
+    pub options: ExecuteOptions,
+}
+
+/// Order: stop this attempt. The reply is [`RunnerKilled`], after every process is gone.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]
+pub struct RunnerKill {
+    /// Which attempt.
+    #[serde(flatten)]
+    pub attempt: Attempt,
+}
+
+/// What a kill did.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]
+pub struct RunnerKilled {
+    /// Which attempt.
+    #[serde(flatten)]
+    pub attempt: Attempt,
+    /// The processes that were stopped. Empty when it had ended by itself.
+    pub killed: Vec<KilledProcess>,
+}
+
+/// Order: end the running turn, keep the conversation. There is no reply; records tell.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]
+pub struct RunnerInterrupt {
+    /// Which attempt.
+    #[serde(flatten)]
+    pub attempt: Attempt,
+}
+
+/// Order: tell the agent this answer. There is no reply; a repetition is harmless.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]
+pub struct RunnerAnswer {
+    /// Which attempt asked.
+    #[serde(flatten)]
+    pub attempt: Attempt,
+    /// Which approval.
+    pub approval_id: ApprovalId,
+    /// The answer.
+    pub answer: Answer,
+}
+
+/// Order: change when the agent asks. The reply is empty, or an error of the agent.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]
+pub struct RunnerSetMode {
+    /// Which attempt.
+    #[serde(flatten)]
+    pub attempt: Attempt,
+    /// The new mode.
+    pub permission_mode: PermissionMode,
+}
+
+/// Order: check and resolve a path for a new project. The reply is [`RunnerPath`], or INVALID_PATH
+/// with the rule it breaks.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]
+pub struct RunnerResolvePath {
+    /// As the person wrote it.
+    pub path: String,
+}
+
+/// A resolved path.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]
+pub struct RunnerPath {
+    /// The canonical path.
+    pub path: String,
+    /// Equal for two spellings of one directory on this runner's file system (letter case and
+    /// Unicode form folded where the file system folds them). Compared component by component to
+    /// find duplicates and nesting.
+    pub key: String,
+}
+
+/// Order: measure the machine. The reply is [`RunnerHealth`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]
+pub struct RunnerMeasure {}
+
+/// A runner's machine, measured.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]
+pub struct RunnerHealth {
+    /// When it was measured.
+    pub at: Timestamp,
+    /// Processor use of the machine over the last interval, 0 to 1.
+    pub cpu: f64,
+    /// Memory in use, in bytes.
+    pub memory_used_bytes: u64,
+    /// Memory in all, in bytes.
+    pub memory_total_bytes: u64,
+    /// Free space where projects lie, in bytes.
+    pub disk_free_bytes: u64,
+    /// Commands it works on.
+    pub executing: u32,
+    /// The agents, probed again.
+    pub agents: Vec<AgentFacts>,
+}

@@ -1,0 +1,161 @@
+//! JSON Schema and TypeScript of everything on the wire, for code generation.
+//!
+//! Called by `cargo xtask generate`; the outputs are committed and checked for being up to date.
+
+use schemars::generate::SchemaSettings;
+use serde_json::{Value, json};
+use ts_rs::TS as _;
+
+use crate::fact::Fact;
+use crate::request::{self, Request};
+use crate::runner;
+use crate::{ErrorBody, agent, approval, command, device, fact, project, wire};
+
+/// JSON Schema 2020-12 of requests, replies, facts and errors in one document.
+pub fn json_schema() -> Value {
+    let mut generator = SchemaSettings::draft2020_12().into_generator();
+    let request = generator.subschema_for::<Request>();
+    let fact = generator.subschema_for::<Fact>();
+    let error = generator.subschema_for::<ErrorBody>();
+    let replies: serde_json::Map<_, _> = request::reply_schemas(&mut generator)
+        .into_iter()
+        .map(|(name, schema)| (name.to_owned(), schema.to_value()))
+        .collect();
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Afield wire protocol afield.v1",
+        "request": request,
+        "reply": replies,
+        "fact": fact,
+        "error": error,
+        "$defs": generator.take_definitions(true),
+    })
+}
+
+/// TypeScript declarations of the same.
+pub fn typescript() -> String {
+    let config = ts_rs::Config::new().with_large_int("number");
+    let mut text =
+        String::from("// Generated from afield-proto by `cargo xtask generate`. Do not edit.\n\n");
+    macro_rules! declare {
+        ($($type:ty),* $(,)?) => {$(
+            text.push_str("export ");
+            text.push_str(&<$type>::decl(&config));
+            text.push('\n');
+        )*};
+    }
+    declare!(
+        crate::OrgId,
+        crate::UserId,
+        crate::DeviceId,
+        crate::ProjectId,
+        crate::SessionId,
+        crate::CommandId,
+        crate::ApprovalId,
+        crate::RequestId,
+        crate::Timestamp,
+        crate::ErrorCode,
+        ErrorBody,
+        agent::AgentKind,
+        agent::PermissionMode,
+        agent::ExecuteOptions,
+        agent::Direction,
+        agent::MessageKind,
+        agent::MessageFlags,
+        agent::ToolRef,
+        agent::AgentMessage,
+        approval::ApprovalKind,
+        approval::ApprovalState,
+        approval::ApprovalAsk,
+        approval::Approval,
+        approval::Behavior,
+        approval::Answer,
+        command::CommandState,
+        command::OutcomeKind,
+        command::Outcome,
+        command::CommandKind,
+        command::Command,
+        device::DeviceKind,
+        device::Scope,
+        device::Device,
+        project::ProjectState,
+        project::ProjectSettings,
+        project::Project,
+        runner::Attempt,
+        runner::AgentFacts,
+        runner::RunnerFacts,
+        runner::KilledProcess,
+        runner::AttemptReport,
+        runner::RunnerHello,
+        runner::RunnerWelcome,
+        runner::Acknowledged,
+        runner::Record,
+        runner::RunnerRecords,
+        runner::RunnerPartial,
+        runner::RunnerExecute,
+        runner::RunnerKill,
+        runner::RunnerKilled,
+        runner::RunnerInterrupt,
+        runner::RunnerAnswer,
+        runner::RunnerSetMode,
+        runner::RunnerResolvePath,
+        runner::RunnerPath,
+        runner::RunnerMeasure,
+        runner::RunnerHealth,
+        fact::SessionResetReason,
+        fact::RunnerState,
+        fact::ServerStats,
+        fact::HealthStatus,
+        fact::StoreHealth,
+        fact::RunnerLinkHealth,
+        fact::HealthCheck,
+        fact::ConnectionHealth,
+        Fact,
+        wire::CorrelationId,
+        wire::HistoryMessage,
+        request::Verdict,
+        request::Empty,
+        request::ProjectCreate,
+        request::ProjectList,
+        request::ProjectListReply,
+        request::ProjectGet,
+        request::ProjectUpdate,
+        request::ProjectDelete,
+        request::ProjectJoin,
+        request::ProjectJoinReply,
+        request::ProjectLeave,
+        request::Execute,
+        request::AgentNewSession,
+        request::AgentNewSessionReply,
+        request::AgentKill,
+        request::AgentKillReply,
+        request::AgentInterrupt,
+        request::AgentSetMode,
+        request::GetMessages,
+        request::GetMessagesReply,
+        request::HealthCheckAsk,
+        request::Subscribe,
+        request::SubscribeReply,
+        request::Unsubscribe,
+        request::CommandGet,
+        request::CommandList,
+        request::CommandListReply,
+        request::ApprovalList,
+        request::ApprovalListReply,
+        request::ApprovalAnswer,
+        request::DeviceCreate,
+        request::DeviceCreateReply,
+        request::DeviceList,
+        request::DeviceListReply,
+        request::DeviceRevoke,
+        request::RunnerList,
+        request::RunnerListReply,
+        Request,
+    );
+    text.push_str("\n/** Each request with the type of its data and of its reply. */\nexport interface Requests {\n");
+    for (name, data, reply) in request::reply_types(&config) {
+        text.push_str(&format!("  {name}: {{ data: {data}; reply: {reply} }};\n"));
+    }
+    text.push_str("}\n");
+    text
+}
