@@ -75,7 +75,7 @@ pub struct ApprovalAsk {
 /// An approval as clients see it.
 ///
 /// **Shape**: the `data` of `approval_state`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]
 #[cfg_attr(feature = "schema", ts(optional_fields))]
 pub struct Approval {
@@ -99,6 +99,47 @@ pub struct Approval {
     /// What was answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer: Option<Answer>,
+}
+
+/// What [`Approval`] adds to what was asked.
+#[derive(Deserialize)]
+struct Progress {
+    project_id: ProjectId,
+    command_id: CommandId,
+    state: ApprovalState,
+    requested_at: Timestamp,
+    #[serde(default)]
+    resolved_at: Option<Timestamp>,
+    #[serde(default)]
+    resolved_by: Option<DeviceId>,
+    #[serde(default)]
+    answer: Option<Answer>,
+}
+
+/// Read in two passes: a flattened struct would be rebuilt by the reader, and the tool's input is
+/// kept as it came.
+impl<'de> Deserialize<'de> for Approval {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Box::<RawValue>::deserialize(deserializer)?;
+        Self::read(text.get()).map_err(serde::de::Error::custom)
+    }
+}
+
+impl Approval {
+    fn read(text: &str) -> Result<Self, serde_json::Error> {
+        let ask = serde_json::from_str(text)?;
+        let progress: Progress = serde_json::from_str(text)?;
+        Ok(Self {
+            ask,
+            project_id: progress.project_id,
+            command_id: progress.command_id,
+            state: progress.state,
+            requested_at: progress.requested_at,
+            resolved_at: progress.resolved_at,
+            resolved_by: progress.resolved_by,
+            answer: progress.answer,
+        })
+    }
 }
 
 /// Yes or no.
@@ -132,4 +173,37 @@ pub struct Answer {
     /// To a question: the full text of each question and the label chosen (several joined by ", ").
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answers: Option<std::collections::BTreeMap<String, String>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_asked_survives_to_the_byte() {
+        let input = r#"{"b": 1.0, "a":[ ]}"#;
+        let approval = Approval {
+            ask: ApprovalAsk {
+                approval_id: ApprovalId::generate(),
+                kind: ApprovalKind::Tool,
+                tool: "Bash".into(),
+                input: RawValue::from_string(input.into()).unwrap(),
+                title: None,
+                reason: None,
+                session_rule: true,
+                directory: "/p".into(),
+            },
+            project_id: ProjectId::generate(),
+            command_id: CommandId::generate(),
+            state: ApprovalState::Open,
+            requested_at: Timestamp::from_unix_ms(1),
+            resolved_at: None,
+            resolved_by: None,
+            answer: None,
+        };
+        let text = serde_json::to_string(&vec![approval]).unwrap();
+        let back: Vec<Approval> = serde_json::from_str(&text).unwrap();
+        assert_eq!(back[0].ask.input.get(), input);
+        assert!(back[0].ask.session_rule && back[0].state == ApprovalState::Open);
+    }
 }

@@ -15,6 +15,7 @@ pub mod fact;
 pub mod limits;
 pub mod project;
 pub mod request;
+pub mod rest;
 pub mod runner;
 #[cfg(feature = "schema")]
 pub mod schema;

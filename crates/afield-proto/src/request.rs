@@ -121,6 +121,8 @@ requests! {
     DeviceCreate = "device_create" => DeviceCreateReply;
     /// Lists the devices of the org.
     DeviceList = "device_list" => DeviceListReply;
+    /// Makes a one-time link that signs a browser in.
+    DeviceLink = "device_link" => DeviceLinkReply;
     /// Throws a device out; its connections are cut.
     DeviceRevoke = "device_revoke" => Device;
     /// Lists the runners of the org.
@@ -431,6 +433,21 @@ shape! {
         device: Device,
         /// Its credential. Shown once, here.
         token: String,
+    }
+    /// `device_link`
+    DeviceLink {
+        /// What the browser may do; what its maker may do when not given, never more.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(feature = "schema", schemars(with = "Option<Vec<crate::device::Scope>>"), ts(as = "Option<Vec<crate::device::Scope>>"))]
+        scopes: Option<Scopes>,
+    }
+    /// Reply to `device_link`.
+    DeviceLinkReply {
+        /// The secret. Behind `#link=` at the server's address it makes the link; it never goes
+        /// into a query.
+        secret: String,
+        /// When it ends.
+        expires_at: Timestamp,
     }
     /// `device_list`
     DeviceList {}

@@ -89,7 +89,6 @@ pub struct AgentFacts {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]
 pub struct AttemptReport {
     /// Which attempt.
-    #[serde(flatten)]
     pub attempt: Attempt,
     /// Number of its last record on the runner's disk.
     pub last_record: u64,
@@ -117,7 +116,6 @@ pub struct RunnerWelcome {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]
 pub struct Acknowledged {
     /// Which attempt.
-    #[serde(flatten)]
     pub attempt: Attempt,
     /// The last record on the server's disk; 0 when there is none.
     pub last_record: u64,
@@ -127,9 +125,12 @@ pub struct Acknowledged {
 }
 
 /// One durable fact about an attempt.
+///
+/// **Shape**: an object with one key, the record's name. (Neither an inner tag nor flattening: both
+/// would make the reader rebuild the agent's own frames, whose bytes are kept as they came.)
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]
-#[serde(tag = "record", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum Record {
     /// The agent's process is about to be started. Always the first record; on the runner's disk
     /// (fsync) before the process exists.
@@ -149,7 +150,6 @@ pub enum Record {
         /// When.
         at: Timestamp,
         /// What.
-        #[serde(flatten)]
         ask: ApprovalAsk,
     },
     /// The agent no longer asks.
@@ -189,7 +189,6 @@ pub struct KilledProcess {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]
 pub struct RunnerRecords {
     /// Which attempt.
-    #[serde(flatten)]
     pub attempt: Attempt,
     /// Number of the first of them, counted from 1.
     pub first_record: u64,
@@ -202,7 +201,6 @@ pub struct RunnerRecords {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]
 pub struct RunnerPartial {
     /// Which attempt.
-    #[serde(flatten)]
     pub attempt: Attempt,
     /// The messages, in order.
     pub messages: Vec<AgentMessage>,
@@ -217,7 +215,6 @@ pub struct RunnerPartial {
 #[cfg_attr(feature = "schema", ts(optional_fields))]
 pub struct RunnerExecute {
     /// Which attempt.
-    #[serde(flatten)]
     pub attempt: Attempt,
     /// Follows the work through all logs.
     pub request_id: RequestId,
@@ -243,7 +240,6 @@ pub struct RunnerExecute {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]
 pub struct RunnerKill {
     /// Which attempt.
-    #[serde(flatten)]
     pub attempt: Attempt,
 }
 
@@ -252,7 +248,6 @@ pub struct RunnerKill {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]
 pub struct RunnerKilled {
     /// Which attempt.
-    #[serde(flatten)]
     pub attempt: Attempt,
     /// The processes that were stopped. Empty when it had ended by itself.
     pub killed: Vec<KilledProcess>,
@@ -263,7 +258,6 @@ pub struct RunnerKilled {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]
 pub struct RunnerInterrupt {
     /// Which attempt.
-    #[serde(flatten)]
     pub attempt: Attempt,
 }
 
@@ -272,7 +266,6 @@ pub struct RunnerInterrupt {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]
 pub struct RunnerAnswer {
     /// Which attempt asked.
-    #[serde(flatten)]
     pub attempt: Attempt,
     /// Which approval.
     pub approval_id: ApprovalId,
@@ -285,7 +278,6 @@ pub struct RunnerAnswer {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]
 pub struct RunnerSetMode {
     /// Which attempt.
-    #[serde(flatten)]
     pub attempt: Attempt,
     /// The new mode.
     pub permission_mode: PermissionMode,

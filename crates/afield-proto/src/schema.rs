@@ -143,6 +143,8 @@ pub fn typescript() -> String {
         request::ApprovalList,
         request::ApprovalListReply,
         request::ApprovalAnswer,
+        request::DeviceLink,
+        request::DeviceLinkReply,
         request::DeviceCreate,
         request::DeviceCreateReply,
         request::DeviceList,
@@ -158,4 +160,66 @@ pub fn typescript() -> String {
     }
     text.push_str("}\n");
     text
+}
+
+/// The OpenAPI 3.1 document of the REST routes.
+pub fn openapi(version: &str) -> Value {
+    let mut schema = json_schema();
+    let mut definitions = schema["$defs"].take();
+    let requests = definitions["Request"]["oneOf"].as_array().cloned().unwrap_or_default();
+    let data_of = |name: &str| {
+        let found = requests.iter().find(|one| one["properties"]["type"]["const"] == name);
+        found.map_or(json!({}), |one| one["properties"]["data"].clone())
+    };
+    let mut paths = serde_json::Map::new();
+    for route in crate::rest::ROUTES {
+        let operation = operation(route, &data_of(route.request), &schema["reply"][route.request]);
+        let path = paths.entry(route.path).or_insert_with(|| json!({}));
+        path[route.method.to_lowercase()] = operation;
+    }
+    if let Some(definitions) = definitions.as_object_mut() {
+        definitions.retain(|name, _| name != "Request" && name != "Fact");
+    }
+    let document = json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Afield",
+            "version": version,
+            "description": "Run and orchestrate coding agents on your own machines. Every operation is a request of the WebSocket protocol.",
+        },
+        "security": [{ "token": [] }],
+        "paths": paths,
+        "components": {
+            "schemas": definitions,
+            "securitySchemes": { "token": { "type": "http", "scheme": "bearer" } },
+        },
+    });
+    let text = document.to_string().replace("#/$defs/", "#/components/schemas/");
+    serde_json::from_str(&text).expect("it was JSON before the references were moved")
+}
+
+fn operation(route: &crate::rest::Route, data: &Value, reply: &Value) -> Value {
+    let parameters = route.path.split('/').filter_map(|part| {
+        let name = part.strip_prefix('{')?.strip_suffix('}')?;
+        Some(
+            json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } }),
+        )
+    });
+    let mut operation = json!({
+        "operationId": route.request,
+        "parameters": parameters.collect::<Vec<_>>(),
+        "responses": {
+            "200": { "description": "Done.", "content": { "application/json": { "schema": reply } } },
+            "default": {
+                "description": "Refused or failed.",
+                "content": { "application/json": { "schema": { "$ref": "#/$defs/ErrorBody" } } },
+            },
+        },
+    });
+    if route.method == "GET" {
+        operation["description"] = json!("The fields of the request are given in the query.");
+    } else {
+        operation["requestBody"] = json!({ "content": { "application/json": { "schema": data } } });
+    }
+    operation
 }

@@ -250,7 +250,7 @@ pub fn event_frame(topic: &Topic, body: &str, seq: Option<u64>, at: Timestamp) -
 }
 
 /// One message of a page of history: an `agent_message` with its number.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]
 pub struct HistoryMessage {
     /// Its number in the project's topic.
@@ -258,6 +258,25 @@ pub struct HistoryMessage {
     /// The message.
     #[serde(flatten)]
     pub message: crate::agent::AgentMessage,
+}
+
+/// Read in two passes, so that the agent's frame inside is kept as it came.
+impl<'de> Deserialize<'de> for HistoryMessage {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Box::<RawValue>::deserialize(deserializer)?;
+        Self::read(text.get()).map_err(serde::de::Error::custom)
+    }
+}
+
+impl HistoryMessage {
+    fn read(text: &str) -> Result<Self, serde_json::Error> {
+        #[derive(Deserialize)]
+        struct Number {
+            seq: u64,
+        }
+        let Number { seq } = serde_json::from_str(text)?;
+        Ok(Self { seq, message: serde_json::from_str(text)? })
+    }
 }
 
 #[cfg(test)]
@@ -345,6 +364,27 @@ mod tests {
         let inner: Incoming = event.data().unwrap();
         let back: AgentMessage = inner.data().unwrap();
         assert_eq!(back.message.get(), r#"{"b":1, "a":[1.0]}"#, "the agent's bytes are kept");
+    }
+
+    #[test]
+    fn what_carries_an_agents_frame_can_be_read_back() {
+        use crate::runner::{Attempt, Record, RunnerRecords};
+        let raw = r#"{"z":1, "a":[1.0]}"#;
+        let batch = RunnerRecords {
+            attempt: Attempt { command_id: crate::CommandId::generate(), attempt: 1, fence: 2 },
+            first_record: 1,
+            records: vec![
+                Record::Started { at: Timestamp::from_unix_ms(0) },
+                Record::Message(message(raw)),
+            ],
+        };
+        let text = serde_json::to_string(&batch).unwrap();
+        let back: RunnerRecords = serde_json::from_str(&text).unwrap();
+        assert!(matches!(&back.records[1], Record::Message(m) if m.message.get() == raw));
+        let text =
+            serde_json::to_string(&HistoryMessage { seq: 3, message: message(raw) }).unwrap();
+        let back: HistoryMessage = serde_json::from_str(&text).unwrap();
+        assert_eq!((back.seq, back.message.message.get()), (3, raw));
     }
 
     proptest! {

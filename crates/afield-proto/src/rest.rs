@@ -1,0 +1,65 @@
+//! REST: which request each route under `/api/v1` makes.
+//!
+//! A route is nothing but another spelling of a request: path parameters, query and JSON body
+//! together are its `data`, its reply is the body. The OpenAPI document is generated from this
+//! table and the schemas of the requests.
+
+/// One route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Route {
+    /// `GET`, `POST`, `PATCH` or `DELETE`.
+    pub method: &'static str,
+    /// The path, its parameters in braces named like the fields of the request.
+    pub path: &'static str,
+    /// The request it makes.
+    pub request: &'static str,
+}
+
+const fn route(method: &'static str, path: &'static str, request: &'static str) -> Route {
+    Route { method, path, request }
+}
+
+/// Every route.
+pub const ROUTES: &[Route] = &[
+    route("GET", "/api/v1/health", "health_check"),
+    route("GET", "/api/v1/projects", "project_list"),
+    route("POST", "/api/v1/projects", "project_create"),
+    route("GET", "/api/v1/projects/{project_id}", "project_get"),
+    route("PATCH", "/api/v1/projects/{project_id}", "project_update"),
+    route("DELETE", "/api/v1/projects/{project_id}", "project_delete"),
+    route("POST", "/api/v1/projects/{project_id}/execute", "execute"),
+    route("POST", "/api/v1/projects/{project_id}/kill", "agent_kill"),
+    route("POST", "/api/v1/projects/{project_id}/interrupt", "agent_interrupt"),
+    route("POST", "/api/v1/projects/{project_id}/mode", "agent_set_mode"),
+    route("POST", "/api/v1/projects/{project_id}/new-session", "agent_new_session"),
+    route("GET", "/api/v1/projects/{project_id}/messages", "get_messages"),
+    route("GET", "/api/v1/commands", "command_list"),
+    route("GET", "/api/v1/commands/{command_id}", "command_get"),
+    route("GET", "/api/v1/approvals", "approval_list"),
+    route("POST", "/api/v1/approvals/{approval_id}/answer", "approval_answer"),
+    route("GET", "/api/v1/devices", "device_list"),
+    route("POST", "/api/v1/devices", "device_create"),
+    route("DELETE", "/api/v1/devices/{device_id}", "device_revoke"),
+    route("POST", "/api/v1/links", "device_link"),
+    route("GET", "/api/v1/runners", "runner_list"),
+];
+
+/// Fields that are numbers when they come in a query.
+pub const NUMBER_FIELDS: [&str; 3] = ["limit", "after", "before"];
+/// Fields that are true or false when they come in a query.
+pub const BOOL_FIELDS: [&str; 1] = ["all"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::request::Request;
+
+    #[test]
+    fn every_route_makes_a_known_request_and_no_two_are_the_same() {
+        let mut seen = std::collections::HashSet::new();
+        for route in ROUTES {
+            assert!(Request::NAMES.contains(&route.request), "{}", route.request);
+            assert!(seen.insert((route.method, route.path)), "{} {}", route.method, route.path);
+        }
+    }
+}
