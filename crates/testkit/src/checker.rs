@@ -1,0 +1,234 @@
+//! The outside checker: compares what clients did and saw, what was really started, and what the
+//! product says in the end.
+//!
+//! Tests under faults write three records that never go through the server: the history of client
+//! calls ([`HistoryLog`]), the effects file to which the double of an agent appends `START` lines,
+//! and the final state read after everything has healed. [`check`] names each broken promise. It
+//! knows nothing of how the product works inside and must not.
+
+mod records;
+mod rules;
+
+pub use records::{HistoryLog, Line, ReadError, Start, Step, read_effects, read_history};
+pub use rules::check;
+
+use std::collections::BTreeMap;
+
+use afield_proto::command::{Command, CommandState};
+use afield_proto::wire::Incoming;
+
+/// A command as the product shows it in the end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FinalCommand {
+    /// Its id.
+    pub id: String,
+    /// The mark its submitter put into it (part of the prompt, or its key).
+    pub mark: String,
+    /// Where it ended, or stands.
+    pub state: CommandState,
+}
+
+/// One numbered event as somebody saw it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// Its number in the topic.
+    pub seq: u64,
+    /// Its content, word for word.
+    pub body: String,
+    /// The command and its state, where the event tells one.
+    pub command: Option<(String, CommandState)>,
+}
+
+impl Seen {
+    /// An event from a frame of a subscription. `None` for replies and ephemeral events.
+    pub fn of(frame: &Incoming) -> Option<Self> {
+        let (seq, body) = (frame.seq?, frame.data.as_deref()?.get().to_owned());
+        let inner: Option<Incoming> = serde_json::from_str(&body).ok();
+        let told = inner.filter(|fact| fact.kind == "command_state");
+        let command = told.and_then(|fact| fact.data::<Command>().ok());
+        Some(Self {
+            seq,
+            body,
+            command: command.map(|command| (command.id.to_string(), command.state)),
+        })
+    }
+}
+
+/// What one follower of a topic received, in order of arrival and over all its connections.
+#[derive(Debug, Clone, Default)]
+pub struct Follower {
+    /// A name for messages.
+    pub name: String,
+    /// The topic.
+    pub topic: String,
+    /// It asked for what comes after this event.
+    pub after: u64,
+    /// What arrived.
+    pub seen: Vec<Seen>,
+}
+
+/// What the product says after everything has healed.
+#[derive(Debug, Clone, Default)]
+pub struct FinalState {
+    /// Every command.
+    pub commands: Vec<FinalCommand>,
+    /// Every topic's events, as a new follower from the beginning gets them.
+    pub topics: BTreeMap<String, Vec<Seen>>,
+}
+
+/// All there is to compare.
+#[derive(Debug, Clone, Default)]
+pub struct Evidence {
+    /// What clients did.
+    pub history: Vec<Line>,
+    /// What was really started.
+    pub starts: Vec<Start>,
+    /// What followers saw.
+    pub followers: Vec<Follower>,
+    /// What the product says in the end.
+    pub end: FinalState,
+    /// Commands (by id) that somebody asked to run again.
+    pub retried: Vec<String>,
+}
+
+/// A broken promise.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Violation {
+    /// An acknowledged command is not there.
+    #[error("command {id} (mark {mark}) was acknowledged and is lost")]
+    Lost {
+        /// The id that was acknowledged.
+        id: String,
+        /// Its mark.
+        mark: String,
+    },
+    /// A command is there that nobody submitted, or whose submission was refused.
+    #[error("command {id} (mark {mark}) was never submitted")]
+    Phantom {
+        /// Its id.
+        id: String,
+        /// Its mark.
+        mark: String,
+    },
+    /// One submission became several commands.
+    #[error("mark {mark} became the commands {ids:?}")]
+    Doubled {
+        /// The mark.
+        mark: String,
+        /// The commands.
+        ids: Vec<String>,
+    },
+    /// An acknowledgement named another command than the one that is there.
+    #[error("mark {mark} was acknowledged as {acknowledged} and is {found}")]
+    Swapped {
+        /// The mark.
+        mark: String,
+        /// The id in the acknowledgement.
+        acknowledged: String,
+        /// The id in the end.
+        found: String,
+    },
+    /// One attempt was started more than once.
+    #[error("attempt {attempt} of command {id} was started {count} times")]
+    StartedTwice {
+        /// The command.
+        id: String,
+        /// The attempt.
+        attempt: u32,
+        /// How often.
+        count: usize,
+    },
+    /// A command was started again though nobody asked for it.
+    #[error("command {id} was started in the attempts {attempts:?} and nobody asked for a second")]
+    StartedAgain {
+        /// The command.
+        id: String,
+        /// The attempts.
+        attempts: Vec<u32>,
+    },
+    /// Something was started that is no command.
+    #[error("{command} was started and is no command")]
+    UnknownStart {
+        /// What the effects file names.
+        command: String,
+    },
+    /// A command counts as expired, and was started.
+    #[error("command {id} is expired and was started")]
+    StartedExpired {
+        /// The command.
+        id: String,
+    },
+    /// A command counts as succeeded, and was never started.
+    #[error("command {id} succeeded and was never started")]
+    SucceededWithoutStart {
+        /// The command.
+        id: String,
+    },
+    /// Numbers of a topic are missing.
+    #[error("{who}: after event {after} of {topic} comes {next}")]
+    Gap {
+        /// Who saw it.
+        who: String,
+        /// The topic.
+        topic: String,
+        /// The last number before.
+        after: u64,
+        /// The next number.
+        next: u64,
+    },
+    /// A number of a topic came twice, or late.
+    #[error("{who}: event {seq} of {topic} comes after event {last}")]
+    Repeated {
+        /// Who saw it.
+        who: String,
+        /// The topic.
+        topic: String,
+        /// The number.
+        seq: u64,
+        /// The last number before.
+        last: u64,
+    },
+    /// Two readers saw different events under one number.
+    #[error("{who} saw another event {seq} of {topic} than is in the log")]
+    Different {
+        /// Who saw it.
+        who: String,
+        /// The topic.
+        topic: String,
+        /// The number.
+        seq: u64,
+    },
+    /// A follower saw an event that is not in the log any more.
+    #[error("{who} saw event {seq} of {topic}, which is not in the log")]
+    Vanished {
+        /// Who saw it.
+        who: String,
+        /// The topic.
+        topic: String,
+        /// The number.
+        seq: u64,
+    },
+    /// A command went from one state to another that cannot follow.
+    #[error("command {id} went from {from:?} to {to:?} with event {seq}")]
+    IllegalStep {
+        /// The command.
+        id: String,
+        /// The state before.
+        from: Option<CommandState>,
+        /// The state after.
+        to: CommandState,
+        /// The event that tells it.
+        seq: u64,
+    },
+    /// A command's last event tells another state than the command itself.
+    #[error("command {id} is {found:?} and its last event says {told:?}")]
+    StaleState {
+        /// The command.
+        id: String,
+        /// Its state in the end.
+        found: CommandState,
+        /// What its last event says.
+        told: CommandState,
+    },
+}

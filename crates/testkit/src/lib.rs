@@ -1,0 +1,7 @@
+//! Test doubles and helpers for the tests of the workspace. Not published.
+
+pub mod checker;
+pub mod client;
+pub mod harness;
+pub mod mock_claude;
+pub mod proxy;
