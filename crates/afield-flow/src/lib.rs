@@ -1,0 +1,7 @@
+//! Pure decisions: what may follow what. The same input always gives the same answer.
+//!
+//! The store asks this crate inside its transactions, the server before it acts. Nothing here
+//! knows a clock, randomness, a database or a socket.
+
+pub mod command;
+pub mod path;

@@ -1,0 +1,88 @@
+//! Owner, devices, links, runners.
+
+use afield_proto::device::{DeviceKind, Scope};
+use afield_proto::runner::RunnerFacts;
+use afield_proto::{DeviceId, OrgId};
+
+use super::world::{assert_refused, new_device};
+use super::{Outcome, Place, World, at};
+use crate::{NewLink, Refusal};
+
+/// Starting again finds the same owner.
+pub async fn the_owner_is_made_once(place: Place) -> Outcome {
+    let world = World::open(&place).await?;
+    let again = world.store.bootstrap(at(9)).await?;
+    assert_eq!((again.org_id, again.user_id, again.created), (world.org, world.user, false));
+    Ok(())
+}
+
+/// A device is found by its token's hash, also when it was thrown out.
+pub async fn devices_are_found_by_their_token_and_thrown_out(place: Place) -> Outcome {
+    let world = World::open(&place).await?;
+    let mut new = new_device(world.org, world.user, DeviceKind::Cli);
+    new.name = "nul \0 and ✓".into();
+    new.expires_at = Some(at(100));
+    new.created_by = Some(world.phone);
+    let made = world.store.create_device(new.clone(), at(1)).await?;
+    world.store.record_device_seen(made.id, at(2)).await?;
+    let found = world.store.device_by_token(new.token_hash).await?.ok_or("not found")?;
+    assert_eq!((found.org, found.user), (world.org, world.user));
+    assert_eq!((found.device.id, found.device.last_seen_at), (made.id, Some(at(2))));
+    assert_eq!(found.device.expires_at, Some(at(100)));
+    assert!(found.device.scopes.has(Scope::Prompt) && found.device.name.ends_with("✓"));
+    let gone = world.store.revoke_device(world.org, made.id, at(3)).await?;
+    let again = world.store.revoke_device(world.org, made.id, at(4)).await?;
+    assert_eq!((gone.revoked_at, again.revoked_at), (Some(at(3)), Some(at(3))));
+    let found = world.store.device_by_token(new.token_hash).await?.ok_or("not found")?;
+    assert_eq!(found.device.revoked_at, Some(at(3)));
+    assert_eq!(world.store.device_by_token([9; 32]).await?, None);
+    assert_eq!(world.store.devices(world.org).await?.len(), 3);
+    let other = world.store.revoke_device(OrgId::generate(), made.id, at(4)).await;
+    assert_refused!(other, Refusal::DeviceNotFound);
+    Ok(())
+}
+
+/// A pairing link makes one device, with the link's own rights.
+pub async fn a_link_is_used_once(place: Place) -> Outcome {
+    let world = World::open(&place).await?;
+    let link = |secret_hash, expires_at| NewLink {
+        org: world.org,
+        user: world.user,
+        secret_hash,
+        scopes: [Scope::View].into_iter().collect(),
+        kind: DeviceKind::Browser,
+        expires_at,
+    };
+    world.store.create_link(link([1; 32], at(10)), at(1)).await?;
+    world.store.create_link(link([2; 32], at(2)), at(1)).await?;
+    let new = new_device(OrgId::generate(), world.user, DeviceKind::Cli);
+    let device = world.store.redeem_link([1; 32], new.clone(), at(3)).await?;
+    assert_eq!((device.kind, device.scopes.to_string()), (DeviceKind::Browser, "view".into()));
+    let found = world.store.device_by_token(new.token_hash).await?.ok_or("not found")?;
+    assert_eq!(found.org, world.org);
+    let record = world.store.link([1; 32]).await?.ok_or("no link")?;
+    assert_eq!(record.redeemed_at, Some(at(3)));
+    for secret in [[1; 32], [2; 32], [3; 32]] {
+        let mut other = new.clone();
+        other.token_hash = [8; 32];
+        assert_refused!(world.store.redeem_link(secret, other, at(4)).await, Refusal::LinkInvalid);
+    }
+    Ok(())
+}
+
+/// A runner is a device of that kind; its facts are kept.
+pub async fn runners_keep_their_facts(place: Place) -> Outcome {
+    let world = World::open(&place).await?;
+    assert_eq!(world.store.runners(world.org).await?[0].facts, None);
+    let facts = RunnerFacts { host: "laptop".into(), cores: 8, ..RunnerFacts::default() };
+    world.store.record_runner_facts(world.org, world.runner, &facts, at(5)).await?;
+    let runners = world.store.runners(world.org).await?;
+    assert_eq!(runners.len(), 1);
+    assert_eq!((runners[0].device.id, &runners[0].facts), (world.runner, &Some(facts.clone())));
+    assert_eq!(runners[0].device.last_seen_at, Some(at(5)));
+    for id in [world.phone, DeviceId::generate()] {
+        let refused = world.store.record_runner_facts(world.org, id, &facts, at(6)).await;
+        assert_refused!(refused, Refusal::DeviceNotFound);
+    }
+    Ok(())
+}

@@ -1,0 +1,183 @@
+//! Records: applied once, in order, by the right runner, and what they lead to.
+
+use afield_proto::command::{CommandState, Outcome as Ended, OutcomeKind};
+use afield_proto::project::ProjectState;
+use afield_proto::runner::{Attempt, AttemptReport, KilledProcess, Record, RunnerRecords};
+use afield_proto::{ApprovalId, CommandId, Topic};
+
+use super::world::{asks, assert_refused, finished, says, started};
+use super::{Outcome, Place, World, at, note};
+use crate::Refusal;
+
+/// The whole life of a command, with batches that repeat and overlap.
+pub async fn records_are_applied_once(place: Place) -> Outcome {
+    let world = World::open(&place).await?;
+    let project = world.project("/a").await?;
+    let attempt = world.leased(project.id).await?;
+    let mut partial = note("part");
+    partial.kind = afield_proto::agent::MessageKind::Partial;
+    let native = Record::NativeSession { native_id: "native-1".into() };
+    let first = vec![started(), native, says("one"), Record::Message(partial)];
+    let applied = world.apply(attempt, 1, first.clone()).await?;
+    assert_eq!((applied.acknowledged.last_record, applied.new_records), (4, 4));
+    assert!(applied.executing_changed && !applied.acknowledged.closed);
+    let executing = world.store.project(world.org, project.id).await?;
+    assert_eq!(executing.state, ProjectState::Executing);
+    let applied = world.apply(attempt, 1, first).await?;
+    assert_eq!((applied.acknowledged.last_record, applied.new_records), (4, 0));
+    let applied = world.apply(attempt, 4, vec![says("skipped"), says("two")]).await?;
+    assert_eq!((applied.acknowledged.last_record, applied.new_records), (5, 1));
+    assert!(!applied.executing_changed);
+    let applied = world.apply(attempt, 6, vec![finished(OutcomeKind::Succeeded)]).await?;
+    assert!(applied.executing_changed && applied.acknowledged.closed);
+    let over = world.store.command(world.org, attempt.command_id).await?;
+    assert_eq!(
+        (over.state, over.started_at, over.finished_at),
+        (CommandState::Succeeded, Some(at(10)), Some(at(20)))
+    );
+    let idle = world.store.project(world.org, project.id).await?;
+    assert_eq!((idle.state, idle.command_id), (ProjectState::Idle, None));
+    let expected = [
+        "project_update",
+        "agent_message",
+        "command_state",
+        "command_state",
+        "command_state",
+        "project_state",
+        "agent_message",
+        "agent_message",
+        "command_state",
+        "project_state",
+    ];
+    assert_eq!(world.told(Topic::Project(project.id)).await?, expected);
+    let orgs = ["project_update", "project_state", "project_state"];
+    assert_eq!(world.told(Topic::Org(world.org)).await?, orgs);
+    world.submit(project.id, "more").await?;
+    assert_eq!(world.lease().await?.native_session.as_deref(), Some("native-1"));
+    Ok(())
+}
+
+/// Nothing is applied of what does not fit.
+pub async fn gaps_and_foreign_records_are_refused(place: Place) -> Outcome {
+    let world = World::open(&place).await?;
+    let project = world.project("/a").await?;
+    let attempt = world.leased(project.id).await?;
+    assert_refused!(
+        world.apply(attempt, 2, vec![says("x")]).await,
+        Refusal::RecordGap { expected: 1 }
+    );
+    assert_refused!(
+        world.apply(attempt, 1, vec![says("too early")]).await,
+        Refusal::RecordIllegal { number: 1, .. }
+    );
+    let records = RunnerRecords { attempt, first_record: 1, records: vec![started()] };
+    assert_refused!(
+        world.store.apply_records(world.org, world.phone, &records, at(4)).await,
+        Refusal::CommandNotFound
+    );
+    let unknown = Attempt { command_id: CommandId::generate(), ..attempt };
+    assert_refused!(world.apply(unknown, 1, vec![started()]).await, Refusal::CommandNotFound);
+    let id = ApprovalId::generate();
+    assert_refused!(
+        world.apply(attempt, 1, vec![started(), asks(id), asks(id)]).await,
+        Refusal::RecordIllegal { number: 3, .. }
+    );
+    let command = world.store.command(world.org, attempt.command_id).await?;
+    assert_eq!(command.state, CommandState::Leased, "nothing of the batch was applied");
+    assert_eq!(world.store.topic_head(Topic::Project(project.id)).await?.last, 4);
+    Ok(())
+}
+
+/// A stop somebody asked for is told with its processes.
+pub async fn a_stop_is_told_with_its_processes(place: Place) -> Outcome {
+    let world = World::open(&place).await?;
+    let project = world.project("/a").await?;
+    let attempt = world.leased(project.id).await?;
+    world.apply(attempt, 1, vec![started()]).await?;
+    world.store.request_kill(world.org, attempt.command_id, world.phone, at(5)).await?;
+    world.store.request_kill(world.org, attempt.command_id, world.runner, at(6)).await?;
+    let killed = vec![KilledProcess { pid: 7, name: "claude".into(), signal: "TERM".into() }];
+    let end = Record::Finished { at: at(7), outcome: Ended::new(OutcomeKind::Killed), killed };
+    let applied = world.apply(attempt, 2, vec![end]).await?;
+    assert_eq!(applied.command.state, CommandState::Cancelled);
+    let events = world.events(Topic::Project(project.id)).await?;
+    let told = events.iter().find(|event| event.body.contains("process_killed"));
+    let told = &told.ok_or("it was not told")?.body;
+    assert!(told.contains(&world.phone.to_string()) && told.contains("\"pid\":7"), "{told}");
+    let idle = world.store.project(world.org, project.id).await?;
+    assert_eq!(idle.state, ProjectState::Idle);
+    Ok(())
+}
+
+/// When the agent lost the conversation, the next prompt begins another.
+pub async fn a_lost_session_is_replaced(place: Place) -> Outcome {
+    let world = World::open(&place).await?;
+    let project = world.project("/a").await?;
+    let attempt = world.leased(project.id).await?;
+    let before = world.store.project(world.org, project.id).await?.session_id;
+    let native = Record::NativeSession { native_id: "gone".into() };
+    world.apply(attempt, 1, vec![started(), native, finished(OutcomeKind::SessionLost)]).await?;
+    let after = world.store.project(world.org, project.id).await?;
+    assert!(after.session_id.is_some() && after.session_id != before);
+    assert_eq!(after.reason.as_deref(), Some("session_lost"));
+    assert!(world.told(Topic::Project(project.id)).await?.contains(&"session_reset".to_owned()));
+    world.submit(project.id, "again").await?;
+    let order = world.lease().await?;
+    assert_eq!((Some(order.session_id), order.native_session), (after.session_id, None));
+    Ok(())
+}
+
+/// Words about an attempt that is over, or was never leased, change nothing and say so.
+pub async fn old_and_closed_attempts_are_told_so(place: Place) -> Outcome {
+    let world = World::open(&place).await?;
+    let project = world.project("/a").await?;
+    let attempt = world.leased(project.id).await?;
+    world.apply(attempt, 1, vec![started()]).await?;
+    for fence in [0, 2] {
+        let applied = world.apply(Attempt { fence, ..attempt }, 2, vec![says("x")]).await?;
+        assert!(applied.acknowledged.closed && applied.new_records == 0);
+        assert_eq!(applied.acknowledged.last_record, 0);
+    }
+    world.apply(attempt, 2, vec![finished(OutcomeKind::Failed)]).await?;
+    let applied = world.apply(attempt, 3, vec![says("late")]).await?;
+    assert!(applied.acknowledged.closed && applied.new_records == 0);
+    assert_eq!(applied.acknowledged.last_record, 2);
+    let failed = world.store.project(world.org, project.id).await?;
+    assert_eq!((failed.state, failed.reason.as_deref()), (ProjectState::Error, Some("failed")));
+    Ok(())
+}
+
+/// What began and is no longer known to its runner was interrupted; what never began is kept.
+pub async fn reconciling_interrupts_what_is_gone(place: Place) -> Outcome {
+    let world = World::open(&place).await?;
+    let [gone, kept, waits] = [
+        world.project("/gone").await?,
+        world.project("/kept").await?,
+        world.project("/waits").await?,
+    ];
+    let gone_attempt = world.leased(gone.id).await?;
+    world.apply(gone_attempt, 1, vec![started(), asks(ApprovalId::generate())]).await?;
+    let kept_attempt = world.leased(kept.id).await?;
+    world.apply(kept_attempt, 1, vec![started(), says("x")]).await?;
+    let waits_attempt = world.leased(waits.id).await?;
+    let unknown = Attempt { command_id: CommandId::generate(), ..kept_attempt };
+    let old = Attempt { fence: 0, ..kept_attempt };
+    let reports = [kept_attempt, unknown, old].map(|attempt| AttemptReport {
+        attempt,
+        last_record: 9,
+        alive: true,
+    });
+    let answers = world.store.reconcile_runner(world.org, world.runner, &reports, at(8)).await?;
+    let answers: Vec<_> =
+        answers.iter().map(|answer| (answer.last_record, answer.closed)).collect();
+    assert_eq!(answers, [(2, false), (0, true), (0, true)]);
+    let interrupted = world.store.command(world.org, gone_attempt.command_id).await?;
+    assert_eq!(interrupted.state, CommandState::Interrupted);
+    let shown = world.store.project(world.org, gone.id).await?;
+    assert_eq!((shown.state, shown.reason.as_deref()), (ProjectState::Error, Some("interrupted")));
+    assert!(world.store.approvals(world.org, None, false).await?.is_empty());
+    let running = world.store.command(world.org, kept_attempt.command_id).await?;
+    assert_eq!(running.state, CommandState::Running);
+    assert_eq!(world.lease().await?.attempt, waits_attempt);
+    Ok(())
+}

@@ -1,0 +1,335 @@
+//! Who may connect: the owner, devices and their credentials, pairing links, runners' facts.
+//!
+//! Credentials are stored as hashes only; making and checking them is the server's part.
+
+use afield_proto::device::{Device, DeviceKind, Scopes};
+use afield_proto::runner::RunnerFacts;
+use afield_proto::{DeviceId, OrgId, Timestamp, UserId};
+
+use crate::sql::{Row, params, statements, to_json, word_of};
+use crate::tx::Tx;
+use crate::{Error, Refusal, Store};
+
+macro_rules! device_columns {
+    () => {
+        "id, name, kind, scopes, created_at, last_seen_at, expires_at, revoked_at"
+    };
+}
+
+statements! {
+    INSERT_ORG = "INSERT INTO orgs (id, name, created_at) VALUES (?1, 'default', ?2) \
+        ON CONFLICT (name) DO NOTHING";
+    SELECT_ORG = "SELECT id FROM orgs WHERE name = 'default'";
+    INSERT_USER = "INSERT INTO users (id, org_id, name, created_at) VALUES (?1, ?2, 'owner', ?3) \
+        ON CONFLICT (org_id, name) DO NOTHING";
+    SELECT_USER = "SELECT id FROM users WHERE org_id = ?1 AND name = 'owner'";
+    INSERT_DEVICE = concat!("INSERT INTO devices (id, org_id, user_id, name, kind, scopes, token_hash, \
+        created_by, created_at, expires_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) \
+        RETURNING ", device_columns!());
+    DEVICE_BY_TOKEN = concat!("SELECT ", device_columns!(), ", org_id, user_id FROM devices \
+        WHERE token_hash = ?1");
+    DEVICES = concat!("SELECT ", device_columns!(), " FROM devices WHERE org_id = ?1 ORDER BY id");
+    REVOKE_DEVICE = concat!("UPDATE devices SET revoked_at = COALESCE(revoked_at, ?3) \
+        WHERE org_id = ?1 AND id = ?2 RETURNING ", device_columns!());
+    DEVICE_SEEN = "UPDATE devices SET last_seen_at = ?2 WHERE id = ?1";
+    INSERT_LINK = "INSERT INTO links (secret_hash, org_id, user_id, kind, scopes, created_at, \
+        expires_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+    SELECT_LINK = "SELECT org_id, user_id, kind, scopes, expires_at, redeemed_at FROM links \
+        WHERE secret_hash = ?1";
+    REDEEM_LINK = "UPDATE links SET redeemed_at = ?2, redeemed_by = ?3 \
+        WHERE secret_hash = ?1 AND redeemed_at IS NULL AND expires_at > ?2 \
+        RETURNING org_id, user_id, kind, scopes, expires_at, redeemed_at";
+    SET_FACTS = "UPDATE devices SET facts = ?3, last_seen_at = ?4 \
+        WHERE org_id = ?1 AND id = ?2 AND kind = 'runner'";
+    RUNNERS = concat!("SELECT ", device_columns!(), ", facts FROM devices \
+        WHERE org_id = ?1 AND kind = 'runner' ORDER BY id");
+}
+
+/// The first org and its owner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Owner {
+    /// The org.
+    pub org_id: OrgId,
+    /// The person.
+    pub user_id: UserId,
+    /// Whether this call made them.
+    pub created: bool,
+}
+
+/// A device to be made.
+#[derive(Debug, Clone)]
+pub struct NewDevice {
+    /// Its org.
+    pub org: OrgId,
+    /// Its owner.
+    pub user: UserId,
+    /// Its name.
+    pub name: String,
+    /// What it is.
+    pub kind: DeviceKind,
+    /// What it may do.
+    pub scopes: Scopes,
+    /// SHA-256 of its credential.
+    pub token_hash: [u8; 32],
+    /// When its credential ends by itself.
+    pub expires_at: Option<Timestamp>,
+    /// The device that made it.
+    pub created_by: Option<DeviceId>,
+}
+
+/// A device with what the server needs to know when it connects.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DeviceRecord {
+    /// The device; it may be revoked or expired.
+    pub device: Device,
+    /// Its org.
+    pub org: OrgId,
+    /// Its owner.
+    pub user: UserId,
+}
+
+/// A pairing link to be made.
+#[derive(Debug, Clone)]
+pub struct NewLink {
+    /// The org a device made with it belongs to.
+    pub org: OrgId,
+    /// The owner of a device made with it.
+    pub user: UserId,
+    /// SHA-256 of the secret in the link.
+    pub secret_hash: [u8; 32],
+    /// What a device made with it may do.
+    pub scopes: Scopes,
+    /// What a device made with it is.
+    pub kind: DeviceKind,
+    /// When it ends.
+    pub expires_at: Timestamp,
+}
+
+/// A pairing link as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkRecord {
+    /// The org a device made with it belongs to.
+    pub org: OrgId,
+    /// The owner of a device made with it.
+    pub user: UserId,
+    /// What a device made with it is.
+    pub kind: DeviceKind,
+    /// What a device made with it may do.
+    pub scopes: Scopes,
+    /// When it ends.
+    pub expires_at: Timestamp,
+    /// When it was used.
+    pub redeemed_at: Option<Timestamp>,
+}
+
+/// A runner: its device, and what it said about itself.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunnerRow {
+    /// The device.
+    pub device: Device,
+    /// Facts about the machine, once it has connected.
+    pub facts: Option<RunnerFacts>,
+}
+
+impl Store {
+    /// The first org and its owner, made when they are missing.
+    pub async fn bootstrap(&self, now: Timestamp) -> Result<Owner, Error> {
+        self.write(now, bootstrap).await
+    }
+
+    /// Makes a device.
+    pub async fn create_device(&self, new: NewDevice, now: Timestamp) -> Result<Device, Error> {
+        self.write((new, now), create_device).await
+    }
+
+    /// The device with this credential, revoked and expired ones too.
+    pub async fn device_by_token(&self, hash: [u8; 32]) -> Result<Option<DeviceRecord>, Error> {
+        self.read(hash, device_by_token).await
+    }
+
+    /// The devices of an org, oldest first.
+    pub async fn devices(&self, org: OrgId) -> Result<Vec<Device>, Error> {
+        self.read(org, devices).await
+    }
+
+    /// Throws a device out. Doing it again changes nothing.
+    pub async fn revoke_device(
+        &self,
+        org: OrgId,
+        id: DeviceId,
+        now: Timestamp,
+    ) -> Result<Device, Error> {
+        self.write((org, id, now), revoke_device).await
+    }
+
+    /// Remembers that a device was there.
+    pub async fn record_device_seen(&self, id: DeviceId, now: Timestamp) -> Result<(), Error> {
+        self.write((id, now), record_device_seen).await
+    }
+
+    /// Makes a pairing link.
+    pub async fn create_link(&self, new: NewLink, now: Timestamp) -> Result<(), Error> {
+        self.write((new, now), create_link).await
+    }
+
+    /// The pairing link with this secret, used and expired ones too.
+    pub async fn link(&self, secret_hash: [u8; 32]) -> Result<Option<LinkRecord>, Error> {
+        self.read(secret_hash, link).await
+    }
+
+    /// Uses a pairing link to make a device. Org, owner, kind and scopes are the link's, whatever
+    /// `new` says.
+    ///
+    /// **Errors**: [`Refusal::LinkInvalid`] for a link that is unknown, used or over.
+    pub async fn redeem_link(
+        &self,
+        secret_hash: [u8; 32],
+        new: NewDevice,
+        now: Timestamp,
+    ) -> Result<Device, Error> {
+        self.write((secret_hash, new, now), redeem_link).await
+    }
+
+    /// Keeps what a runner said about itself.
+    ///
+    /// **Errors**: [`Refusal::DeviceNotFound`] when the device is no runner of this org.
+    pub async fn record_runner_facts(
+        &self,
+        org: OrgId,
+        id: DeviceId,
+        facts: &RunnerFacts,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        self.write((org, id, to_json(facts), now), record_runner_facts).await
+    }
+
+    /// The runners of an org, oldest first; revoked ones too.
+    pub async fn runners(&self, org: OrgId) -> Result<Vec<RunnerRow>, Error> {
+        self.read(org, runners).await
+    }
+}
+
+async fn bootstrap(tx: &mut Tx, now: &Timestamp) -> Result<Owner, Error> {
+    let made = tx.execute(&INSERT_ORG, params![OrgId::generate(), now]).await?;
+    let org_id: OrgId = tx.one(&SELECT_ORG, params![], |row| row.id(0)).await?;
+    tx.execute(&INSERT_USER, params![UserId::generate(), org_id, now]).await?;
+    let user_id = tx.one(&SELECT_USER, params![org_id], |row| row.id(0)).await?;
+    Ok(Owner { org_id, user_id, created: made > 0 })
+}
+
+async fn create_device(tx: &mut Tx, (new, now): &(NewDevice, Timestamp)) -> Result<Device, Error> {
+    insert_device(tx, DeviceId::generate(), new, *now).await
+}
+
+async fn insert_device(
+    tx: &mut Tx,
+    id: DeviceId,
+    new: &NewDevice,
+    now: Timestamp,
+) -> Result<Device, Error> {
+    let (kind, scopes) = (word_of(&new.kind), u32::from(new.scopes.bits()));
+    let values = params![
+        id,
+        new.org,
+        new.user,
+        new.name,
+        kind,
+        scopes,
+        new.token_hash,
+        new.created_by,
+        now,
+        new.expires_at,
+    ];
+    tx.one(&INSERT_DEVICE, values, device).await
+}
+
+async fn device_by_token(tx: &mut Tx, hash: &[u8; 32]) -> Result<Option<DeviceRecord>, Error> {
+    tx.opt(&DEVICE_BY_TOKEN, params![hash], |row| {
+        Ok(DeviceRecord { device: device(row)?, org: row.id(8)?, user: row.id(9)? })
+    })
+    .await
+}
+
+async fn devices(tx: &mut Tx, org: &OrgId) -> Result<Vec<Device>, Error> {
+    tx.all(&DEVICES, params![org], device).await
+}
+
+async fn revoke_device(
+    tx: &mut Tx,
+    (org, id, now): &(OrgId, DeviceId, Timestamp),
+) -> Result<Device, Error> {
+    let revoked = tx.opt(&REVOKE_DEVICE, params![org, id, now], device).await?;
+    Ok(revoked.ok_or(Refusal::DeviceNotFound)?)
+}
+
+async fn record_device_seen(tx: &mut Tx, (id, now): &(DeviceId, Timestamp)) -> Result<(), Error> {
+    tx.execute(&DEVICE_SEEN, params![id, now]).await.map(drop)
+}
+
+async fn create_link(tx: &mut Tx, (new, now): &(NewLink, Timestamp)) -> Result<(), Error> {
+    let (kind, scopes) = (word_of(&new.kind), u32::from(new.scopes.bits()));
+    let values = params![new.secret_hash, new.org, new.user, kind, scopes, now, new.expires_at,];
+    tx.execute(&INSERT_LINK, values).await.map(drop)
+}
+
+async fn link(tx: &mut Tx, secret_hash: &[u8; 32]) -> Result<Option<LinkRecord>, Error> {
+    tx.opt(&SELECT_LINK, params![secret_hash], link_record).await
+}
+
+async fn redeem_link(
+    tx: &mut Tx,
+    (secret_hash, new, now): &([u8; 32], NewDevice, Timestamp),
+) -> Result<Device, Error> {
+    let id = DeviceId::generate();
+    let redeemed = tx.opt(&REDEEM_LINK, params![secret_hash, now, id], link_record).await?;
+    let LinkRecord { org, user, kind, scopes, .. } = redeemed.ok_or(Refusal::LinkInvalid)?;
+    let new = NewDevice { org, user, kind, scopes, ..new.clone() };
+    insert_device(tx, id, &new, *now).await
+}
+
+async fn record_runner_facts(
+    tx: &mut Tx,
+    (org, id, facts, now): &(OrgId, DeviceId, String, Timestamp),
+) -> Result<(), Error> {
+    match tx.execute(&SET_FACTS, params![org, id, facts, now]).await? {
+        0 => Err(Refusal::DeviceNotFound.into()),
+        _ => Ok(()),
+    }
+}
+
+async fn runners(tx: &mut Tx, org: &OrgId) -> Result<Vec<RunnerRow>, Error> {
+    tx.all(&RUNNERS, params![org], |row| {
+        Ok(RunnerRow { device: device(row)?, facts: row.opt_json(8)? })
+    })
+    .await
+}
+
+fn device(row: &Row<'_>) -> Result<Device, Error> {
+    Ok(Device {
+        id: row.id(0)?,
+        name: row.text(1)?.to_owned(),
+        kind: row.word(2)?,
+        scopes: scopes(row, 3)?,
+        created_at: row.time(4)?,
+        last_seen_at: row.opt_time(5)?,
+        expires_at: row.opt_time(6)?,
+        revoked_at: row.opt_time(7)?,
+    })
+}
+
+fn link_record(row: &Row<'_>) -> Result<LinkRecord, Error> {
+    Ok(LinkRecord {
+        org: row.id(0)?,
+        user: row.id(1)?,
+        kind: row.word(2)?,
+        scopes: scopes(row, 3)?,
+        expires_at: row.time(4)?,
+        redeemed_at: row.opt_time(5)?,
+    })
+}
+
+fn scopes(row: &Row<'_>, column: usize) -> Result<Scopes, Error> {
+    let bits = u8::try_from(row.int(column)?)
+        .map_err(|_| Error::corrupt(format!("column {column}: no set of scopes")))?;
+    Ok(Scopes::from_bits(bits))
+}

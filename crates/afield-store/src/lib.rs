@@ -1,0 +1,40 @@
+//! Durable state: projects, commands, approvals, devices and the log of events, on SQLite or
+//! PostgreSQL.
+//!
+//! Every operation is one transaction in the domain's words, takes `now`, and is written once for
+//! both databases. Called by the server; nothing here decides what a command may become (that is
+//! `afield-flow`), talks to a network client, or starts a process.
+//!
+//! Reading order: [`Store`] (opening, writing, reading) → `tx` (one transaction) → `sql` (one
+//! statement) → `sqlite`, `postgres` (the engines) → the operations, by part of the product →
+//! `log` (events, segments, history).
+
+mod error;
+mod migrate;
+mod postgres;
+mod sql;
+mod sqlite;
+mod store;
+mod tx;
+
+mod approvals;
+mod commands;
+mod identity;
+mod log;
+mod messages;
+mod projects;
+mod records;
+mod sessions;
+
+#[cfg(feature = "conformance")]
+pub mod conformance;
+
+pub use approvals::Answered;
+pub use commands::{Cancel, SubmitCommand, Submitted};
+pub use error::{Error, Refusal};
+pub use identity::{DeviceRecord, LinkRecord, NewDevice, NewLink, Owner, RunnerRow};
+pub use log::{CommittedEvent, EventPage, Head, LogLimits, SegmentInfo, StoredEvent};
+pub use messages::{MessagePage, MessageQuery};
+pub use projects::NewProject;
+pub use records::Applied;
+pub use store::{Location, Options, Store, Synchronous};

@@ -1,0 +1,194 @@
+//! Writing events: numbers without gaps, in the transaction of the change they tell about.
+//!
+//! An operation's facts wait in the [`Tx`] until it has succeeded; then they are numbered, topic
+//! by topic, and each topic's become one row. Topics are taken in one fixed order, last of all
+//! locks, so that two operations never wait for each other.
+
+use std::sync::Arc;
+
+use afield_proto::fact::Fact;
+use afield_proto::{OrgId, ProjectId, Timestamp, Topic};
+
+use crate::log::CommittedEvent;
+use crate::log::row::{ROW_BYTES_MAX, ROW_EVENTS_MAX};
+use crate::sql::{params, statements};
+use crate::tx::{Session, Tx};
+use crate::{Error, Store};
+
+statements! {
+    /// Where a topic stands, from its rows.
+    SELECT_TOPIC = "SELECT t.number, t.rotated_to, \
+        (SELECT MAX(e.seq) FROM events e WHERE e.topic = t.number) \
+        FROM topics t WHERE t.name = ?1";
+    /// Takes the next numbers of a topic, making it when it is new.
+    TAKE_NUMBERS = "INSERT INTO topics (org_id, name, last_seq, rotated_to) \
+        VALUES (?1, ?2, ?3, 0) \
+        ON CONFLICT (name) DO UPDATE SET last_seq = topics.last_seq + ?3 \
+        RETURNING number, last_seq";
+    INSERT_EVENTS = "INSERT INTO events (topic, seq, first_seq, at, crc, body) \
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+}
+
+/// A fact that was told and has no number yet.
+pub(crate) struct Pending {
+    pub(crate) org: OrgId,
+    pub(crate) topic: Topic,
+    pub(crate) project_id: Option<ProjectId>,
+    pub(crate) at: Timestamp,
+    pub(crate) body: Arc<str>,
+}
+
+/// The same JSON without line breaks: between tokens they mean nothing, inside texts they are
+/// escaped anyway.
+pub(crate) fn one_line(body: String) -> String {
+    match body.contains(['\n', '\r']) {
+        true => body.replace(['\n', '\r'], " "),
+        false => body,
+    }
+}
+
+/// A topic's row number and its last event's number, as the SQLite writer remembers them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TopicHead {
+    pub(crate) number: i64,
+    pub(crate) last: u64,
+}
+
+/// Numbers and writes what the operation told.
+pub(crate) async fn flush(tx: &mut Tx) -> Result<(), Error> {
+    if tx.pending.is_empty() {
+        return Ok(());
+    }
+    let mut pending = std::mem::take(&mut tx.pending);
+    pending.sort_by_key(|told| told.topic);
+    if let Session::Postgres(session) = &mut tx.session {
+        session.hold_publication(pending.iter().map(|told| told.topic)).await;
+    }
+    for told in pending.chunk_by(|a, b| a.topic == b.topic) {
+        append(tx, told).await?;
+    }
+    pending.clear();
+    tx.pending = pending;
+    Ok(())
+}
+
+/// Writes facts of one topic.
+async fn append(tx: &mut Tx, told: &[Pending]) -> Result<(), Error> {
+    let head = take_numbers(tx, &told[0], told.len() as u64).await?;
+    let mut first_seq = head.last + 1;
+    let mut rest = told;
+    while !rest.is_empty() {
+        let (row, after) = rest.split_at(row_length(rest));
+        insert_row(tx, head.number, first_seq, row).await?;
+        first_seq += row.len() as u64;
+        rest = after;
+    }
+    Ok(())
+}
+
+/// How many of these fit into one row.
+fn row_length(told: &[Pending]) -> usize {
+    let mut bytes = 0;
+    let fits = |told: &&Pending| {
+        let room = bytes == 0 || bytes + told.body.len() <= ROW_BYTES_MAX;
+        bytes += told.body.len() + 1;
+        room
+    };
+    told.iter().take(ROW_EVENTS_MAX).take_while(fits).count()
+}
+
+async fn insert_row(
+    tx: &mut Tx,
+    number: i64,
+    first_seq: u64,
+    row: &[Pending],
+) -> Result<(), Error> {
+    let mut body = Vec::with_capacity(row.iter().map(|told| told.body.len() + 1).sum());
+    for (told, seq) in row.iter().zip(first_seq..) {
+        if seq > first_seq {
+            body.push(b'\n');
+        }
+        body.extend_from_slice(told.body.as_bytes());
+        tx.written.push(CommittedEvent {
+            topic: told.topic,
+            seq,
+            at: told.at,
+            body: told.body.clone(),
+            project_id: told.project_id,
+        });
+    }
+    let last_seq = first_seq + row.len() as u64 - 1;
+    let crc = crc32fast::hash(&body);
+    let values = params![number, last_seq, first_seq, row[0].at, crc, body];
+    tx.execute(&INSERT_EVENTS, values).await?;
+    Ok(())
+}
+
+/// Takes `count` numbers after the returned head.
+async fn take_numbers(tx: &mut Tx, told: &Pending, count: u64) -> Result<TopicHead, Error> {
+    let Session::Sqlite(session) = &mut tx.session else {
+        let head = take_from_row(tx, told, count).await?;
+        return Ok(TopicHead { last: head.last - count, ..head });
+    };
+    if let Some(head) = session.heads.get_mut(&told.topic) {
+        let before = *head;
+        head.last += count;
+        return Ok(before);
+    }
+    let name = told.topic.to_string();
+    let head = match load_head(tx, &name).await? {
+        Some(head) => head,
+        None => TopicHead { last: 0, ..take_from_row(tx, told, count).await? },
+    };
+    if let Session::Sqlite(session) = &mut tx.session {
+        session.remember(told.topic, TopicHead { last: head.last + count, ..head });
+    }
+    Ok(head)
+}
+
+async fn take_from_row(tx: &mut Tx, told: &Pending, count: u64) -> Result<TopicHead, Error> {
+    let name = told.topic.to_string();
+    tx.one(&TAKE_NUMBERS, params![told.org, name, count], |row| {
+        Ok(TopicHead { number: row.int(0)?, last: row.count(1)? })
+    })
+    .await
+}
+
+/// Where a topic stands, from its rows; `None` for a topic that never had an event.
+pub(crate) async fn load_head(tx: &mut Tx, name: &str) -> Result<Option<TopicHead>, Error> {
+    tx.opt(&SELECT_TOPIC, params![name], |row| {
+        let live = row.opt_int(2)?.unwrap_or(0);
+        let last = row.int(1)?.max(live);
+        Ok(TopicHead { number: row.int(0)?, last: u64::try_from(last).unwrap_or(0) })
+    })
+    .await
+}
+
+struct AppendEvent {
+    org: OrgId,
+    topic: Topic,
+    project_id: Option<ProjectId>,
+    fact: Fact,
+    now: Timestamp,
+}
+
+async fn append_event(tx: &mut Tx, input: &AppendEvent) -> Result<u64, Error> {
+    tx.tell(input.org, input.topic, input.project_id, &input.fact, input.now);
+    flush(tx).await?;
+    Ok(tx.written.last().map_or(0, |event| event.seq))
+}
+
+impl Store {
+    /// Writes one fact that belongs to no other change. Returns its number in the topic.
+    pub async fn append_event(
+        &self,
+        org: OrgId,
+        topic: Topic,
+        fact: &Fact,
+        project_id: Option<ProjectId>,
+        now: Timestamp,
+    ) -> Result<u64, Error> {
+        let input = AppendEvent { org, topic, project_id, fact: fact.clone(), now };
+        self.write(input, append_event).await
+    }
+}

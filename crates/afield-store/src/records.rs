@@ -1,0 +1,268 @@
+//! What a runner reports: numbered records applied exactly once, and the comparison after a
+//! reconnect of what it works on with what the server believes.
+
+use afield_flow::command::{self as life, Batch};
+use afield_proto::approval::ApprovalAsk;
+use afield_proto::command::{Command, CommandState, Outcome, OutcomeKind};
+use afield_proto::fact::Fact;
+use afield_proto::project::{Project, ProjectState};
+use afield_proto::runner::{
+    Acknowledged, Attempt, AttemptReport, KilledProcess, Record, RunnerRecords,
+};
+use afield_proto::{DeviceId, OrgId, ProjectId, Timestamp};
+
+use crate::approvals::{self, Withdraw};
+use crate::commands::{self, CommandRow};
+use crate::tx::Tx;
+use crate::{Error, Refusal, Store, projects, sessions};
+
+/// What applying a batch of records did.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Applied {
+    /// What the runner is answered.
+    pub acknowledged: Acknowledged,
+    /// The project.
+    pub project_id: ProjectId,
+    /// The command as it is now.
+    pub command: Command,
+    /// How many records were new.
+    pub new_records: u64,
+    /// The project began or ceased to execute.
+    pub executing_changed: bool,
+}
+
+impl Store {
+    /// Applies records of an attempt. Those already known are left out; nothing is applied to a
+    /// closed attempt, which the acknowledgement says.
+    ///
+    /// **Errors**: [`Refusal::CommandNotFound`] when the command is not this runner's,
+    /// [`Refusal::RecordGap`], [`Refusal::RecordIllegal`]; nothing of the batch is applied then.
+    pub async fn apply_records(
+        &self,
+        org: OrgId,
+        runner_id: DeviceId,
+        records: &RunnerRecords,
+        now: Timestamp,
+    ) -> Result<Applied, Error> {
+        self.write((org, runner_id, records.clone(), now), apply_records).await
+    }
+
+    /// Compares what a runner's journal knows with what the server believes, when it connects.
+    /// Answers each report with how far the server is. A command believed to run that the runner
+    /// does not report is interrupted; one that was leased and never begun stays leased.
+    pub async fn reconcile_runner(
+        &self,
+        org: OrgId,
+        runner_id: DeviceId,
+        reports: &[AttemptReport],
+        now: Timestamp,
+    ) -> Result<Vec<Acknowledged>, Error> {
+        self.write((org, runner_id, reports.to_vec(), now), reconcile_runner).await
+    }
+}
+
+/// A command under change, its project read when it is needed.
+struct Work {
+    row: CommandRow,
+    project: Option<Project>,
+    now: Timestamp,
+}
+
+impl Work {
+    async fn project(&mut self, tx: &mut Tx) -> Result<&mut Project, Error> {
+        if self.project.is_none() {
+            let id = self.row.command.project_id;
+            self.project = Some(projects::locked(tx, self.row.org, id).await?);
+        }
+        Ok(self.project.as_mut().expect("it was just read"))
+    }
+}
+
+async fn apply_records(
+    tx: &mut Tx,
+    (org, runner_id, records, now): &(OrgId, DeviceId, RunnerRecords, Timestamp),
+) -> Result<Applied, Error> {
+    let row = commands::locked(tx, *org, records.attempt.command_id).await?;
+    if row.command.runner_id != *runner_id {
+        return Err(Refusal::CommandNotFound.into());
+    }
+    if life::is_closed(&row.known(), &records.attempt) {
+        return Ok(applied(&row, records.attempt, 0, false));
+    }
+    let skip = match life::fit(row.applied, records.first_record) {
+        Batch::Apply { skip } => skip,
+        Batch::Gap { expected } => return Err(Refusal::RecordGap { expected }.into()),
+    };
+    let before = row.command.state;
+    let mut work = Work { row, project: None, now: *now };
+    let new = records.records.get(skip..).unwrap_or_default();
+    for record in new {
+        apply(tx, &mut work, record).await?;
+        work.row.applied += 1;
+    }
+    save(tx, &work, before, !new.is_empty()).await?;
+    let executing_changed = work.row.command.state != before;
+    Ok(applied(&work.row, records.attempt, new.len() as u64, executing_changed))
+}
+
+async fn save(tx: &mut Tx, work: &Work, before: CommandState, any_new: bool) -> Result<(), Error> {
+    if work.row.command.state != before {
+        commands::save(tx, &work.row).await?;
+    } else if any_new {
+        commands::save_applied(tx, &work.row).await?;
+    }
+    match &work.project {
+        Some(project) => projects::save(tx, project).await,
+        None => Ok(()),
+    }
+}
+
+fn applied(row: &CommandRow, attempt: Attempt, new_records: u64, changed: bool) -> Applied {
+    Applied {
+        acknowledged: acknowledged(row, attempt),
+        project_id: row.command.project_id,
+        command: row.command.clone(),
+        new_records,
+        executing_changed: changed,
+    }
+}
+
+fn acknowledged(row: &CommandRow, attempt: Attempt) -> Acknowledged {
+    let is_own = row.attempt() == attempt;
+    Acknowledged {
+        attempt,
+        last_record: if is_own { row.applied } else { 0 },
+        closed: life::is_closed(&row.known(), &attempt),
+    }
+}
+
+/// Applies one record.
+async fn apply(tx: &mut Tx, work: &mut Work, record: &Record) -> Result<(), Error> {
+    let state = work.row.command.state;
+    life::after_record(state, record)
+        .map_err(|illegal| illegal_record(work, illegal.to_string()))?;
+    match record {
+        Record::Started { at } => started(tx, work, *at).await,
+        Record::Message(message) => {
+            // Partial messages are relayed, never stored; a runner that numbers one all the same
+            // loses nothing but the message.
+            if !message.kind.ephemeral() {
+                let mut message = message.clone();
+                message.command_id = Some(work.row.command.id);
+                message.session_id = work.row.command.session_id;
+                tell(tx, work, &Fact::AgentMessage(message));
+            }
+            Ok(())
+        }
+        Record::NativeSession { native_id } => {
+            sessions::set_native(tx, work.row.session_id, native_id).await
+        }
+        Record::Asked { at, ask } => asked(tx, work, ask, *at).await,
+        Record::Withdrawn { approval_id, .. } => {
+            let (org, id) = (work.row.org, work.row.command.id);
+            approvals::withdraw(tx, org, id, Withdraw::One(*approval_id), work.now).await
+        }
+        Record::Finished { at, outcome, killed } => {
+            finish(tx, work, outcome.clone(), killed, *at).await
+        }
+    }
+}
+
+fn illegal_record(work: &Work, reason: String) -> Error {
+    Refusal::RecordIllegal { number: work.row.applied + 1, reason }.into()
+}
+
+fn tell(tx: &mut Tx, work: &Work, fact: &Fact) {
+    tx.tell_project(work.row.org, work.row.command.project_id, fact, work.now);
+}
+
+async fn started(tx: &mut Tx, work: &mut Work, at: Timestamp) -> Result<(), Error> {
+    work.row.enter(CommandState::Running);
+    work.row.command.started_at = Some(at);
+    work.row.tell(tx, work.now);
+    show(tx, work, ProjectState::Executing, None).await
+}
+
+/// What the project is from now on.
+async fn show(
+    tx: &mut Tx,
+    work: &mut Work,
+    state: ProjectState,
+    reason: Option<String>,
+) -> Result<(), Error> {
+    let (org, now) = (work.row.org, work.now);
+    let project = work.project(tx).await?;
+    project.state = state;
+    project.reason = reason;
+    project.last_active = now;
+    let fact = Fact::ProjectState(project.clone());
+    tx.tell_org(org, project.id, &fact, now);
+    Ok(())
+}
+
+async fn asked(
+    tx: &mut Tx,
+    work: &mut Work,
+    ask: &ApprovalAsk,
+    at: Timestamp,
+) -> Result<(), Error> {
+    match approvals::ask(tx, &work.row, ask, at, work.now).await? {
+        true => Ok(()),
+        false => Err(illegal_record(work, format!("approval {} is known", ask.approval_id))),
+    }
+}
+
+/// The command is over: what it still asked is withdrawn, the project is free.
+async fn finish(
+    tx: &mut Tx,
+    work: &mut Work,
+    outcome: Outcome,
+    killed: &[KilledProcess],
+    at: Timestamp,
+) -> Result<(), Error> {
+    let (org, now, command_id) = (work.row.org, work.now, work.row.command.id);
+    let (state, reason) = life::project_after(&outcome);
+    let lost = outcome.kind == OutcomeKind::SessionLost;
+    work.row.finish(outcome, at);
+    approvals::withdraw(tx, org, command_id, Withdraw::All, now).await?;
+    if let (Some(by), false) = (work.row.kill_requested_by, killed.is_empty()) {
+        tell(tx, work, &Fact::ProcessKilled { command_id, by, killed: killed.to_vec() });
+    }
+    work.row.tell(tx, now);
+    let session_id = work.row.session_id;
+    let project = work.project(tx).await?;
+    project.command_id = None;
+    if lost {
+        sessions::lose(tx, org, project, session_id, now).await?;
+    }
+    show(tx, work, state, reason).await
+}
+
+async fn reconcile_runner(
+    tx: &mut Tx,
+    (org, runner_id, reports, now): &(OrgId, DeviceId, Vec<AttemptReport>, Timestamp),
+) -> Result<Vec<Acknowledged>, Error> {
+    for row in commands::running(tx, *org, *runner_id).await? {
+        if !reports.iter().any(|report| report.attempt == row.attempt()) {
+            interrupt(tx, row, *now).await?;
+        }
+    }
+    let mut answers = Vec::with_capacity(reports.len());
+    for report in reports {
+        let known = commands::find_locked(tx, *org, report.attempt.command_id).await?;
+        let own = known.filter(|row| row.command.runner_id == *runner_id);
+        let unknown = Acknowledged { attempt: report.attempt, last_record: 0, closed: true };
+        answers.push(own.map_or(unknown, |row| acknowledged(&row, report.attempt)));
+    }
+    Ok(answers)
+}
+
+/// The runner no longer knows a command that had begun: its outcome is unknown.
+async fn interrupt(tx: &mut Tx, row: CommandRow, now: Timestamp) -> Result<(), Error> {
+    let before = row.command.state;
+    let mut work = Work { row, project: None, now };
+    let outcome = Outcome::new(OutcomeKind::Interrupted)
+        .with_message("the runner no longer knows this command; its outcome is unknown");
+    finish(tx, &mut work, outcome, &[], now).await?;
+    save(tx, &work, before, false).await
+}

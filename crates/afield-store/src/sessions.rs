@@ -1,0 +1,89 @@
+//! Sessions: conversations of a project, and how a project comes to a new one.
+
+use afield_proto::fact::{Fact, SessionResetReason};
+use afield_proto::project::Project;
+use afield_proto::{OrgId, ProjectId, SessionId, Timestamp};
+
+use crate::sql::{params, statements};
+use crate::tx::Tx;
+use crate::{Error, Store, projects};
+
+statements! {
+    INSERT_SESSION = "INSERT INTO sessions (id, org_id, project_id, created_at) \
+        VALUES (?1, ?2, ?3, ?4)";
+    SET_NATIVE = "UPDATE sessions SET native_id = ?2 WHERE id = ?1";
+    MARK_LOST = "UPDATE sessions SET lost_at = ?2 WHERE id = ?1";
+}
+
+impl Store {
+    /// Makes the next prompt start a new conversation.
+    ///
+    /// **Errors**: [`crate::Refusal::ProcessActive`] while a command of the project is not final.
+    pub async fn new_session(
+        &self,
+        org: OrgId,
+        project_id: ProjectId,
+        now: Timestamp,
+    ) -> Result<SessionId, Error> {
+        self.write((org, project_id, now), new_session).await
+    }
+}
+
+async fn new_session(
+    tx: &mut Tx,
+    (org, project_id, now): &(OrgId, ProjectId, Timestamp),
+) -> Result<SessionId, Error> {
+    let mut project = projects::locked(tx, *org, *project_id).await?;
+    projects::refuse_active(project.command_id)?;
+    project.last_active = *now;
+    let id = reset(tx, *org, &mut project, SessionResetReason::Requested, *now).await?;
+    projects::save(tx, &project).await?;
+    Ok(id)
+}
+
+/// Gives the project a new session and tells so; saving the project is the caller's.
+async fn reset(
+    tx: &mut Tx,
+    org: OrgId,
+    project: &mut Project,
+    reason: SessionResetReason,
+    now: Timestamp,
+) -> Result<SessionId, Error> {
+    let session_id = start(tx, org, project.id, now).await?;
+    project.session_id = Some(session_id);
+    tx.tell_project(org, project.id, &Fact::SessionReset { session_id, reason }, now);
+    Ok(session_id)
+}
+
+/// A new session of a project.
+pub(crate) async fn start(
+    tx: &mut Tx,
+    org: OrgId,
+    project_id: ProjectId,
+    now: Timestamp,
+) -> Result<SessionId, Error> {
+    let id = SessionId::generate();
+    tx.execute(&INSERT_SESSION, params![id, org, project_id, now]).await?;
+    Ok(id)
+}
+
+/// Keeps the agent's own id of a conversation.
+pub(crate) async fn set_native(tx: &mut Tx, id: SessionId, native_id: &str) -> Result<(), Error> {
+    tx.execute(&SET_NATIVE, params![id, native_id]).await.map(drop)
+}
+
+/// The agent no longer knows a conversation: the project goes on with a new one, unless it
+/// already has.
+pub(crate) async fn lose(
+    tx: &mut Tx,
+    org: OrgId,
+    project: &mut Project,
+    lost: SessionId,
+    now: Timestamp,
+) -> Result<(), Error> {
+    tx.execute(&MARK_LOST, params![lost, now]).await?;
+    if project.session_id == Some(lost) {
+        reset(tx, org, project, SessionResetReason::Lost, now).await?;
+    }
+    Ok(())
+}

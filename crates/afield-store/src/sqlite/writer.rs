@@ -1,0 +1,341 @@
+//! The one writer: gathers waiting operations into one transaction and one fsync.
+//!
+//! Operations run one after the other on this thread; their callers hear the result only after
+//! the commit. The first try has no savepoints: an operation that refuses has usually written
+//! nothing. When one fails after having written, the batch is rolled back and run again with a
+//! savepoint around each operation, so that only the failed one is undone.
+
+use std::sync::Arc;
+
+use futures::FutureExt as _;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::Error;
+use crate::log::{CommittedEvent, append};
+use crate::tx::{Operation, Session, Tx};
+
+/// Operations that may wait for the writer. More callers wait at the door.
+const QUEUE: usize = 8192;
+
+/// What the writer is asked.
+enum Message {
+    Run(Box<dyn Job>),
+    Close(oneshot::Sender<()>),
+}
+
+/// An operation with its input and its caller.
+trait Job: Send {
+    /// Runs it, keeping the result. `false` when it failed.
+    fn run(&mut self, tx: &mut Tx) -> bool;
+    /// The error it ended with, if it did.
+    fn error(&self) -> Option<&Error>;
+    /// Tells the caller: the kept result, or why the whole batch failed.
+    fn settle(self: Box<Self>, batch: Result<(), Error>);
+}
+
+struct Call<I, T, F> {
+    input: I,
+    operation: F,
+    result: Option<Result<T, Error>>,
+    caller: oneshot::Sender<Result<T, Error>>,
+}
+
+impl<I, T, F> Job for Call<I, T, F>
+where
+    I: Send + Sync + 'static,
+    T: Send + 'static,
+    F: for<'a> Operation<'a, I, T>,
+{
+    fn run(&mut self, tx: &mut Tx) -> bool {
+        let result = run_now(tx, &self.input, self.operation);
+        let succeeded = result.is_ok();
+        self.result = Some(result);
+        succeeded
+    }
+
+    fn error(&self) -> Option<&Error> {
+        self.result.as_ref()?.as_ref().err()
+    }
+
+    fn settle(self: Box<Self>, batch: Result<(), Error>) {
+        let result = match (batch, self.result) {
+            (Ok(()), Some(result)) => result,
+            (Err(error), _) => Err(error),
+            (Ok(()), None) => Err(Error::corrupt("an operation was never run")),
+        };
+        // A caller that went away has its operation done all the same.
+        let _gone = self.caller.send(result);
+    }
+}
+
+fn run_now<I, T, F>(tx: &mut Tx, input: &I, operation: F) -> Result<T, Error>
+where
+    F: for<'a> Operation<'a, I, T>,
+{
+    let waited = || Error::corrupt("an operation waited inside SQLite");
+    let value = operation(tx, input).now_or_never().ok_or_else(waited)??;
+    append::flush(tx).now_or_never().ok_or_else(waited)??;
+    Ok(value)
+}
+
+/// The way to the writer. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Writer {
+    messages: mpsc::Sender<Message>,
+    broken: watch::Receiver<Option<Arc<str>>>,
+}
+
+/// What the writer needs to start.
+pub(crate) struct Options {
+    pub(crate) session: super::Session,
+    pub(crate) committed: Option<mpsc::Sender<Vec<CommittedEvent>>>,
+    pub(crate) batch_max: usize,
+}
+
+impl Writer {
+    /// Starts the thread.
+    pub(crate) fn start(options: Options) -> Result<Self, Error> {
+        let (messages, waiting) = mpsc::channel(QUEUE);
+        let (broke, broken) = watch::channel(None);
+        let thread = Thread {
+            tx: Tx::new(Session::Sqlite(options.session)),
+            waiting,
+            committed: options.committed,
+            batch_max: options.batch_max.max(1),
+            broke,
+            jobs: Vec::new(),
+        };
+        std::thread::Builder::new()
+            .name("afield-store-writer".into())
+            .spawn(move || thread.run())
+            .map_err(|error| Error::Broken { reason: error.to_string().into() })?;
+        Ok(Self { messages, broken })
+    }
+
+    /// Runs an operation; returns when it is on disk.
+    ///
+    /// **Cancel safety**: a call that was polled may happen although its caller went away.
+    pub(crate) async fn run<I, T, F>(&self, input: I, operation: F) -> Result<T, Error>
+    where
+        I: Send + Sync + 'static,
+        T: Send + 'static,
+        F: for<'a> Operation<'a, I, T>,
+    {
+        let (caller, answer) = oneshot::channel();
+        let call = Box::new(Call { input, operation, result: None, caller });
+        if self.messages.send(Message::Run(call)).await.is_err() {
+            return Err(self.gone());
+        }
+        answer.await.unwrap_or_else(|_| Err(self.gone()))
+    }
+
+    /// Ends the thread after everything that was asked before.
+    pub(crate) async fn close(&self) {
+        let (done, ended) = oneshot::channel();
+        if self.messages.send(Message::Close(done)).await.is_ok() {
+            // An error means that the thread ended without us.
+            let _ended = ended.await;
+        }
+    }
+
+    /// Resolves with the reason when the database has failed.
+    pub(crate) async fn broken(&self) -> Arc<str> {
+        let mut broken = self.broken.clone();
+        let reason = match broken.wait_for(Option::is_some).await {
+            Ok(reason) => reason.clone(),
+            // The thread was closed in good order: never.
+            Err(_) => None,
+        };
+        match reason {
+            Some(reason) => reason,
+            None => std::future::pending().await,
+        }
+    }
+
+    fn gone(&self) -> Error {
+        match &*self.broken.borrow() {
+            Some(reason) => Error::Broken { reason: Arc::clone(reason) },
+            None => Error::Database { reason: "the store is closed".into(), retryable: false },
+        }
+    }
+}
+
+struct Thread {
+    tx: Tx,
+    waiting: mpsc::Receiver<Message>,
+    committed: Option<mpsc::Sender<Vec<CommittedEvent>>>,
+    batch_max: usize,
+    broke: watch::Sender<Option<Arc<str>>>,
+    jobs: Vec<Box<dyn Job>>,
+}
+
+/// Why a batch was not committed.
+enum Failed {
+    /// One operation failed after it had written.
+    Dirty,
+    /// The database itself.
+    Broken(Error),
+}
+
+impl Thread {
+    fn run(mut self) {
+        let work = std::panic::AssertUnwindSafe(|| self.serve());
+        match std::panic::catch_unwind(work) {
+            Ok(closing) => {
+                drop(self.tx);
+                if let Some(done) = closing {
+                    let _gone = done.send(());
+                }
+            }
+            Err(_panic) => self.fail("an operation panicked".into()),
+        }
+    }
+
+    /// Serves batch after batch until it is told to close or nobody is left to ask.
+    fn serve(&mut self) -> Option<oneshot::Sender<()>> {
+        let mut messages = Vec::with_capacity(self.batch_max);
+        loop {
+            if self.waiting.blocking_recv_many(&mut messages, self.batch_max) == 0 {
+                return None;
+            }
+            let mut closing = None;
+            for message in messages.drain(..) {
+                match message {
+                    Message::Run(job) => self.jobs.push(job),
+                    Message::Close(done) => closing = Some(done),
+                }
+            }
+            self.batch();
+            if closing.is_some() {
+                return closing;
+            }
+        }
+    }
+
+    /// Runs the gathered operations as one transaction and tells their callers.
+    fn batch(&mut self) {
+        if self.jobs.is_empty() {
+            return;
+        }
+        let already_broken = self.broke.borrow().clone();
+        let outcome = match already_broken {
+            Some(reason) => Err(Error::Broken { reason }),
+            None => self.commit_jobs(),
+        };
+        match &outcome {
+            Ok(()) => self.publish(),
+            Err(Error::Broken { reason }) => self.fail(Arc::clone(reason)),
+            Err(error) => self.fail(error.to_string().into()),
+        }
+        for job in self.jobs.drain(..) {
+            job.settle(outcome.clone());
+        }
+    }
+
+    fn commit_jobs(&mut self) -> Result<(), Error> {
+        match self.try_batch(Self::run_plain) {
+            Ok(()) => Ok(()),
+            Err(Failed::Broken(error)) => Err(error),
+            Err(Failed::Dirty) => {
+                self.undo("ROLLBACK")?;
+                match self.try_batch(Self::run_guarded) {
+                    Ok(()) => Ok(()),
+                    Err(Failed::Broken(error)) => Err(error),
+                    Err(Failed::Dirty) => Err(Error::corrupt("a savepoint did not hold")),
+                }
+            }
+        }
+    }
+
+    fn try_batch(
+        &mut self,
+        run: fn(&mut Self, &mut dyn Job) -> Result<(), Failed>,
+    ) -> Result<(), Failed> {
+        self.statement("BEGIN IMMEDIATE")?;
+        let mut jobs = std::mem::take(&mut self.jobs);
+        let ran = jobs.iter_mut().try_for_each(|job| run(self, &mut **job));
+        self.jobs = jobs;
+        ran?;
+        self.statement("COMMIT")
+    }
+
+    /// Runs one operation without a savepoint.
+    fn run_plain(&mut self, job: &mut dyn Job) -> Result<(), Failed> {
+        let before = self.changes();
+        if job.run(&mut self.tx) {
+            return Ok(());
+        }
+        if let Some(broken @ Error::Broken { .. }) = job.error() {
+            return Err(Failed::Broken(broken.clone()));
+        }
+        self.tx.pending.clear();
+        match self.changes() == before {
+            true => Ok(()),
+            false => Err(Failed::Dirty),
+        }
+    }
+
+    /// Runs one operation inside a savepoint and undoes it when it fails.
+    fn run_guarded(&mut self, job: &mut dyn Job) -> Result<(), Failed> {
+        let written = self.tx.written.len();
+        self.statement("SAVEPOINT operation")?;
+        if !job.run(&mut self.tx) {
+            if let Some(broken @ Error::Broken { .. }) = job.error() {
+                return Err(Failed::Broken(broken.clone()));
+            }
+            let events: Vec<_> = self.tx.written.drain(..written).collect();
+            self.undo("ROLLBACK TO operation").map_err(Failed::Broken)?;
+            self.tx.written = events;
+        }
+        self.statement("RELEASE operation")
+    }
+
+    /// Takes back what was written since, in the database and in memory.
+    fn undo(&mut self, statement: &str) -> Result<(), Error> {
+        self.tx.pending.clear();
+        self.tx.written.clear();
+        if let Session::Sqlite(session) = &mut self.tx.session {
+            session.heads.clear();
+            session.connection.execute_batch(statement)?;
+        }
+        Ok(())
+    }
+
+    fn statement(&mut self, text: &str) -> Result<(), Failed> {
+        let Session::Sqlite(session) = &mut self.tx.session else { return Ok(()) };
+        let run = session.connection.prepare_cached(text).and_then(|mut run| run.raw_execute());
+        // Whatever stops a transaction from beginning or ending stops the store.
+        run.map(drop)
+            .map_err(|error| Failed::Broken(Error::Broken { reason: error.to_string().into() }))
+    }
+
+    fn changes(&self) -> u64 {
+        match &self.tx.session {
+            Session::Sqlite(session) => session.connection.total_changes(),
+            Session::Postgres(_) => 0,
+        }
+    }
+
+    /// Hands the committed events on, before any caller hears of them. Waits while nobody takes
+    /// them: what is told can't run ahead of what is followed.
+    fn publish(&mut self) {
+        let events = std::mem::take(&mut self.tx.written);
+        if events.is_empty() {
+            return;
+        }
+        if let Some(committed) = &self.committed {
+            // Nobody follows any more: the events are on disk, which is what counts.
+            let _gone = committed.blocking_send(events);
+        }
+    }
+
+    /// From now on everything is refused.
+    fn fail(&mut self, reason: Arc<str>) {
+        if self.broke.borrow().is_none() {
+            tracing::error!(%reason, "the database failed, nothing is acknowledged any more");
+            self.broke.send_replace(Some(reason));
+        }
+        self.tx.pending.clear();
+        self.tx.written.clear();
+    }
+}

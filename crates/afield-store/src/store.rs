@@ -1,0 +1,201 @@
+//! The store itself: opening, closing, and the two ways in.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use afield_proto::Timestamp;
+use tokio::sync::mpsc;
+
+use crate::log::damage;
+use crate::sql::{params, statements};
+use crate::sqlite::{self, reader::Readers, writer, writer::Writer};
+use crate::tx::{Operation, Tx};
+use crate::{CommittedEvent, Error, LogLimits, migrate, postgres};
+
+statements! {
+    PROBE = "INSERT INTO meta (name, value) VALUES ('probe', ?1) \
+        ON CONFLICT (name) DO UPDATE SET value = ?1";
+}
+
+/// Where the data lies.
+#[derive(Debug, Clone)]
+pub enum Location {
+    /// A database file; it is made when it is missing, its directory is not.
+    Sqlite(PathBuf),
+    /// A connection string.
+    Postgres(String),
+}
+
+/// How far a commit reaches on SQLite.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Synchronous {
+    /// On the disk before it is acknowledged.
+    #[default]
+    Full,
+    /// In the operating system's memory only. Exists for one purpose: to show that the durability
+    /// test fails without [`Synchronous::Full`].
+    Off,
+}
+
+/// How to open a store.
+#[derive(Debug)]
+pub struct Options {
+    /// Where the data lies.
+    pub location: Location,
+    /// Receives the events of every commit, in the order of their numbers, before the callers
+    /// hear of their success. A full channel holds the writer back.
+    pub committed: Option<mpsc::Sender<Vec<CommittedEvent>>>,
+    /// When topics are rotated.
+    pub limits: LogLimits,
+    /// Most operations in one SQLite transaction. More would only make the first of them wait.
+    pub group_commit_max: usize,
+    /// Connections for reading, on SQLite.
+    pub readers: usize,
+    /// How far a commit reaches, on SQLite.
+    pub synchronous: Synchronous,
+}
+
+impl Options {
+    /// The defaults for this place.
+    pub fn new(location: Location) -> Self {
+        Self {
+            location,
+            committed: None,
+            limits: LogLimits::default(),
+            group_commit_max: 1024,
+            readers: 4,
+            synchronous: Synchronous::Full,
+        }
+    }
+}
+
+/// Durable state. Cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    engine: Engine,
+    limits: LogLimits,
+    /// Damage this process has already written down.
+    noticed: damage::Noticed,
+}
+
+enum Engine {
+    Sqlite { writer: Writer, readers: Readers },
+    Postgres(postgres::Database),
+}
+
+impl Store {
+    /// Opens the database, brings its tables up to date and starts what serves it.
+    pub async fn open(options: Options) -> Result<Self, Error> {
+        let limits = options.limits;
+        let engine = match options.location.clone() {
+            Location::Sqlite(path) => {
+                let open = move || open_sqlite(path, options);
+                let opened = tokio::task::spawn_blocking(open).await;
+                opened.map_err(|error| Error::Database {
+                    reason: format!("opening stopped: {error}"),
+                    retryable: false,
+                })??
+            }
+            Location::Postgres(connection) => {
+                Engine::Postgres(postgres::Database::open(&connection, options.committed).await?)
+            }
+        };
+        let store =
+            Self { inner: Arc::new(Inner { engine, limits, noticed: damage::Noticed::default() }) };
+        tracing::info!(engine = %store.engine(), "the store is open");
+        Ok(store)
+    }
+
+    /// Waits for what was asked before, then closes the database.
+    pub async fn close(&self) {
+        match &self.inner.engine {
+            Engine::Sqlite { writer, readers } => {
+                readers.close().await;
+                writer.close().await;
+            }
+            Engine::Postgres(database) => database.close(),
+        }
+    }
+
+    /// Resolves with the reason when the database has failed for good: the process should end
+    /// with an error. Never resolves otherwise.
+    pub async fn broken(&self) -> Arc<str> {
+        match &self.inner.engine {
+            Engine::Sqlite { writer, .. } => writer.broken().await,
+            Engine::Postgres(_) => std::future::pending().await,
+        }
+    }
+
+    /// The database and its version, such as `sqlite 3.54.1`.
+    pub fn engine(&self) -> String {
+        match &self.inner.engine {
+            Engine::Sqlite { .. } => format!("sqlite {}", rusqlite::version()),
+            Engine::Postgres(database) => format!("postgres {}", database.version),
+        }
+    }
+
+    /// Makes one durable write; how long it took until it was on disk.
+    pub async fn probe_write(&self, now: Timestamp) -> Result<Duration, Error> {
+        let began = Instant::now();
+        self.write(now, probe).await?;
+        Ok(began.elapsed())
+    }
+
+    /// Runs a changing operation; returns when it is on disk.
+    pub(crate) async fn write<I, T, F>(&self, input: I, operation: F) -> Result<T, Error>
+    where
+        I: Send + Sync + 'static,
+        T: Send + 'static,
+        F: for<'a> Operation<'a, I, T>,
+    {
+        match &self.inner.engine {
+            Engine::Sqlite { writer, .. } => writer.run(input, operation).await,
+            Engine::Postgres(database) => database.write(input, operation).await,
+        }
+    }
+
+    /// Runs a reading operation on one snapshot of what was committed.
+    pub(crate) async fn read<I, T, F>(&self, input: I, operation: F) -> Result<T, Error>
+    where
+        I: Send + Sync + 'static,
+        T: Send + 'static,
+        F: for<'a> Operation<'a, I, T>,
+    {
+        match &self.inner.engine {
+            Engine::Sqlite { readers, .. } => readers.run(input, operation).await,
+            Engine::Postgres(database) => database.read(input, operation).await,
+        }
+    }
+
+    /// When topics are rotated.
+    pub(crate) fn limits(&self) -> LogLimits {
+        self.inner.limits
+    }
+
+    /// Damage this process has already written down.
+    pub(crate) fn noticed(&self) -> &damage::Noticed {
+        &self.inner.noticed
+    }
+}
+
+fn open_sqlite(path: PathBuf, options: Options) -> Result<Engine, Error> {
+    sqlite::check_version()?;
+    let mut connection = sqlite::open_writer(&path, options.synchronous)?;
+    migrate::sqlite(&mut connection)?;
+    let readers = Readers::open(&path, options.readers)?;
+    let writer = Writer::start(writer::Options {
+        session: sqlite::writer_session(connection),
+        committed: options.committed,
+        batch_max: options.group_commit_max,
+    })?;
+    Ok(Engine::Sqlite { writer, readers })
+}
+
+async fn probe(tx: &mut Tx, now: &Timestamp) -> Result<(), Error> {
+    tx.execute(&PROBE, params![now]).await.map(drop)
+}
