@@ -1,0 +1,232 @@
+//! Work: prompts in, stops, approvals. Everything durable happens in the store's transactions.
+
+use std::time::Duration;
+
+use afield_proto::agent::{AgentKind, ExecuteOptions};
+use afield_proto::approval::Approval;
+use afield_proto::command::{Command, CommandKind, CommandState};
+use afield_proto::device::Scope;
+use afield_proto::request::{
+    AgentInterrupt, AgentKill, AgentKillReply, AgentNewSession, AgentNewSessionReply, AgentSetMode,
+    ApprovalAnswer, ApprovalList, ApprovalListReply, CommandGet, CommandList, CommandListReply,
+    Empty, Execute,
+};
+use afield_proto::runner::{
+    Attempt, RunnerAnswer, RunnerInterrupt, RunnerKill, RunnerKilled, RunnerSetMode,
+};
+use afield_proto::{
+    DeviceId, ErrorBody, ErrorCode, OrgId, ProjectId, RequestId, Timestamp, limits,
+};
+use afield_store::{Cancel, SubmitCommand};
+
+use crate::core::Core;
+use crate::error::{from_store, invalid};
+use crate::projects::named;
+use crate::runners::ORDER_TIMEOUT;
+use crate::socket::conn::Actor;
+
+/// How long an answer to `agent_kill` waits for the last record after every process is gone.
+const LAST_RECORD_TIMEOUT: Duration = Duration::from_secs(2);
+/// Longest idempotency key, in bytes.
+const KEY_BYTES_MAX: usize = 128;
+
+/// `execute`: accepted when it is on disk; starts when its runner takes it.
+pub(crate) async fn execute(
+    core: &Core,
+    actor: &Actor,
+    ask: Execute,
+    request_id: RequestId,
+) -> Result<Command, ErrorBody> {
+    actor.require(Scope::Prompt)?;
+    let project_id = named(ask.project_id)?;
+    if ask.key.as_ref().is_some_and(|key| key.is_empty() || key.len() > KEY_BYTES_MAX) {
+        return Err(invalid(format!("key must have 1 to {KEY_BYTES_MAX} bytes")));
+    }
+    let project = core.store.project(actor.org, project_id).await.map_err(from_store)?;
+    let agent = ask.agent.or(project.settings.agent).unwrap_or(AgentKind::Claude);
+    let base = project.settings.options.unwrap_or_default();
+    let options = ask.options.unwrap_or_default().or(&base);
+    check_prompt(agent, &ask.prompt, &options)?;
+    if agent == AgentKind::Command {
+        actor.require(Scope::Shell)?;
+    }
+    check_agent(core, project.runner_id, agent)?;
+    let submit = SubmitCommand {
+        org: actor.org,
+        project_id,
+        submitted_by: actor.device,
+        kind: if agent == AgentKind::Command { CommandKind::Shell } else { CommandKind::Prompt },
+        agent,
+        prompt: ask.prompt,
+        options,
+        key: ask.key,
+        request_id,
+    };
+    let submitted =
+        core.store.submit_command(submit, Timestamp::now()).await.map_err(from_store)?;
+    core.runners.deliver(submitted.command.runner_id);
+    Ok(submitted.command)
+}
+
+fn check_prompt(agent: AgentKind, prompt: &str, options: &ExecuteOptions) -> Result<(), ErrorBody> {
+    let by_argv = agent == AgentKind::Command && options.argv.is_some();
+    if by_argv {
+        let argv = options.argv.as_deref().unwrap_or_default();
+        if argv.is_empty() || argv.iter().any(|word| word.contains('\0')) {
+            return Err(invalid("argv must name a program, and no word may hold a NUL byte"));
+        }
+    } else if prompt.trim().is_empty() {
+        return Err(invalid("the prompt is empty"));
+    }
+    Ok(())
+}
+
+/// Refuses at once what the connected runner is known not to have. A runner that is away is asked
+/// when it is back.
+fn check_agent(core: &Core, runner: DeviceId, agent: AgentKind) -> Result<(), ErrorBody> {
+    let Some(link) = core.runners.get(runner) else { return Ok(()) };
+    let facts = link.facts.agents.iter().find(|facts| facts.agent == agent);
+    let note = match facts {
+        Some(facts) if facts.available => return Ok(()),
+        Some(facts) => facts.note.clone().unwrap_or_default(),
+        None => "its policy does not list it".to_owned(),
+    };
+    let (code, hint) = match agent {
+        AgentKind::Claude => (ErrorCode::ClaudeNotFound, "; the agent \"demo\" needs nothing"),
+        AgentKind::Demo | AgentKind::Command => (ErrorCode::AgentUnavailable, ""),
+    };
+    let message = format!("the runner has no usable agent {agent}: {note}{hint}");
+    Err(ErrorBody::new(code, message)
+        .with_details(serde_json::json!({ "runner_id": runner, "agent": agent })))
+}
+
+/// `agent_new_session`
+pub(crate) async fn new_session(
+    core: &Core,
+    actor: &Actor,
+    ask: AgentNewSession,
+) -> Result<AgentNewSessionReply, ErrorBody> {
+    actor.require(Scope::Prompt)?;
+    let project_id = named(ask.project_id)?;
+    let session_id = core.store.new_session(actor.org, project_id, Timestamp::now()).await;
+    Ok(AgentNewSessionReply { session_id: session_id.map_err(from_store)? })
+}
+
+async fn active(
+    core: &Core,
+    org: OrgId,
+    project: ProjectId,
+) -> Result<(Command, Attempt), ErrorBody> {
+    let active = core.store.active_attempt(org, project).await.map_err(from_store)?;
+    active.ok_or_else(nothing_runs)
+}
+
+fn nothing_runs() -> ErrorBody {
+    ErrorBody::new(ErrorCode::ProcessNotFound, "nothing runs in this project")
+}
+
+/// `agent_kill`: a waiting command is cancelled; a running one is stopped with every process it
+/// made, and the answer says which.
+pub(crate) async fn kill(
+    core: &Core,
+    actor: &Actor,
+    ask: AgentKill,
+) -> Result<AgentKillReply, ErrorBody> {
+    actor.require(Scope::Prompt)?;
+    let project_id = named(ask.project_id)?;
+    core.store.project(actor.org, project_id).await.map_err(from_store)?;
+    let (command, _) = active(core, actor.org, project_id).await?;
+    let now = Timestamp::now();
+    let cancelled = core.store.cancel_queued(actor.org, command.id, actor.device, now);
+    let attempt = match cancelled.await.map_err(from_store)? {
+        Cancel::Cancelled(_) => {
+            return Ok(AgentKillReply { command_id: command.id, killed: Vec::new() });
+        }
+        Cancel::Active(attempt) => attempt,
+        Cancel::Over(_) => return Err(nothing_runs()),
+    };
+    let link = core.runners.require(command.runner_id)?;
+    core.store.request_kill(actor.org, command.id, actor.device, now).await.map_err(from_store)?;
+    let last_record = core.wait_final(command.id, LAST_RECORD_TIMEOUT);
+    let killed: RunnerKilled =
+        link.ask("runner_kill", &RunnerKill { attempt }, ORDER_TIMEOUT).await?;
+    last_record.await;
+    Ok(AgentKillReply { command_id: command.id, killed: killed.killed })
+}
+
+/// `agent_interrupt`
+pub(crate) async fn interrupt(
+    core: &Core,
+    actor: &Actor,
+    ask: AgentInterrupt,
+) -> Result<Empty, ErrorBody> {
+    actor.require(Scope::Prompt)?;
+    let (command, attempt) = active(core, actor.org, named(ask.project_id)?).await?;
+    if command.state == CommandState::Queued {
+        let kill_instead = "the command has not started; agent_kill cancels it";
+        return Err(ErrorBody::new(ErrorCode::ProcessNotFound, kill_instead));
+    }
+    let link = core.runners.require(command.runner_id)?;
+    link.order("runner_interrupt", &RunnerInterrupt { attempt });
+    Ok(Empty {})
+}
+
+/// `agent_set_mode`
+pub(crate) async fn set_mode(
+    core: &Core,
+    actor: &Actor,
+    ask: AgentSetMode,
+) -> Result<Empty, ErrorBody> {
+    actor.require(Scope::Prompt)?;
+    let (command, attempt) = active(core, actor.org, named(ask.project_id)?).await?;
+    let link = core.runners.require(command.runner_id)?;
+    let order = RunnerSetMode { attempt, permission_mode: ask.permission_mode };
+    link.ask::<Empty>("runner_set_mode", &order, ORDER_TIMEOUT).await
+}
+
+/// `command_get`
+pub(crate) async fn get(core: &Core, actor: &Actor, ask: CommandGet) -> Result<Command, ErrorBody> {
+    actor.require(Scope::View)?;
+    core.store.command(actor.org, ask.command_id).await.map_err(from_store)
+}
+
+/// `command_list`
+pub(crate) async fn list(
+    core: &Core,
+    actor: &Actor,
+    ask: CommandList,
+) -> Result<CommandListReply, ErrorBody> {
+    actor.require(Scope::View)?;
+    let limit = ask.limit.unwrap_or(limits::PAGE_MESSAGES_DEFAULT).min(limits::PAGE_MESSAGES_MAX);
+    let commands = core.store.commands(actor.org, ask.project_id, limit).await;
+    Ok(CommandListReply { commands: commands.map_err(from_store)? })
+}
+
+/// `approval_list`
+pub(crate) async fn approvals(
+    core: &Core,
+    actor: &Actor,
+    ask: ApprovalList,
+) -> Result<ApprovalListReply, ErrorBody> {
+    actor.require(Scope::View)?;
+    let approvals = core.store.approvals(actor.org, ask.project_id, ask.all).await;
+    Ok(ApprovalListReply { approvals: approvals.map_err(from_store)? })
+}
+
+/// `approval_answer`: the first answer counts, for everybody.
+pub(crate) async fn answer(
+    core: &Core,
+    actor: &Actor,
+    ask: ApprovalAnswer,
+) -> Result<Approval, ErrorBody> {
+    actor.require(Scope::Approve)?;
+    let ApprovalAnswer { approval_id, answer } = ask;
+    let now = Timestamp::now();
+    let answered = core.store.answer_approval(actor.org, approval_id, actor.device, &answer, now);
+    let answered = answered.await.map_err(from_store)?;
+    if let Some(link) = core.runners.get(answered.runner_id) {
+        let order = RunnerAnswer { attempt: answered.attempt, approval_id, answer };
+        link.order("runner_answer", &order);
+    }
+    Ok(answered.approval)
+}

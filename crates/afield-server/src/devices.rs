@@ -1,0 +1,192 @@
+//! Devices and runners: made, listed, thrown out.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use afield_proto::device::{Device, DeviceKind, Scope, Scopes};
+use afield_proto::fact::RunnerState;
+use afield_proto::request::{
+    DeviceCreate, DeviceCreateReply, DeviceLink, DeviceLinkReply, DeviceListReply, DeviceRevoke,
+    RunnerListReply,
+};
+use afield_proto::{ErrorBody, ErrorCode, OrgId, Timestamp, UserId, limits};
+use afield_store::{LinkRecord, NewDevice, NewLink, Refusal};
+
+use crate::auth::COOKIE_SECONDS;
+use crate::auth::token::{self, Secret};
+use crate::core::Core;
+use crate::error::{from_store, invalid};
+use crate::socket::conn::Actor;
+
+/// `device_create`: the credential is shown once, in the reply.
+pub(crate) async fn create(
+    core: &Core,
+    actor: &Actor,
+    ask: DeviceCreate,
+) -> Result<DeviceCreateReply, ErrorBody> {
+    actor.require(Scope::Admin)?;
+    check_name(&ask.name)?;
+    check_scopes(actor, ask.scopes)?;
+    let kind = ask.kind.unwrap_or(if ask.scopes.has(Scope::Runner) {
+        DeviceKind::Runner
+    } else {
+        DeviceKind::Cli
+    });
+    if (kind == DeviceKind::Runner) != ask.scopes.has(Scope::Runner) {
+        return Err(invalid("a device of kind runner has the scope runner, and no other has it"));
+    }
+    let secret = Secret::generate();
+    let new = NewDevice {
+        org: actor.org,
+        user: actor.user,
+        name: ask.name,
+        kind,
+        scopes: ask.scopes,
+        token_hash: secret.hash(),
+        expires_at: ask.expires_at,
+        created_by: Some(actor.device),
+    };
+    let device = core.store.create_device(new, Timestamp::now()).await.map_err(from_store)?;
+    tracing::info!(device = %device.id, kind = ?kind, by = %actor.device, "device created");
+    Ok(DeviceCreateReply { device, token: secret.token() })
+}
+
+fn check_name(name: &str) -> Result<(), ErrorBody> {
+    let bad = name.trim().is_empty() || name.len() > limits::NAME_BYTES_MAX;
+    if bad || name.chars().any(char::is_control) {
+        let max = limits::NAME_BYTES_MAX;
+        return Err(invalid(format!("name must have 1 to {max} bytes and no control characters")));
+    }
+    Ok(())
+}
+
+/// A device gives no more than it has. Whoever administers may make runners.
+fn check_scopes(actor: &Actor, scopes: Scopes) -> Result<(), ErrorBody> {
+    if scopes == Scopes::NONE {
+        return Err(invalid("name at least one scope"));
+    }
+    let wanted: Scopes = scopes.iter().filter(|scope| *scope != Scope::Runner).collect();
+    if !actor.scopes.includes(wanted) {
+        let message =
+            format!("this device has the scopes {}, and can give no others", actor.scopes);
+        return Err(ErrorBody::new(ErrorCode::Forbidden, message));
+    }
+    Ok(())
+}
+
+/// How long a one-time link works.
+const LINK_LIFE: Duration = Duration::from_secs(60 * 60);
+
+/// `device_link`: signs one browser in, once.
+pub(crate) async fn link(
+    core: &Core,
+    actor: &Actor,
+    ask: DeviceLink,
+) -> Result<DeviceLinkReply, ErrorBody> {
+    actor.require(Scope::Admin)?;
+    let scopes = ask.scopes.unwrap_or(actor.scopes);
+    check_scopes(actor, scopes)?;
+    if scopes.has(Scope::Runner) {
+        return Err(invalid("a link is for browsers, which can't be runners"));
+    }
+    new_link(core, actor.org, actor.user, scopes).await
+}
+
+/// Makes a link in the name of a person.
+pub(crate) async fn new_link(
+    core: &Core,
+    org: OrgId,
+    user: UserId,
+    scopes: Scopes,
+) -> Result<DeviceLinkReply, ErrorBody> {
+    let (secret, now) = (Secret::generate(), Timestamp::now());
+    let expires_at = now.plus(LINK_LIFE);
+    let secret_hash = secret.hash();
+    let kind = DeviceKind::Browser;
+    let new = NewLink { org, user, secret_hash, scopes, kind, expires_at };
+    core.store.create_link(new, now).await.map_err(from_store)?;
+    Ok(DeviceLinkReply { secret: secret.token(), expires_at })
+}
+
+/// Exchanges a link's secret for a browser's credential.
+pub(crate) async fn redeem(
+    core: &Core,
+    secret: &str,
+    name: String,
+    address: IpAddr,
+) -> Result<String, ErrorBody> {
+    core.throttle.check_auth(address)?;
+    let credential = Secret::generate();
+    let now = Timestamp::now();
+    let expires_at = now.plus(Duration::from_secs(COOKIE_SECONDS.into()));
+    let redeemed = redeem_once(core, secret, |link| NewDevice {
+        org: link.org,
+        user: link.user,
+        name,
+        kind: link.kind,
+        scopes: link.scopes,
+        token_hash: credential.hash(),
+        expires_at: Some(expires_at),
+        created_by: None,
+    });
+    match redeemed.await.map_err(from_store) {
+        Ok(device) => {
+            tracing::info!(device = %device.id, %address, "a browser signed in with a link");
+            Ok(credential.token())
+        }
+        Err(error) => {
+            core.throttle.auth_failed(address);
+            Err(error)
+        }
+    }
+}
+
+async fn redeem_once(
+    core: &Core,
+    secret: &str,
+    device: impl FnOnce(LinkRecord) -> NewDevice,
+) -> Result<Device, afield_store::Error> {
+    let hash = token::hash(secret).ok_or(Refusal::LinkInvalid)?;
+    let link = core.store.link(hash).await?.ok_or(Refusal::LinkInvalid)?;
+    core.store.redeem_link(hash, device(link), Timestamp::now()).await
+}
+
+/// `device_list`
+pub(crate) async fn list(core: &Core, actor: &Actor) -> Result<DeviceListReply, ErrorBody> {
+    actor.require(Scope::Admin)?;
+    Ok(DeviceListReply { devices: core.store.devices(actor.org).await.map_err(from_store)? })
+}
+
+/// `device_revoke`: its connections are cut before the reply.
+pub(crate) async fn revoke(
+    core: &Core,
+    actor: &Actor,
+    ask: DeviceRevoke,
+) -> Result<Device, ErrorBody> {
+    if ask.device_id != actor.device {
+        actor.require(Scope::Admin)?;
+    }
+    let device = core.store.revoke_device(actor.org, ask.device_id, Timestamp::now()).await;
+    let device = device.map_err(from_store)?;
+    core.cut_device(device.id);
+    tracing::info!(device = %device.id, by = %actor.device, "device revoked");
+    Ok(device)
+}
+
+/// `runner_list`
+pub(crate) async fn runners(core: &Core, actor: &Actor) -> Result<RunnerListReply, ErrorBody> {
+    actor.require(Scope::View)?;
+    let rows = core.store.runners(actor.org).await.map_err(from_store)?;
+    let live = rows.into_iter().filter(|row| row.device.revoked_at.is_none());
+    let state = |row: afield_store::RunnerRow| {
+        let link = core.runners.get(row.device.id);
+        RunnerState {
+            runner_id: row.device.id,
+            name: row.device.name,
+            online: link.is_some(),
+            last_seen_at: link.map_or(row.device.last_seen_at, |_| Some(Timestamp::now())),
+            facts: row.facts,
+        }
+    };
+    Ok(RunnerListReply { runners: live.map(state).collect() })
+}

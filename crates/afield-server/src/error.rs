@@ -1,0 +1,128 @@
+//! From the errors of the parts to the one error clients see.
+//!
+//! Causes and paths go to the log; the client gets the code, a public message and the request id.
+
+use afield_proto::{ErrorBody, ErrorCode};
+use afield_store::{Error as StoreError, Refusal};
+use serde_json::json;
+
+/// Why the server could not start or had to stop.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The configuration asks for something unsafe or impossible; the text says what to do.
+    #[error("{0}")]
+    Configuration(String),
+    /// The address could not be listened on.
+    #[error("can't listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: std::net::SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file of the data directory could not be read or written.
+    #[error("{path}: {source}")]
+    File {
+        /// Which.
+        path: std::path::PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Certificate or key are not usable.
+    #[error("TLS: {0}")]
+    Tls(String),
+    /// The store could not be opened, or failed while running.
+    #[error("store: {0}")]
+    Store(#[from] StoreError),
+}
+
+/// What a client is told about an error of the store.
+pub(crate) fn from_store(error: StoreError) -> ErrorBody {
+    match error {
+        StoreError::Refused(refusal) => from_refusal(refusal),
+        StoreError::Broken { .. } => {
+            tracing::error!(%error, "the store is broken");
+            unavailable("the store failed and takes nothing more; the server is stopping")
+        }
+        error => internal(&error),
+    }
+}
+
+/// An error whose cause is for the log only.
+pub(crate) fn internal(cause: &dyn std::fmt::Display) -> ErrorBody {
+    tracing::error!(%cause, "internal error");
+    ErrorBody::new(
+        ErrorCode::InternalError,
+        "the server failed; its log has the cause under this request id",
+    )
+}
+
+pub(crate) fn unavailable(message: &str) -> ErrorBody {
+    ErrorBody::new(ErrorCode::Unavailable, message).with_details(json!({ "retry_after_ms": 1000 }))
+}
+
+pub(crate) fn not_found(what: &str) -> ErrorBody {
+    ErrorBody::new(ErrorCode::NotFound, format!("there is no such {what}"))
+}
+
+pub(crate) fn invalid(message: impl Into<String>) -> ErrorBody {
+    ErrorBody::new(ErrorCode::ValidationFailed, message)
+}
+
+fn from_refusal(refusal: Refusal) -> ErrorBody {
+    match refusal {
+        Refusal::ProjectNotFound => ErrorBody::new(
+            ErrorCode::ProjectNotFound,
+            "there is no project with this id; project_list shows those there are",
+        ),
+        Refusal::ProjectExists { project_id, path } => {
+            ErrorBody::new(ErrorCode::Conflict, format!("{path} is a project already"))
+                .with_details(json!({ "project_id": project_id }))
+        }
+        Refusal::ProjectNested { project_id, path } => ErrorBody::new(
+            ErrorCode::ProjectNesting,
+            format!("projects may not lie inside each other, and {path} is one"),
+        )
+        .with_details(json!({ "project_id": project_id, "path": path })),
+        Refusal::ProjectLimit { limit } => ErrorBody::new(
+            ErrorCode::ResourceLimit,
+            format!(
+                "there are {limit} projects already (limit projects_per_org); delete one first"
+            ),
+        )
+        .with_details(json!({ "limit": "projects_per_org", "value": limit })),
+        Refusal::ProcessActive { command_id } => ErrorBody::new(
+            ErrorCode::ProcessActive,
+            "the project works on a command already; wait for it or stop it with agent_kill",
+        )
+        .with_details(json!({ "command_id": command_id })),
+        Refusal::CommandNotFound => not_found("command"),
+        Refusal::KeyConflict { command_id } => ErrorBody::new(
+            ErrorCode::Conflict,
+            "this key was used for another command; a key belongs to one payload",
+        )
+        .with_details(json!({ "command_id": command_id })),
+        Refusal::ApprovalNotFound => not_found("approval"),
+        Refusal::ApprovalResolved { approval } => ErrorBody::new(
+            ErrorCode::Conflict,
+            format!("the approval is {} already; the first answer counts", approval.state.name()),
+        )
+        .with_details(json!({
+            "state": approval.state,
+            "resolved_by": approval.resolved_by,
+            "resolved_at": approval.resolved_at,
+        })),
+        Refusal::DeviceNotFound => not_found("device"),
+        Refusal::LinkInvalid => ErrorBody::new(
+            ErrorCode::Unauthorized,
+            "this link was used or has expired; make a new one with: afield link",
+        ),
+        illegal @ Refusal::RecordIllegal { .. } => invalid(illegal.to_string()),
+        Refusal::RecordGap { expected } => ErrorBody::new(
+            ErrorCode::Conflict,
+            format!("records are missing: send those from {expected} on"),
+        )
+        .with_details(json!({ "expected": expected })),
+    }
+}

@@ -1,0 +1,31 @@
+//! Afield's server: what devices connect to.
+//!
+//! It authorises, writes commands and events to the store, hands commands to runners and events to
+//! followers. It never starts a process and never touches a project's files.
+//!
+//! Invariant: nothing acknowledged is only in memory. Invariant: no part of the server calls
+//! another sideways; what happened is told as events, through the store's commit stream.
+
+mod auth;
+mod commands;
+mod core;
+mod devices;
+mod error;
+mod files;
+mod health;
+mod http;
+mod listen;
+mod metrics;
+mod options;
+mod page;
+mod projects;
+mod requests;
+mod runners;
+mod serve;
+mod socket;
+mod tls;
+mod topics;
+
+pub use error::Error;
+pub use options::{Limits, Options, Tls};
+pub use serve::{Running, start};

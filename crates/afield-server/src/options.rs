@@ -1,0 +1,113 @@
+//! What the server is told when it starts. Read from the configuration by the binary.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use afield_proto::limits;
+use afield_store::Location;
+
+/// Everything a server needs to know.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Where certificates and the local credential are kept. Made (0700) when missing.
+    pub data_dir: PathBuf,
+    /// Where to listen. Port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// The database.
+    pub store: Location,
+    /// Whether and how connections are encrypted.
+    pub tls: Tls,
+    /// A proxy in front encrypts: allows a non-loopback address without TLS, and takes the
+    /// client's address from the last `X-Forwarded-For` entry.
+    pub behind_proxy: bool,
+    /// Host names (with port, when it is not the listening one) people use to reach the server,
+    /// beside the loopback names and the listening address.
+    pub allowed_hosts: Vec<String>,
+    /// All limits.
+    pub limits: Limits,
+    /// The version to tell.
+    pub version: String,
+}
+
+/// How connections are encrypted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Tls {
+    /// Not at all: loopback only, or behind a proxy.
+    Off,
+    /// With a certificate made at first use and kept in the data directory.
+    SelfSigned,
+    /// With the operator's own, as PEM files.
+    Files {
+        /// The certificate chain.
+        certificate: PathBuf,
+        /// The private key.
+        key: PathBuf,
+    },
+}
+
+/// Every limit of the server, each with its unit. A rejection names the field.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Largest frame or body of a client, in bytes.
+    pub message_bytes: usize,
+    /// Largest frame of a runner, in bytes.
+    pub runner_message_bytes: usize,
+    /// Open connections in all.
+    pub connections: usize,
+    /// Open connections of one address.
+    pub connections_per_address: usize,
+    /// Projects of one org.
+    pub projects_per_org: u64,
+    /// Requests per second on one WebSocket connection.
+    pub requests_per_second: u32,
+    /// HTTP requests per second from one address.
+    pub http_requests_per_second: u32,
+    /// Failed sign-ins from one address in ten minutes.
+    pub auth_failures: u32,
+    /// Durable events that may wait on one connection, in bytes.
+    pub outbound_bytes: usize,
+    /// A connection that takes nothing for so long, while it is behind, is closed (4408).
+    pub slow_consumer_timeout: Duration,
+    /// How often a connection is pinged.
+    pub ping_interval: Duration,
+    /// A connection that gives no sign of life for so long is closed.
+    pub idle_timeout: Duration,
+    /// From the TCP connection to the first byte.
+    pub first_byte_timeout: Duration,
+    /// For the TLS handshake.
+    pub handshake_timeout: Duration,
+    /// For the headers of a request.
+    pub header_timeout: Duration,
+    /// How long a stopping server waits for its connections.
+    pub shutdown_timeout: Duration,
+    /// Events after which a topic's log is rotated.
+    pub segment_messages: u64,
+    /// Bytes after which a topic's log is rotated.
+    pub segment_bytes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            message_bytes: limits::MESSAGE_BYTES_MAX,
+            runner_message_bytes: limits::RUNNER_MESSAGE_BYTES_MAX,
+            connections: 10_000,
+            connections_per_address: 100,
+            projects_per_org: 100,
+            requests_per_second: 5_000,
+            http_requests_per_second: 500,
+            auth_failures: 30,
+            outbound_bytes: 1024 * 1024,
+            slow_consumer_timeout: Duration::from_secs(5),
+            ping_interval: limits::PING_INTERVAL,
+            idle_timeout: limits::IDLE_TIMEOUT,
+            first_byte_timeout: Duration::from_secs(5),
+            handshake_timeout: Duration::from_secs(5),
+            header_timeout: Duration::from_secs(10),
+            shutdown_timeout: Duration::from_secs(5),
+            segment_messages: 10_000,
+            segment_bytes: 100 * 1024 * 1024,
+        }
+    }
+}

@@ -1,0 +1,326 @@
+//! Links to runners: who is connected, orders to them, and what they report.
+//!
+//! A runner's words are untrusted: the store checks every record against the command, the attempt
+//! and the fence, and a runner reaches only commands of its own.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use afield_proto::device::Scope;
+use afield_proto::fact::{Fact, RunnerState};
+use afield_proto::limits::PROTOCOL_VERSIONS;
+use afield_proto::runner::{
+    Acknowledged, RunnerFacts, RunnerHello, RunnerPartial, RunnerRecords, RunnerWelcome,
+};
+use afield_proto::wire::{self, CorrelationId, Incoming};
+use afield_proto::{CommandId, DeviceId, ErrorBody, ErrorCode, ProjectId, Timestamp, Topic};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+use tokio::sync::{Notify, oneshot};
+
+use crate::core::Core;
+use crate::error::{from_store, internal};
+use crate::socket::conn::Conn;
+
+/// How long an order with a reply may take, unless said otherwise.
+pub(crate) const ORDER_TIMEOUT: Duration = Duration::from_secs(10);
+
+#[derive(Default)]
+pub(crate) struct Runners {
+    links: Mutex<HashMap<DeviceId, Arc<Link>>>,
+}
+
+type Reply = Result<Box<RawValue>, ErrorBody>;
+
+/// One runner's live connection.
+pub(crate) struct Link {
+    pub(crate) conn: Arc<Conn>,
+    pub(crate) facts: RunnerFacts,
+    pending: Mutex<HashMap<i64, oneshot::Sender<Reply>>>,
+    next_order: AtomicI64,
+    /// Attempts sent on this connection; not sent again on it.
+    sent: Mutex<HashSet<(CommandId, u32)>>,
+    /// The projects of the commands it works on, for relaying without asking the store.
+    projects: Mutex<HashMap<CommandId, ProjectId>>,
+    deliver: Notify,
+}
+
+impl Runners {
+    fn links(&self) -> MutexGuard<'_, HashMap<DeviceId, Arc<Link>>> {
+        self.links.lock().expect("nothing panics while it holds the links")
+    }
+
+    pub(crate) fn get(&self, runner: DeviceId) -> Option<Arc<Link>> {
+        self.links().get(&runner).cloned()
+    }
+
+    /// **Errors**: RUNNER_OFFLINE.
+    pub(crate) fn require(&self, runner: DeviceId) -> Result<Arc<Link>, ErrorBody> {
+        self.get(runner).ok_or_else(|| {
+            ErrorBody::new(
+                ErrorCode::RunnerOffline,
+                "the project's runner is not connected; start it on its machine with: afield runner",
+            )
+            .with_details(serde_json::json!({ "runner_id": runner }))
+        })
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.links().len()
+    }
+
+    /// Takes a runner's link out, if it still is this connection.
+    fn remove(&self, runner: DeviceId, conn: &Conn) -> Option<Arc<Link>> {
+        let mut links = self.links();
+        links.get(&runner).filter(|link| link.conn.id() == conn.id())?;
+        links.remove(&runner)
+    }
+
+    /// A runner has something new to carry out.
+    pub(crate) fn deliver(&self, runner: DeviceId) {
+        if let Some(link) = self.get(runner) {
+            link.deliver.notify_one();
+        }
+    }
+}
+
+impl Link {
+    fn new(conn: Arc<Conn>, facts: RunnerFacts) -> Self {
+        Self {
+            conn,
+            facts,
+            pending: Mutex::default(),
+            next_order: AtomicI64::new(1),
+            sent: Mutex::default(),
+            projects: Mutex::default(),
+            deliver: Notify::new(),
+        }
+    }
+
+    fn pending(&self) -> MutexGuard<'_, HashMap<i64, oneshot::Sender<Reply>>> {
+        self.pending.lock().expect("nothing panics while it holds the orders")
+    }
+
+    /// Sends an order that has no reply.
+    pub(crate) fn order(&self, name: &str, data: &impl Serialize) {
+        self.conn.reply(&wire::notice_frame(name, data));
+    }
+
+    /// Sends an order and waits for its reply.
+    ///
+    /// **Errors**: what the runner answers; RUNNER_OFFLINE when it goes away or does not answer.
+    pub(crate) async fn ask<T: DeserializeOwned>(
+        &self,
+        name: &str,
+        data: &impl Serialize,
+        timeout: Duration,
+    ) -> Result<T, ErrorBody> {
+        let number = self.next_order.fetch_add(1, Ordering::Relaxed);
+        let (sender, receiver) = oneshot::channel();
+        self.pending().insert(number, sender);
+        self.conn.reply(&wire::request_frame(name, &CorrelationId::Number(number), data));
+        let answer = tokio::time::timeout(timeout, receiver).await;
+        self.pending().remove(&number);
+        let data = answer.ok().and_then(Result::ok).ok_or_else(no_answer)??;
+        serde_json::from_str(data.get()).map_err(|error| internal(&error))
+    }
+
+    fn answered(&self, frame: Incoming) {
+        let Some(CorrelationId::Number(number)) = frame.id else { return };
+        let Some(waiting) = self.pending().remove(&number) else { return };
+        let reply = if frame.kind == "error" {
+            Err(frame.data().unwrap_or_else(|error| error))
+        } else {
+            Ok(frame.data.unwrap_or_else(|| RawValue::NULL.to_owned()))
+        };
+        // The one who asked may have given up meanwhile.
+        let _ = waiting.send(reply);
+    }
+}
+
+fn no_answer() -> ErrorBody {
+    ErrorBody::new(ErrorCode::RunnerOffline, "the runner did not answer in time or went away")
+}
+
+/// A runner's reply to an order arrived.
+pub(crate) fn replied(core: &Core, conn: &Conn, frame: Incoming) {
+    if let Some(link) = core.runners.get(conn.actor().device)
+        && link.conn.id() == conn.id()
+    {
+        link.answered(frame);
+    }
+}
+
+/// First request of a runner: agree on what each side has, then deliver.
+///
+/// Answers by itself, so that the reply comes before the first order.
+pub(crate) async fn hello(
+    core: &Arc<Core>,
+    conn: &Arc<Conn>,
+    id: Option<&CorrelationId>,
+    hello: RunnerHello,
+) -> Result<(), ErrorBody> {
+    conn.actor().require(Scope::Runner)?;
+    let protocol = agree(hello.protocol)?;
+    let (org, runner) = (conn.actor().org, conn.actor().device);
+    let now = Timestamp::now();
+    core.store.record_runner_facts(org, runner, &hello.facts, now).await.map_err(from_store)?;
+    let acknowledged =
+        core.store.reconcile_runner(org, runner, &hello.attempts, now).await.map_err(from_store)?;
+    let link = Arc::new(Link::new(Arc::clone(conn), hello.facts));
+    let before = core.runners.links().insert(runner, Arc::clone(&link));
+    if let Some(before) = before.filter(|before| before.conn.id() != conn.id()) {
+        before.conn.close(ErrorCode::Conflict);
+    }
+    let welcome = RunnerWelcome {
+        runner_id: runner,
+        protocol,
+        acknowledged,
+        ping_interval_ms: u64::try_from(core.limits().ping_interval.as_millis())
+            .unwrap_or(u64::MAX),
+    };
+    conn.reply(&wire::reply_frame("runner_hello", id, None, &welcome));
+    tracing::info!(%runner, name = conn.actor().device_name, "runner connected");
+    announce(core, conn, true, Some(link.facts.clone())).await;
+    redeliver_answers(core, &link).await;
+    tokio::spawn(deliver(Arc::clone(core), Arc::clone(&link)));
+    link.deliver.notify_one();
+    Ok(())
+}
+
+fn agree(theirs: (u32, u32)) -> Result<u32, ErrorBody> {
+    let ours = PROTOCOL_VERSIONS;
+    let common = ours.1.min(theirs.1);
+    if common >= ours.0.max(theirs.0) {
+        return Ok(common);
+    }
+    let message = format!(
+        "the server speaks protocol {} to {}, the runner {} to {}; update the older side",
+        ours.0, ours.1, theirs.0, theirs.1
+    );
+    Err(ErrorBody::new(ErrorCode::ProtocolMismatch, message)
+        .with_details(serde_json::json!({ "server": ours, "runner": theirs })))
+}
+
+async fn announce(core: &Core, conn: &Conn, online: bool, facts: Option<RunnerFacts>) {
+    let state = RunnerState {
+        runner_id: conn.actor().device,
+        name: conn.actor().device_name.clone(),
+        online,
+        last_seen_at: Some(Timestamp::now()),
+        facts,
+    };
+    core.record_org_fact(conn.actor().org, &Fact::RunnerState(state)).await;
+}
+
+/// Answers the runner may not have received.
+async fn redeliver_answers(core: &Core, link: &Link) {
+    let actor = link.conn.actor();
+    match core.store.answers_to_deliver(actor.org, actor.device).await {
+        Ok(answers) => {
+            for (_, answer) in answers {
+                link.order("runner_answer", &answer);
+            }
+        }
+        Err(error) => tracing::error!(%error, "can't read the answers of a runner"),
+    }
+}
+
+/// Leases what waits for a runner and sends it, whenever there is something new.
+async fn deliver(core: Arc<Core>, link: Arc<Link>) {
+    let (org, runner) = (link.conn.actor().org, link.conn.actor().device);
+    loop {
+        link.deliver.notified().await;
+        let current = core.runners.get(runner);
+        if current.is_none_or(|current| current.conn.id() != link.conn.id()) {
+            return;
+        }
+        match core.store.lease_commands(org, runner, Timestamp::now()).await {
+            Ok(orders) => {
+                for order in orders {
+                    let key = (order.attempt.command_id, order.attempt.attempt);
+                    let mut sent = link.sent.lock().expect("nothing panics while it holds it");
+                    if sent.insert(key) {
+                        link.order("runner_execute", &order);
+                    }
+                }
+            }
+            Err(error) => tracing::error!(%error, %runner, "can't lease commands"),
+        }
+    }
+}
+
+/// A runner's connection ended.
+pub(crate) async fn left(core: &Core, conn: &Conn) {
+    let runner = conn.actor().device;
+    let Some(link) = core.runners.remove(runner, conn) else { return };
+    link.pending().clear();
+    link.deliver.notify_one();
+    tracing::info!(%runner, name = conn.actor().device_name, "runner disconnected");
+    announce(core, conn, false, None).await;
+    let seen = core.store.record_device_seen(runner, Timestamp::now()).await;
+    if let Err(error) = seen {
+        tracing::warn!(%error, "can't record when a runner was last seen");
+    }
+}
+
+/// Records of an attempt: applied, then acknowledged.
+pub(crate) async fn records(
+    core: &Core,
+    conn: &Conn,
+    batch: RunnerRecords,
+) -> Result<Acknowledged, ErrorBody> {
+    conn.actor().require(Scope::Runner)?;
+    let command = batch.attempt.command_id;
+    let (org, runner) = (conn.actor().org, conn.actor().device);
+    let applied = core.store.apply_records(org, runner, &batch, Timestamp::now()).await;
+    let applied = applied.map_err(from_store)?;
+    if applied.command.state.is_final() {
+        core.is_final(command);
+    }
+    Ok(applied.acknowledged)
+}
+
+/// Messages to relay, of a command this runner works on.
+pub(crate) async fn partial(
+    core: &Core,
+    conn: &Conn,
+    partial: RunnerPartial,
+) -> Result<(), ErrorBody> {
+    conn.actor().require(Scope::Runner)?;
+    let project = command_project(core, conn, partial.attempt.command_id).await?;
+    let topic = Topic::Project(project);
+    if core.topics.is_followed(&topic) {
+        let now = Timestamp::now();
+        for message in partial.messages {
+            let body = wire::fact_body(Some(project), &Fact::AgentMessage(message));
+            core.topics.relay(topic, &body, now);
+        }
+    }
+    Ok(())
+}
+
+/// The project of a command of this runner.
+///
+/// **Errors**: NOT_FOUND for commands of others.
+async fn command_project(
+    core: &Core,
+    conn: &Conn,
+    command: CommandId,
+) -> Result<ProjectId, ErrorBody> {
+    let actor = conn.actor();
+    let link = core.runners.require(actor.device)?;
+    let projects = || link.projects.lock().expect("nothing panics while it holds the map");
+    if let Some(project) = projects().get(&command) {
+        return Ok(*project);
+    }
+    let found = core.store.command(actor.org, command).await.map_err(from_store)?;
+    if found.runner_id != actor.device {
+        return Err(crate::error::not_found("command"));
+    }
+    projects().insert(command, found.project_id);
+    Ok(found.project_id)
+}

@@ -1,0 +1,194 @@
+//! A connection as the rest of the server sees it: who it is, and how to reach it.
+//!
+//! The task that owns the socket is in `socket::drive`; everybody else holds an `Arc<Conn>`.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use afield_proto::device::{Scope, Scopes};
+use afield_proto::{DeviceId, ErrorBody, ErrorCode, OrgId, ProjectId, Topic, UserId};
+
+use super::codec;
+use super::outbox::{Outbox, OutboxLimits};
+
+/// Who makes a request, as the store knows them. Never taken from what a client claims.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Actor {
+    pub(crate) org: OrgId,
+    pub(crate) user: UserId,
+    pub(crate) device: DeviceId,
+    pub(crate) device_name: String,
+    pub(crate) scopes: Scopes,
+}
+
+impl Actor {
+    /// **Errors**: FORBIDDEN naming the scope that is missing.
+    pub(crate) fn require(&self, scope: Scope) -> Result<(), ErrorBody> {
+        if self.scopes.has(scope) {
+            return Ok(());
+        }
+        let message = format!("this device lacks the scope {scope} (it has: {})", self.scopes);
+        Err(ErrorBody::new(ErrorCode::Forbidden, message)
+            .with_details(serde_json::json!({ "scope": scope })))
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Conn {
+    id: u64,
+    actor: Actor,
+    outbox: Outbox,
+    state: Mutex<State>,
+    /// A followed topic has events that did not fit into the outbox.
+    behind: AtomicBool,
+    opened: Instant,
+    /// Milliseconds after `opened` of the last byte received.
+    heard_ms: AtomicU64,
+    /// Milliseconds after `opened` since which the peer takes no bytes, plus one; 0 when it does.
+    blocked_ms: AtomicU64,
+    /// Milliseconds after `opened` of the ping that is not answered, plus one; 0 when none is.
+    ping_ms: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    joined: Option<ProjectId>,
+    topics: Vec<Topic>,
+}
+
+impl Conn {
+    pub(crate) fn new(id: u64, actor: Actor, limits: OutboxLimits) -> Self {
+        Self {
+            id,
+            actor,
+            outbox: Outbox::new(limits),
+            state: Mutex::default(),
+            behind: AtomicBool::new(false),
+            opened: Instant::now(),
+            heard_ms: AtomicU64::new(0),
+            blocked_ms: AtomicU64::new(0),
+            ping_ms: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+
+    pub(crate) fn actor(&self) -> &Actor {
+        &self.actor
+    }
+
+    pub(crate) fn outbox(&self) -> &Outbox {
+        &self.outbox
+    }
+
+    pub(crate) fn is_runner(&self) -> bool {
+        self.actor.scopes.has(Scope::Runner)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("nothing panics while it holds a connection's state")
+    }
+
+    pub(crate) fn joined(&self) -> Option<ProjectId> {
+        self.state().joined
+    }
+
+    pub(crate) fn set_joined(&self, project: Option<ProjectId>) {
+        self.state().joined = project;
+    }
+
+    pub(crate) fn topics(&self) -> Vec<Topic> {
+        self.state().topics.clone()
+    }
+
+    pub(crate) fn follows(&self, topic: &Topic) -> bool {
+        self.state().topics.contains(topic)
+    }
+
+    pub(crate) fn add_topic(&self, topic: Topic) {
+        let mut state = self.state();
+        if !state.topics.contains(&topic) {
+            state.topics.push(topic);
+        }
+    }
+
+    pub(crate) fn remove_topic(&self, topic: &Topic) {
+        self.state().topics.retain(|followed| followed != topic);
+    }
+
+    pub(crate) fn set_behind(&self) {
+        self.behind.store(true, Ordering::Release);
+        self.outbox.wake();
+    }
+
+    pub(crate) fn is_behind(&self) -> bool {
+        self.behind.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn take_behind(&self) -> bool {
+        self.behind.swap(false, Ordering::AcqRel)
+    }
+
+    /// Sends a text frame that must arrive; closes a connection that can't be reading.
+    pub(crate) fn reply(&self, text: &str) {
+        if !self.outbox.push_reply(&codec::text_frame(text)) && !self.outbox.is_closing() {
+            self.close_slow();
+        }
+    }
+
+    /// Ends the connection for this reason, after what it was sent before.
+    pub(crate) fn close(&self, code: ErrorCode) {
+        self.outbox.close(codec::close_frame(code.close_code(), code.name()), false);
+    }
+
+    /// Ends a connection whose client does not read. What waits is dropped: the client comes back
+    /// with `after`.
+    pub(crate) fn close_slow(&self) {
+        let code = ErrorCode::SlowConsumer;
+        tracing::info!(conn = self.id, device = %self.actor.device, "closing a slow consumer");
+        self.outbox.close(codec::close_frame(code.close_code(), code.name()), true);
+    }
+
+    pub(crate) fn now_ms(&self) -> u64 {
+        u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    pub(crate) fn heard(&self) {
+        self.heard_ms.store(self.now_ms(), Ordering::Relaxed);
+    }
+
+    /// The peer's window is full: note since when.
+    pub(crate) fn set_blocked(&self) {
+        let now = self.now_ms() + 1;
+        let _ = self.blocked_ms.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    /// The peer took something.
+    pub(crate) fn clear_blocked(&self) {
+        self.blocked_ms.store(0, Ordering::Relaxed);
+    }
+
+    /// For how long the peer has taken nothing of what waits for it.
+    pub(crate) fn blocked_for(&self) -> Option<Duration> {
+        let since = self.blocked_ms.load(Ordering::Relaxed).checked_sub(1)?;
+        Some(Duration::from_millis(self.now_ms().saturating_sub(since)))
+    }
+
+    pub(crate) fn silent_for(&self) -> Duration {
+        Duration::from_millis(self.now_ms().saturating_sub(self.heard_ms.load(Ordering::Relaxed)))
+    }
+
+    /// Notes that a ping was sent.
+    pub(crate) fn pinged(&self) {
+        self.ping_ms.store(self.now_ms() + 1, Ordering::Relaxed);
+    }
+
+    /// The time since the ping that this pong answers.
+    pub(crate) fn ponged(&self) -> Option<Duration> {
+        let sent = self.ping_ms.swap(0, Ordering::Relaxed).checked_sub(1)?;
+        Some(Duration::from_millis(self.now_ms().saturating_sub(sent)))
+    }
+}

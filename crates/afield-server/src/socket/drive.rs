@@ -1,0 +1,395 @@
+//! The task of one connection: reads, starts requests, writes what waits.
+//!
+//! One future per connection, polled by hand so that an idle one holds no buffer: bytes are read
+//! into a scratch buffer of the thread. Requests are started in the order they came. Those that
+//! change the connection itself, or a project, run alone; all others side by side.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::future::Future;
+use std::io::IoSlice;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Instant;
+
+use afield_proto::request::Request;
+use afield_proto::wire::{self, CorrelationId, Incoming};
+use afield_proto::{ErrorBody, ErrorCode};
+use bytes::{Buf, Bytes};
+use futures::future::BoxFuture;
+use futures::stream::{FuturesUnordered, StreamExt};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::codec::{self, Decoder, Message};
+use super::conn::Conn;
+use crate::core::Core;
+use crate::requests;
+
+/// Requests of one connection that run side by side. The next is read when one is done.
+const IN_FLIGHT_MAX: usize = 256;
+/// Bytes read at once.
+const SCRATCH_BYTES: usize = 64 * 1024;
+/// Frames handed to the kernel at once.
+const WRITE_FRAMES_MAX: usize = 64;
+/// Events fetched at once for a connection that is behind.
+const FETCH_EVENTS_MAX: usize = 256;
+
+thread_local! {
+    static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; SCRATCH_BYTES]);
+}
+
+/// Something a client sent, ready to be started.
+pub(crate) enum Received {
+    /// A request, with the client's mark.
+    Request(Incoming, Box<Request>),
+    /// A reply of a runner to an order.
+    Reply(Incoming),
+    /// Something that is refused; answered in its turn.
+    Refused(Option<CorrelationId>, ErrorBody),
+}
+
+impl Received {
+    fn is_exclusive(&self) -> bool {
+        matches!(self, Self::Request(_, request) if requests::is_exclusive(request))
+    }
+}
+
+enum Done {
+    Shared,
+    Exclusive,
+    Fetch,
+}
+
+/// Drives a connection to its end, then cleans up after it.
+///
+/// `early` is what the client sent right behind its handshake.
+pub(crate) async fn drive<S>(core: Arc<Core>, conn: Arc<Conn>, io: S, early: Bytes)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    core.connected(&conn);
+    let mut driver = Box::new(Driver::new(Arc::clone(&core), Arc::clone(&conn), io));
+    if !early.is_empty() {
+        driver.feed(&mut early.to_vec());
+    }
+    std::future::poll_fn(|cx| driver.poll(cx)).await;
+    let Driver { work, .. } = *driver;
+    core.disconnected(&conn).await;
+    if let Some(mut work) = work {
+        // What was started is finished; only its answer has nowhere to go.
+        tokio::spawn(async move { while work.next().await.is_some() {} });
+    }
+}
+
+struct Driver<S> {
+    core: Arc<Core>,
+    conn: Arc<Conn>,
+    io: S,
+    decoder: Decoder,
+    waiting: VecDeque<Received>,
+    work: Option<FuturesUnordered<BoxFuture<'static, Done>>>,
+    exclusive: bool,
+    fetching: bool,
+    out: VecDeque<Bytes>,
+    /// The close frame is in `out`: end when it is written.
+    closing: bool,
+    reading: bool,
+    rate: Rate,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
+    fn new(core: Arc<Core>, conn: Arc<Conn>, io: S) -> Self {
+        let limits = core.limits();
+        let bytes_max =
+            if conn.is_runner() { limits.runner_message_bytes } else { limits.message_bytes };
+        let per_second = if conn.is_runner() { u32::MAX } else { limits.requests_per_second };
+        Self {
+            decoder: Decoder::new(bytes_max),
+            rate: Rate::new(per_second),
+            core,
+            conn,
+            io,
+            waiting: VecDeque::new(),
+            work: None,
+            exclusive: false,
+            fetching: false,
+            out: VecDeque::new(),
+            closing: false,
+            reading: true,
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.conn.outbox().register(cx.waker());
+        if self.conn.outbox().is_cut() {
+            return Poll::Ready(());
+        }
+        loop {
+            let worked = self.poll_work(cx);
+            let started = self.start_waiting() | self.start_fetch();
+            let wrote = match self.poll_write(cx) {
+                Ok(wrote) => wrote,
+                Err(_) => return Poll::Ready(()),
+            };
+            if self.closing && self.out.is_empty() {
+                return Poll::Ready(());
+            }
+            let read = match self.poll_read(cx) {
+                Poll::Ready(Ok(true)) => true,
+                Poll::Ready(Ok(false)) => false,
+                Poll::Ready(Err(_)) => return Poll::Ready(()),
+                Poll::Pending => false,
+            };
+            if !(worked || started || wrote || read) {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    fn poll_work(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(work) = &mut self.work else { return false };
+        let mut worked = false;
+        while let Poll::Ready(done) = work.poll_next_unpin(cx) {
+            match done {
+                Some(Done::Shared) => {}
+                Some(Done::Exclusive) => self.exclusive = false,
+                Some(Done::Fetch) => self.fetching = false,
+                None => {
+                    self.work = None;
+                    break;
+                }
+            }
+            worked = true;
+        }
+        worked
+    }
+
+    fn in_flight(&self) -> usize {
+        self.work.as_ref().map_or(0, FuturesUnordered::len)
+    }
+
+    /// Starts waiting requests as far as their order allows.
+    fn start_waiting(&mut self) -> bool {
+        let mut started = false;
+        while !self.exclusive && self.in_flight() < IN_FLIGHT_MAX {
+            let Some(next) = self.waiting.front() else { break };
+            let exclusive = next.is_exclusive();
+            if exclusive && self.in_flight() > usize::from(self.fetching) {
+                break;
+            }
+            let Some(received) = self.waiting.pop_front() else { break };
+            self.exclusive = exclusive;
+            let handled =
+                requests::handle(Arc::clone(&self.core), Arc::clone(&self.conn), received);
+            self.start(async move {
+                handled.await;
+                if exclusive { Done::Exclusive } else { Done::Shared }
+            });
+            started = true;
+        }
+        started
+    }
+
+    fn start_fetch(&mut self) -> bool {
+        let ready = !self.fetching && !self.closing && self.conn.is_behind();
+        if !(ready && self.conn.outbox().has_room() && self.conn.take_behind()) {
+            return false;
+        }
+        let topics = self.conn.topics();
+        let fetch =
+            topics.into_iter().find_map(|topic| self.core.topics.catch_up(topic, &self.conn));
+        if let Some(fetch) = fetch {
+            self.fetching = true;
+            let (core, conn) = (Arc::clone(&self.core), Arc::clone(&self.conn));
+            self.start(async move {
+                core.fetch(fetch, &conn, FETCH_EVENTS_MAX).await;
+                Done::Fetch
+            });
+        }
+        true
+    }
+
+    /// Starts work. It is polled for the first time before anything started later is, so that
+    /// what it sends to the store first goes there in order.
+    fn start(&mut self, work: impl Future<Output = Done> + Send + 'static) {
+        self.work.get_or_insert_default().push(Box::pin(work));
+    }
+
+    /// Writes until nothing waits or the peer takes no more. `true` when something was written.
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> std::io::Result<bool> {
+        let mut wrote = false;
+        loop {
+            if !self.closing {
+                self.closing = self.conn.outbox().take(&mut self.out, WRITE_FRAMES_MAX);
+            }
+            if self.out.is_empty() {
+                match Pin::new(&mut self.io).poll_flush(cx) {
+                    Poll::Ready(Err(error)) => return Err(error),
+                    _ => return Ok(wrote),
+                }
+            }
+            let mut slices = [IoSlice::new(&[]); WRITE_FRAMES_MAX];
+            for (slice, frame) in slices.iter_mut().zip(&self.out) {
+                *slice = IoSlice::new(frame);
+            }
+            let count = self.out.len().min(WRITE_FRAMES_MAX);
+            match Pin::new(&mut self.io).poll_write_vectored(cx, &slices[..count]) {
+                Poll::Ready(Ok(bytes)) => {
+                    self.conn.clear_blocked();
+                    self.core.counters.sent(advance(&mut self.out, bytes));
+                    wrote = true;
+                }
+                Poll::Ready(Err(error)) => return Err(error),
+                Poll::Pending => {
+                    self.conn.set_blocked();
+                    return Ok(wrote);
+                }
+            }
+        }
+    }
+
+    /// Reads once. `Ok(true)` when there was something, `Ok(false)` while nothing is to be read.
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<bool>> {
+        if !self.reading
+            || self.closing
+            || self.waiting.len() >= IN_FLIGHT_MAX
+            || self.in_flight() >= IN_FLIGHT_MAX
+        {
+            return Poll::Ready(Ok(false));
+        }
+        SCRATCH.with_borrow_mut(|scratch| {
+            let mut buffer = ReadBuf::new(scratch);
+            ready!(Pin::new(&mut self.io).poll_read(cx, &mut buffer))?;
+            let filled = buffer.filled_mut();
+            if filled.is_empty() {
+                return Poll::Ready(Err(std::io::ErrorKind::UnexpectedEof.into()));
+            }
+            self.conn.heard();
+            self.feed(filled);
+            Poll::Ready(Ok(true))
+        })
+    }
+
+    fn feed(&mut self, input: &mut [u8]) {
+        let Self { decoder, core, conn, waiting, rate, reading, .. } = self;
+        let outcome = decoder.feed(input, &mut |message| match message {
+            Message::Text(text) => waiting.push_back(receive(core, conn, rate, text)),
+            Message::Binary => waiting.push_back(Received::Refused(None, binary())),
+            Message::TooLarge(bytes) => {
+                let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+                let error = wire::too_large(bytes, core.limits().message_bytes);
+                waiting.push_back(Received::Refused(None, error));
+            }
+            Message::Ping(payload) => {
+                conn.outbox().push_reply(&codec::pong_frame(payload));
+            }
+            Message::Pong(_) => core.ponged(conn),
+            Message::Close(code) => {
+                *reading = false;
+                conn.outbox().close(codec::close_frame(code.unwrap_or(1000), ""), false);
+            }
+        });
+        if let Err(violation) = outcome {
+            self.reading = false;
+            self.conn.outbox().close(codec::close_frame(violation.0, ""), false);
+        }
+    }
+}
+
+fn binary() -> ErrorBody {
+    ErrorBody::new(ErrorCode::ValidationFailed, "a binary frame: requests are JSON in text frames")
+}
+
+fn receive(core: &Core, conn: &Conn, rate: &mut Rate, text: &str) -> Received {
+    core.counters.received();
+    let limits = core.limits();
+    let parsed = if conn.is_runner() {
+        Incoming::read(text)
+    } else {
+        Incoming::parse(text, limits.message_bytes)
+    };
+    let frame = match parsed {
+        Ok(frame) => frame,
+        Err(error) => return Received::Refused(None, error),
+    };
+    if !rate.take() {
+        let message = format!(
+            "more than {} requests per second on one connection (limit requests_per_second)",
+            limits.requests_per_second
+        );
+        let details = serde_json::json!({ "limit": "requests_per_second", "retry_after_ms": 1000 });
+        let error = ErrorBody::new(ErrorCode::RateLimited, message).with_details(details);
+        return Received::Refused(frame.id, error);
+    }
+    if conn.is_runner() && requests::is_order_reply(&frame) {
+        return Received::Reply(frame);
+    }
+    match Request::parse(&frame.kind, frame.data.as_deref()) {
+        Ok(request) => Received::Request(frame, Box::new(request)),
+        Err(error) => Received::Refused(frame.id, error),
+    }
+}
+
+/// Removes `bytes` written bytes from the front. Returns how many frames went out whole.
+fn advance(out: &mut VecDeque<Bytes>, mut bytes: usize) -> u64 {
+    let mut frames = 0;
+    while let Some(front) = out.front_mut() {
+        if front.len() > bytes {
+            front.advance(bytes);
+            break;
+        }
+        bytes -= front.len();
+        out.pop_front();
+        frames += 1;
+    }
+    frames
+}
+
+/// A bucket of requests that fills with time; a second's worth may come at once.
+struct Rate {
+    per_second: f64,
+    left: f64,
+    at: Instant,
+}
+
+impl Rate {
+    fn new(per_second: u32) -> Self {
+        let per_second = f64::from(per_second);
+        Self { per_second, left: per_second, at: Instant::now() }
+    }
+
+    fn take(&mut self) -> bool {
+        if self.left < 1.0 {
+            let now = Instant::now();
+            let filled = now.duration_since(self.at).as_secs_f64() * self.per_second;
+            self.left = (self.left + filled).min(self.per_second);
+            self.at = now;
+        }
+        let some = self.left >= 1.0;
+        if some {
+            self.left -= 1.0;
+        }
+        some
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn advancing_keeps_the_rest_of_a_half_sent_frame() {
+        let mut out = VecDeque::from([Bytes::from_static(b"abc"), Bytes::from_static(b"defg")]);
+        assert_eq!(advance(&mut out, 5), 1);
+        assert_eq!(out.front().map(|rest| rest.as_ref()), Some(&b"fg"[..]));
+        assert_eq!(advance(&mut out, 2), 1);
+        assert!(out.is_empty());
+    }
+
+    #[test]
+    fn the_rate_lets_a_burst_pass_and_then_refuses() {
+        let mut rate = Rate::new(3);
+        assert_eq!((0..5).filter(|_| rate.take()).count(), 3);
+    }
+}

@@ -1,0 +1,309 @@
+//! Topics: who follows what, and how every follower gets each event once, in order.
+//!
+//! Each follower has a cursor, the number of the last event put into its outbox. A live event goes
+//! straight to the followers that are exactly one behind it and have room; all others are *behind*
+//! and fetch what they miss, from the ring of recent events or from the store, when their outbox
+//! drains. A slow follower therefore costs nobody anything, and a replay after a reconnect is the
+//! same mechanism as falling behind. Gaps and duplicates can't arise: a cursor moves by one.
+//!
+//! Fed by the store's commit stream through [`Topics::publish`]; never decides what is an event.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+
+use afield_proto::request::Verdict;
+use afield_proto::{Timestamp, Topic, wire};
+use afield_store::{CommittedEvent, StoredEvent};
+use bytes::Bytes;
+
+use crate::socket::codec;
+use crate::socket::conn::Conn;
+
+/// Events kept in memory per followed topic, for followers that are a little behind.
+const RING_EVENTS_MAX: usize = 512;
+/// Bytes of event bodies kept per followed topic.
+const RING_BYTES_MAX: usize = 2 * 1024 * 1024;
+
+/// How a follower wants to see events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// As bare facts: those who joined a project.
+    Fact,
+    /// Wrapped with topic and number: those who subscribed.
+    Event,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Topics {
+    topics: Mutex<HashMap<Topic, Arc<Mutex<State>>>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// The last event known to be committed; `None` until the store was asked.
+    published: Option<u64>,
+    ring: VecDeque<Arc<Recent>>,
+    ring_bytes: usize,
+    followers: Vec<Follower>,
+}
+
+#[derive(Debug)]
+struct Follower {
+    conn: Arc<Conn>,
+    form: Form,
+    cursor: u64,
+}
+
+/// A recent event with its frames, each encoded at most once.
+#[derive(Debug)]
+struct Recent {
+    topic: Topic,
+    seq: u64,
+    at: Timestamp,
+    body: Arc<str>,
+    fact: OnceLock<Bytes>,
+    event: OnceLock<Bytes>,
+}
+
+impl Recent {
+    fn frame(&self, form: Form) -> &Bytes {
+        let cell = match form {
+            Form::Fact => &self.fact,
+            Form::Event => &self.event,
+        };
+        cell.get_or_init(|| encode(form, &self.topic, &self.body, Some(self.seq), self.at))
+    }
+}
+
+fn encode(form: Form, topic: &Topic, body: &str, seq: Option<u64>, at: Timestamp) -> Bytes {
+    codec::text_frame(&match form {
+        Form::Fact => wire::fact_frame(body, seq, at),
+        Form::Event => wire::event_frame(topic, body, seq, at),
+    })
+}
+
+/// What a follower must fetch from the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Fetch {
+    pub(crate) topic: Topic,
+    pub(crate) after: u64,
+}
+
+impl Topics {
+    fn get(&self, topic: &Topic) -> Option<Arc<Mutex<State>>> {
+        lock(&self.topics).get(topic).cloned()
+    }
+
+    /// Opens a topic for following. The caller then asks the store for the head and calls
+    /// [`Self::follow`]; events committed in between are seen by one of the two.
+    pub(crate) fn open(&self, topic: Topic) {
+        lock(&self.topics).entry(topic).or_default();
+    }
+
+    /// Makes `conn` a follower and sends it the reply, in one step: the reply comes before the
+    /// first event. A connection follows a topic once; a second time replaces the first.
+    pub(crate) fn follow(
+        &self,
+        topic: Topic,
+        conn: &Arc<Conn>,
+        request: FollowRequest,
+        reply: impl FnOnce(u64, Verdict) -> Option<Bytes>,
+    ) {
+        // Held to the end: a topic without followers is forgotten under the same lock.
+        let mut topics = lock(&self.topics);
+        let mut state = lock(topics.entry(topic).or_default());
+        let published = *state.published.get_or_insert(request.head);
+        let published = published.max(request.head);
+        state.published = Some(published);
+        let (cursor, verdict) = start(request, published);
+        state.followers.retain(|follower| follower.conn.id() != conn.id());
+        if let Some(frame) = reply(published, verdict)
+            && !conn.outbox().push_reply(&frame)
+        {
+            conn.close_slow();
+        }
+        state.followers.push(Follower { conn: Arc::clone(conn), form: request.form, cursor });
+        if cursor < published {
+            conn.set_behind();
+        }
+    }
+
+    /// Ends following. The topic is forgotten with its last follower.
+    pub(crate) fn unfollow(&self, topic: &Topic, conn: &Conn) {
+        let mut topics = lock(&self.topics);
+        let Some(state) = topics.get(topic) else { return };
+        let mut guard = lock(state);
+        guard.followers.retain(|follower| follower.conn.id() != conn.id());
+        let empty = guard.followers.is_empty();
+        drop(guard);
+        if empty {
+            topics.remove(topic);
+        }
+    }
+
+    /// Hands committed events to their followers. Called by one task, in commit order per topic.
+    pub(crate) fn publish(&self, event: &CommittedEvent) {
+        let Some(state) = self.get(&event.topic) else { return };
+        let mut state = lock(&state);
+        let state = &mut *state;
+        if state.published.is_some_and(|published| event.seq <= published) {
+            return;
+        }
+        let recent = Arc::new(Recent {
+            topic: event.topic,
+            seq: event.seq,
+            at: event.at,
+            body: Arc::clone(&event.body),
+            fact: OnceLock::new(),
+            event: OnceLock::new(),
+        });
+        for follower in &mut state.followers {
+            let next = follower.cursor + 1 == event.seq;
+            if next && follower.conn.outbox().push_durable(recent.frame(follower.form)) {
+                follower.cursor = event.seq;
+            } else {
+                follower.conn.set_behind();
+            }
+        }
+        state.remember(recent);
+    }
+
+    /// Hands an ephemeral fact to the followers that are up to date.
+    pub(crate) fn relay(&self, topic: Topic, body: &str, at: Timestamp) {
+        let Some(state) = self.get(&topic) else { return };
+        let state = lock(&state);
+        let (mut fact, mut event) = (None, None);
+        for follower in &state.followers {
+            if state.published.is_some_and(|published| follower.cursor < published) {
+                continue;
+            }
+            let frame = match follower.form {
+                Form::Fact => &mut fact,
+                Form::Event => &mut event,
+            };
+            let frame = frame.get_or_insert_with(|| encode(follower.form, &topic, body, None, at));
+            follower.conn.outbox().push_ephemeral(frame);
+        }
+    }
+
+    /// Whether anybody follows the topic (so that an ephemeral fact need not be encoded).
+    pub(crate) fn is_followed(&self, topic: &Topic) -> bool {
+        lock(&self.topics).contains_key(topic)
+    }
+
+    /// Gives a follower that is behind what the ring still has. Returns what it must fetch from
+    /// the store first, if anything.
+    pub(crate) fn catch_up(&self, topic: Topic, conn: &Conn) -> Option<Fetch> {
+        let state = self.get(&topic)?;
+        let mut state = lock(&state);
+        let State { published, ring, followers, .. } = &mut *state;
+        let follower = followers.iter_mut().find(|follower| follower.conn.id() == conn.id())?;
+        let published = (*published)?;
+        while follower.cursor < published {
+            let first = ring.front().map(|recent| recent.seq);
+            let wanted = follower.cursor + 1;
+            let index = first.and_then(|first| wanted.checked_sub(first));
+            let Some(recent) = index.and_then(|index| ring.get(index as usize)) else {
+                return Some(Fetch { topic, after: follower.cursor });
+            };
+            if !conn.outbox().push_durable(recent.frame(follower.form)) {
+                conn.set_behind();
+                return None;
+            }
+            follower.cursor = wanted;
+        }
+        None
+    }
+
+    /// Gives a follower what was fetched from the store. `last` is the last number the page
+    /// covers, unreadable parts (`gaps`) included.
+    pub(crate) fn fetched(
+        &self,
+        fetch: Fetch,
+        conn: &Conn,
+        events: &[StoredEvent],
+        gaps: &[(u64, u64)],
+    ) {
+        let Some(state) = self.get(&fetch.topic) else { return };
+        let mut state = lock(&state);
+        let follower = state.followers.iter_mut().find(|follower| follower.conn.id() == conn.id());
+        let Some(follower) = follower else { return };
+        if follower.cursor != fetch.after {
+            return;
+        }
+        conn.set_behind();
+        let mut gaps = gaps.iter().copied().peekable();
+        for event in events {
+            while let Some(gap) = gaps.next_if(|gap| gap.0 <= event.seq) {
+                if !send_gap(follower, fetch.topic, gap) {
+                    return;
+                }
+            }
+            let frame = encode(follower.form, &fetch.topic, &event.body, Some(event.seq), event.at);
+            if !conn.outbox().push_durable(&frame) {
+                return;
+            }
+            follower.cursor = event.seq;
+        }
+        for gap in gaps {
+            if !send_gap(follower, fetch.topic, gap) {
+                return;
+            }
+        }
+    }
+}
+
+/// Tells a follower that a part of the log can't be read, and moves past it.
+fn send_gap(follower: &mut Follower, topic: Topic, (first, last): (u64, u64)) -> bool {
+    let data = serde_json::json!({ "topic": topic, "first": first, "last": last });
+    let frame = codec::text_frame(&wire::notice_frame("gap", &data));
+    let sent = follower.conn.outbox().push_durable(&frame);
+    if sent {
+        follower.cursor = last;
+    }
+    sent
+}
+
+/// Where and how a follower begins.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FollowRequest {
+    pub(crate) form: Form,
+    /// Send what came after this event first.
+    pub(crate) after: Option<u64>,
+    /// The topic's head as the store had it after [`Topics::open`].
+    pub(crate) head: u64,
+    /// The oldest event the store still has.
+    pub(crate) first_available: u64,
+}
+
+fn start(request: FollowRequest, published: u64) -> (u64, Verdict) {
+    match request.after {
+        None => (published, Verdict::Ok),
+        Some(after) if after > published => (published, Verdict::Gap),
+        Some(after) if after + 1 < request.first_available => {
+            (request.first_available - 1, Verdict::Gap)
+        }
+        Some(after) => (after, Verdict::Ok),
+    }
+}
+
+impl State {
+    fn remember(&mut self, recent: Arc<Recent>) {
+        let contiguous = self.published.is_none_or(|published| published + 1 == recent.seq);
+        if !contiguous {
+            self.ring.clear();
+            self.ring_bytes = 0;
+        }
+        self.published = Some(recent.seq);
+        self.ring_bytes += recent.body.len();
+        self.ring.push_back(recent);
+        while self.ring.len() > RING_EVENTS_MAX || self.ring_bytes > RING_BYTES_MAX {
+            let Some(oldest) = self.ring.pop_front() else { break };
+            self.ring_bytes -= oldest.body.len();
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().expect("nothing panics while it holds a topic")
+}

@@ -1,0 +1,216 @@
+//! The server against a runner written by hand, frame by frame: leases, records, approvals, and
+//! what a runner must not be able to do.
+
+#![expect(clippy::unwrap_used, reason = "these are tests")]
+
+use afield_server::{Limits, Options, Running, Tls};
+use serde_json::{Value, json};
+use testkit::client::Client;
+use testkit::harness::code;
+
+struct World {
+    server: Running,
+    _dir: tempfile::TempDir,
+}
+
+async fn world() -> World {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options {
+        data_dir: dir.path().join("data"),
+        listen: "127.0.0.1:0".parse().unwrap(),
+        store: afield_store::Location::Sqlite(dir.path().join("data/afield.db")),
+        tls: Tls::Off,
+        behind_proxy: false,
+        allowed_hosts: Vec::new(),
+        limits: Limits::default(),
+        version: "0.0.0".into(),
+    };
+    World { server: afield_server::start(options).await.unwrap(), _dir: dir }
+}
+
+impl World {
+    async fn owner(&self) -> Client {
+        Client::connect(&self.server.url, &self.server.console_token).await.unwrap()
+    }
+
+    /// A device of kind runner that said hello, answering `runner_resolve_path` when asked to.
+    async fn runner(&self, owner: &mut Client, name: &str) -> (String, Client) {
+        let made = owner
+            .ask("device_create", json!({ "name": name, "kind": "runner", "scopes": ["runner"] }))
+            .await
+            .unwrap();
+        let token = made["token"].as_str().unwrap();
+        let mut runner = Client::connect(&self.server.url, token).await.unwrap();
+        hello(&mut runner, json!([])).await;
+        (made["device"]["id"].as_str().unwrap().to_owned(), runner)
+    }
+}
+
+async fn hello(runner: &mut Client, attempts: Value) -> Value {
+    let agents = json!([{ "agent": "demo", "available": true }]);
+    let data = json!({ "protocol": [1, 1], "facts": { "agents": agents }, "attempts": attempts });
+    runner.ask("runner_hello", data).await.unwrap()
+}
+
+async fn project(owner: &mut Client, runner: &mut Client, id: &str, path: &str) -> String {
+    let ask =
+        owner.begin("project_create", json!({ "path": path, "runner_id": id })).await.unwrap();
+    let order = runner.wait_for("an order", |f| f["type"] == "runner_resolve_path").await.unwrap();
+    let reply = json!({ "type": "runner_resolve_path", "id": order["id"], "data": { "path": path, "key": path } });
+    runner.send_text(reply.to_string()).await.unwrap();
+    owner.reply(&ask).await.unwrap()["id"].as_str().unwrap().to_owned()
+}
+
+async fn execute(owner: &mut Client, project: &str) -> Value {
+    let ask = json!({ "project_id": project, "prompt": "hi", "agent": "demo" });
+    owner.ask("execute", ask).await.unwrap()
+}
+
+async fn order(runner: &mut Client) -> Value {
+    let frame = runner.wait_for("an order", |f| f["type"] == "runner_execute").await.unwrap();
+    frame["data"].clone()
+}
+
+fn records(order: &Value, first: u64, records: Value) -> Value {
+    json!({ "attempt": order["attempt"], "first_record": first, "records": records })
+}
+
+fn started() -> Value {
+    json!({ "started": { "at": "2026-11-20T12:00:00Z" } })
+}
+
+fn finished() -> Value {
+    json!({ "finished": { "at": "2026-11-20T12:00:01Z", "outcome": { "kind": "succeeded" } } })
+}
+
+fn text(words: &str) -> Value {
+    json!({ "message": {
+        "timestamp": "2026-11-20T12:00:00Z", "direction": "claude", "kind": "text",
+        "text": words, "message": { "z": 1, "a": words },
+    } })
+}
+
+#[tokio::test]
+async fn records_are_applied_once_and_in_order_however_often_they_come() {
+    let world = world().await;
+    let mut owner = world.owner().await;
+    let (id, mut runner) = world.runner(&mut owner, "r").await;
+    let project = project(&mut owner, &mut runner, &id, "/p").await;
+    let topic = format!("project:{project}");
+    owner.ask("subscribe", json!({ "topic": topic, "after": 0 })).await.unwrap();
+    let command = execute(&mut owner, &project).await;
+    let order = order(&mut runner).await;
+    assert_eq!(order["attempt"]["command_id"], command["id"]);
+    let gap = records(&order, 3, json!([text("late")]));
+    assert_eq!(code(runner.ask("runner_records", gap).await), "CONFLICT");
+    let batch = records(&order, 1, json!([started(), text("one"), text("two")]));
+    for _ in 0..3 {
+        let reply = runner.ask("runner_records", batch.clone()).await.unwrap();
+        assert_eq!(reply["last_record"], 3);
+    }
+    let overlapping = records(&order, 3, json!([text("two"), text("three"), finished()]));
+    assert_eq!(runner.ask("runner_records", overlapping).await.unwrap()["last_record"], 5);
+    let end = |data: &Value| data["state"] == "succeeded";
+    owner.event("command_state", end).await.unwrap();
+    let page = owner.ask("get_messages", json!({ "project_id": project, "kind": "text" })).await;
+    let page = page.unwrap();
+    let words: Vec<&Value> =
+        page["messages"].as_array().unwrap().iter().map(|m| &m["text"]).collect();
+    assert_eq!(words, ["one", "two", "three"]);
+    let after = records(&order, 6, json!([text("ghost")]));
+    let reply = runner.ask("runner_records", after).await.unwrap();
+    assert_eq!(reply["closed"], true, "a finished attempt takes no more");
+}
+
+#[tokio::test]
+async fn an_order_that_was_not_begun_is_sent_again_with_the_same_numbers() {
+    let world = world().await;
+    let mut owner = world.owner().await;
+    let (id, mut runner) = world.runner(&mut owner, "r").await;
+    let project = project(&mut owner, &mut runner, &id, "/p").await;
+    execute(&mut owner, &project).await;
+    let first = order(&mut runner).await;
+    hello(&mut runner, json!([])).await;
+    let again = order(&mut runner).await;
+    assert_eq!(again["attempt"], first["attempt"]);
+}
+
+#[tokio::test]
+async fn what_a_runner_forgot_is_interrupted_and_never_begun_again() {
+    let world = world().await;
+    let mut owner = world.owner().await;
+    let (id, mut runner) = world.runner(&mut owner, "r").await;
+    let project = project(&mut owner, &mut runner, &id, "/p").await;
+    let command = execute(&mut owner, &project).await;
+    let order = order(&mut runner).await;
+    runner.ask("runner_records", records(&order, 1, json!([started()]))).await.unwrap();
+    hello(&mut runner, json!([])).await;
+    let now = owner.ask("command_get", json!({ "command_id": command["id"] })).await.unwrap();
+    assert_eq!(now["state"], "interrupted");
+    let state = owner.ask("project_get", json!({ "project_id": project })).await.unwrap();
+    assert_eq!(state["state"], "ERROR");
+    let late = records(&order, 2, json!([text("ghost"), finished()]));
+    assert_eq!(runner.ask("runner_records", late).await.unwrap()["closed"], true);
+}
+
+#[tokio::test]
+async fn a_runner_reaches_only_its_own_commands() {
+    let world = world().await;
+    let mut owner = world.owner().await;
+    let (id, mut runner) = world.runner(&mut owner, "mine").await;
+    let (_, mut thief) = world.runner(&mut owner, "thief").await;
+    let project = project(&mut owner, &mut runner, &id, "/p").await;
+    execute(&mut owner, &project).await;
+    let order = order(&mut runner).await;
+    let forged = records(&order, 1, json!([started(), finished()]));
+    assert_eq!(code(thief.ask("runner_records", forged).await), "NOT_FOUND");
+    for (kind, data) in [
+        ("project_list", json!({})),
+        ("execute", json!({ "project_id": project, "prompt": "x" })),
+        ("device_create", json!({ "name": "x", "scopes": ["admin"] })),
+        ("subscribe", json!({ "topic": format!("project:{project}") })),
+    ] {
+        assert_eq!(code(thief.ask(kind, data).await), "FORBIDDEN", "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_reaches_the_runner_also_after_it_was_away() {
+    let world = world().await;
+    let mut owner = world.owner().await;
+    let (id, mut runner) = world.runner(&mut owner, "r").await;
+    let project = project(&mut owner, &mut runner, &id, "/p").await;
+    execute(&mut owner, &project).await;
+    let order = order(&mut runner).await;
+    let approval = "01890a5d-ac96-774b-bcce-b302099a8057";
+    let asked = json!({ "asked": { "at": "2026-11-20T12:00:00Z", "ask": {
+        "approval_id": approval, "kind": "tool", "tool": "Bash", "input": { "command": "ls" },
+        "directory": "/p",
+    } } });
+    let batch = records(&order, 1, json!([started(), asked]));
+    runner.ask("runner_records", batch).await.unwrap();
+    let answer = json!({ "approval_id": approval, "behavior": "deny", "message": "no" });
+    owner.ask("approval_answer", answer).await.unwrap();
+    let is_answer = |f: &Value| f["type"] == "runner_answer";
+    let first = runner.wait_for("the answer", is_answer).await.unwrap();
+    assert_eq!(first["data"]["answer"]["message"], "no");
+    let report = json!([{ "attempt": order["attempt"], "last_record": 2, "alive": true }]);
+    hello(&mut runner, report).await;
+    let again = runner.wait_for("the answer again", is_answer).await.unwrap();
+    assert_eq!(again["data"], first["data"]);
+}
+
+#[tokio::test]
+async fn a_stopping_server_closes_with_1012_and_a_hint() {
+    let world = world().await;
+    let mut owner = world.owner().await;
+    owner.ask("project_list", json!({})).await.unwrap();
+    world.server.shutdown().await;
+    let closed = loop {
+        match owner.next().await {
+            Ok(_) => {}
+            Err(error) => break error.to_string(),
+        }
+    };
+    assert!(closed.contains("1012") && closed.contains("retry_in_ms"), "{closed}");
+}

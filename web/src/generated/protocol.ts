@@ -1,0 +1,1368 @@
+// Generated from afield-proto by `cargo xtask generate`. Do not edit.
+
+export type OrgId = string;
+export type UserId = string;
+export type DeviceId = string;
+export type ProjectId = string;
+export type SessionId = string;
+export type CommandId = string;
+export type ApprovalId = string;
+export type RequestId = string;
+export type Timestamp = string;
+export type ErrorCode = "VALIDATION_FAILED" | "MESSAGE_TOO_LARGE" | "UNAUTHORIZED" | "FORBIDDEN" | "RATE_LIMITED" | "RESOURCE_LIMIT" | "NOT_FOUND" | "CONFLICT" | "INVALID_PATH" | "PROJECT_NESTING" | "PROJECT_NOT_FOUND" | "PROCESS_ACTIVE" | "PROCESS_NOT_FOUND" | "EXECUTION_TIMEOUT" | "CLAUDE_NOT_FOUND" | "AGENT_UNAVAILABLE" | "SESSION_LOST" | "RUNNER_OFFLINE" | "POLICY_REFUSED" | "SLOW_CONSUMER" | "PROTOCOL_MISMATCH" | "UNAVAILABLE" | "INTERNAL_ERROR";
+export type ErrorBody = { 
+/**
+ * Stable, for programs.
+ */
+code: ErrorCode, 
+/**
+ * For people: what happened, which limit or rule, what to do next.
+ */
+message: string, 
+/**
+ * Facts a program may want, such as the name and value of the limit.
+ */
+details?: Record<string, unknown>, 
+/**
+ * Find this in the server's log.
+ */
+request_id?: RequestId, };
+export type AgentKind = "claude" | "demo" | "command";
+export type PermissionMode = "default" | "acceptEdits" | "auto" | "plan" | "dontAsk" | "bypassPermissions";
+export type ExecuteOptions = { 
+/**
+ * Model name or alias.
+ */
+model?: string, 
+/**
+ * Model to use when the first is overloaded.
+ */
+fallback_model?: string, 
+/**
+ * When the agent asks.
+ */
+permission_mode?: PermissionMode, 
+/**
+ * Tools that need no question, such as `Bash(git *)`.
+ */
+allowed_tools?: Array<string>, 
+/**
+ * Tools that are refused.
+ */
+disallowed_tools?: Array<string>, 
+/**
+ * Text added to the system prompt.
+ */
+append_system_prompt?: string, 
+/**
+ * MCP servers, as JSON or as the path of a file inside the project.
+ */
+mcp_config: unknown, 
+/**
+ * Use only the MCP servers of `mcp_config`.
+ */
+strict_mcp_config?: boolean, 
+/**
+ * Further directories the agent may use (inside the runner's allowed roots).
+ */
+add_dirs?: Array<string>, 
+/**
+ * Never ask. Only where the runner's policy allows it.
+ */
+dangerously_skip_permissions?: boolean, 
+/**
+ * Program and arguments, for the agent `command`. Without it the prompt is a shell line.
+ */
+argv?: Array<string>, 
+/**
+ * Give up after this many seconds (at most the runner's own limit).
+ */
+timeout_seconds?: number, };
+export type Direction = "client" | "claude";
+export type MessageKind = "prompt" | "text" | "thinking" | "tool_use" | "tool_result" | "partial" | "progress" | "result" | "init" | "system" | "stdout" | "stderr" | "unknown" | "warning";
+export type MessageFlags = { 
+/**
+ * The line was no valid UTF-8; the bad bytes were replaced.
+ */
+lossy: boolean, 
+/**
+ * The line was too long to keep whole here.
+ */
+truncated: boolean, 
+/**
+ * Length of the whole line in bytes, when it was cut.
+ */
+original_bytes?: number, };
+export type ToolRef = { 
+/**
+ * Pairs a use with its result.
+ */
+id: string, 
+/**
+ * The tool's name; absent on results of agents that do not repeat it.
+ */
+name?: string, 
+/**
+ * Whether the tool failed; on results only.
+ */
+failed?: boolean, };
+export type AgentMessage = { 
+/**
+ * When the runner read it.
+ */
+timestamp: Timestamp, 
+/**
+ * Who speaks.
+ */
+direction: Direction, 
+/**
+ * What it is.
+ */
+kind: MessageKind, 
+/**
+ * The command it belongs to.
+ */
+command_id?: CommandId, 
+/**
+ * The session it belongs to.
+ */
+session_id?: SessionId, 
+/**
+ * The words in it, where there are any: what a plain client shows and what a search finds.
+ */
+text?: string, 
+/**
+ * The tool used or answered, where there is one.
+ */
+tool?: ToolRef, 
+/**
+ * The tool use (of a sub-agent) this message belongs to.
+ */
+parent?: string, 
+/**
+ * What is odd about it.
+ */
+flags?: MessageFlags, 
+/**
+ * The agent's own frame.
+ */
+message: unknown, };
+export type ApprovalKind = "tool" | "question" | "plan";
+export type ApprovalState = "open" | "allowed" | "denied" | "withdrawn";
+export type ApprovalAsk = { 
+/**
+ * Chosen by the runner.
+ */
+approval_id: ApprovalId, 
+/**
+ * What is asked.
+ */
+kind: ApprovalKind, 
+/**
+ * The tool's name.
+ */
+tool: string, 
+/**
+ * The tool's input, exactly as it would run.
+ */
+input: unknown, 
+/**
+ * One line for people, in the agent's words.
+ */
+title?: string, 
+/**
+ * Why the agent's rules did not decide by themselves.
+ */
+reason?: string, 
+/**
+ * The agent offers a rule that would allow this for the rest of the session.
+ */
+session_rule: boolean, 
+/**
+ * The directory it would happen in.
+ */
+directory: string, };
+export type Approval = { 
+/**
+ * The project it is asked in.
+ */
+project_id: ProjectId, 
+/**
+ * The command it is asked for.
+ */
+command_id: CommandId, 
+/**
+ * How far it has come.
+ */
+state: ApprovalState, 
+/**
+ * When it was asked.
+ */
+requested_at: Timestamp, 
+/**
+ * When it was answered or withdrawn.
+ */
+resolved_at?: Timestamp, 
+/**
+ * The device that answered.
+ */
+resolved_by?: DeviceId, 
+/**
+ * What was answered.
+ */
+answer?: Answer, 
+/**
+ * Chosen by the runner.
+ */
+approval_id: ApprovalId, 
+/**
+ * What is asked.
+ */
+kind: ApprovalKind, 
+/**
+ * The tool's name.
+ */
+tool: string, 
+/**
+ * The tool's input, exactly as it would run.
+ */
+input: unknown, 
+/**
+ * One line for people, in the agent's words.
+ */
+title?: string, 
+/**
+ * Why the agent's rules did not decide by themselves.
+ */
+reason?: string, 
+/**
+ * The agent offers a rule that would allow this for the rest of the session.
+ */
+session_rule: boolean, 
+/**
+ * The directory it would happen in.
+ */
+directory: string, };
+export type Behavior = "allow" | "deny";
+export type Answer = { 
+/**
+ * Yes or no.
+ */
+behavior: Behavior, 
+/**
+ * With a yes: apply the rule the agent offered for the rest of the session.
+ */
+for_session: boolean, 
+/**
+ * With a no: the reason, told to the agent.
+ */
+message?: string, 
+/**
+ * With a no: also end the turn.
+ */
+interrupt: boolean, 
+/**
+ * To a question: the full text of each question and the label chosen (several joined by ", ").
+ */
+answers?: { [key in string]: string }, };
+export type CommandState = "queued" | "leased" | "running" | "succeeded" | "failed" | "cancelled" | "expired" | "interrupted" | "dead";
+export type OutcomeKind = "succeeded" | "failed" | "cancelled" | "killed" | "timed_out" | "interrupted" | "auth_required" | "session_lost" | "rate_limited" | "transient" | "limit_reached" | "missing_result" | "not_started";
+export type Outcome = { 
+/**
+ * How it ended.
+ */
+kind: OutcomeKind, 
+/**
+ * The error code that fits, when it ended badly.
+ */
+code?: ErrorCode, 
+/**
+ * What happened, for people: the answer's text, or the reason of the failure.
+ */
+message?: string, 
+/**
+ * The program's exit code.
+ */
+exit_code?: number, 
+/**
+ * The signal that ended it.
+ */
+signal?: number, 
+/**
+ * Cost of this turn in US dollars.
+ */
+cost_usd?: number, 
+/**
+ * Turns the agent took.
+ */
+turns?: number, 
+/**
+ * From start to end, in milliseconds.
+ */
+duration_ms?: number, 
+/**
+ * When the usage limit ends.
+ */
+resets_at?: Timestamp, };
+export type CommandKind = "prompt" | "shell";
+export type Command = { 
+/**
+ * Its id.
+ */
+id: CommandId, 
+/**
+ * The project it belongs to.
+ */
+project_id: ProjectId, 
+/**
+ * The runner that hosts the project.
+ */
+runner_id: DeviceId, 
+/**
+ * The session it continues.
+ */
+session_id?: SessionId, 
+/**
+ * What it asks for.
+ */
+kind: CommandKind, 
+/**
+ * The agent that works on it.
+ */
+agent: AgentKind, 
+/**
+ * How far it has come.
+ */
+state: CommandState, 
+/**
+ * What it waits for, for people; while queued or leased.
+ */
+waiting_for?: string, 
+/**
+ * How often it was given to a runner.
+ */
+attempt: number, 
+/**
+ * The device that submitted it.
+ */
+submitted_by: DeviceId, 
+/**
+ * When it was accepted (it was on disk).
+ */
+created_at: Timestamp, 
+/**
+ * When it was given to its runner.
+ */
+leased_at?: Timestamp, 
+/**
+ * When its runner started it.
+ */
+started_at?: Timestamp, 
+/**
+ * When it ended.
+ */
+finished_at?: Timestamp, 
+/**
+ * How it ended.
+ */
+outcome?: Outcome, };
+export type DeviceKind = "console" | "cli" | "browser" | "editor" | "runner";
+export type Scope = "view" | "approve" | "prompt" | "shell" | "admin" | "runner";
+export type Device = { 
+/**
+ * Its id.
+ */
+id: DeviceId, 
+/**
+ * Its name, chosen by its owner.
+ */
+name: string, 
+/**
+ * What it is.
+ */
+kind: DeviceKind, 
+/**
+ * What it may do.
+ */
+scopes: Array<Scope>, 
+/**
+ * When it was paired.
+ */
+created_at: Timestamp, 
+/**
+ * When it last connected, as far as the store knows.
+ */
+last_seen_at?: Timestamp, 
+/**
+ * When its credential ends by itself.
+ */
+expires_at?: Timestamp, 
+/**
+ * When it was thrown out.
+ */
+revoked_at?: Timestamp, };
+export type ProjectState = "IDLE" | "EXECUTING" | "ERROR";
+export type ProjectSettings = { 
+/**
+ * A name to show instead of the last part of the path.
+ */
+name?: string, 
+/**
+ * The agent that answers prompts. Claude when not set.
+ */
+agent?: AgentKind, 
+/**
+ * Options every command of this project starts from.
+ */
+options?: ExecuteOptions, };
+export type Project = { 
+/**
+ * Its id.
+ */
+id: ProjectId, 
+/**
+ * The canonical path on the runner.
+ */
+path: string, 
+/**
+ * The runner that hosts it.
+ */
+runner_id: DeviceId, 
+/**
+ * What it is doing.
+ */
+state: ProjectState, 
+/**
+ * Why it is in ERROR.
+ */
+reason?: string, 
+/**
+ * The current session. The next prompt continues it.
+ */
+session_id: SessionId | null, 
+/**
+ * The command that is running or waiting.
+ */
+command_id?: CommandId, 
+/**
+ * What the owner chose.
+ */
+settings: ProjectSettings, 
+/**
+ * When it was made.
+ */
+created_at: Timestamp, 
+/**
+ * When something last happened in it.
+ */
+last_active: Timestamp, };
+export type Attempt = { 
+/**
+ * The command.
+ */
+command_id: CommandId, 
+/**
+ * Counted from 1.
+ */
+attempt: number, 
+/**
+ * Grows with every lease of the command; a runner refuses a lower one than it has seen.
+ */
+fence: number, };
+export type AgentFacts = { 
+/**
+ * Which agent.
+ */
+agent: AgentKind, 
+/**
+ * Whether it can be used now.
+ */
+available: boolean, 
+/**
+ * Its version, where it has one.
+ */
+version?: string, 
+/**
+ * Why it can't be used, or what is odd about it.
+ */
+note?: string, };
+export type RunnerFacts = { 
+/**
+ * Version of its Afield.
+ */
+version: string, 
+/**
+ * Operating system, such as `linux`.
+ */
+os: string, 
+/**
+ * Processor architecture, such as `x86_64`.
+ */
+arch: string, 
+/**
+ * Host name.
+ */
+host: string, 
+/**
+ * Processor cores.
+ */
+cores: number, 
+/**
+ * Memory, in bytes.
+ */
+memory_bytes: number, 
+/**
+ * The agents it can drive.
+ */
+agents: Array<AgentFacts>, 
+/**
+ * The directories projects may lie in.
+ */
+roots: Array<string>, 
+/**
+ * Whether its policy allows shell lines.
+ */
+shell: boolean, 
+/**
+ * Most commands it works on at once.
+ */
+concurrency: number, };
+export type KilledProcess = { 
+/**
+ * Its process id.
+ */
+pid: number, 
+/**
+ * Its name, as far as known.
+ */
+name: string, 
+/**
+ * The last signal it was sent, such as `TERM`.
+ */
+signal: string, };
+export type AttemptReport = { 
+/**
+ * Which attempt.
+ */
+attempt: Attempt, 
+/**
+ * Number of its last record on the runner's disk.
+ */
+last_record: number, 
+/**
+ * Whether its process still runs.
+ */
+alive: boolean, };
+export type RunnerHello = { 
+/**
+ * Lowest and highest protocol version it speaks.
+ */
+protocol: [number, number], 
+/**
+ * Facts about the machine.
+ */
+facts: RunnerFacts, 
+/**
+ * Every attempt whose records the server has not acknowledged in full, from the journal.
+ */
+attempts: Array<AttemptReport>, };
+export type RunnerWelcome = { 
+/**
+ * The runner's device id.
+ */
+runner_id: DeviceId, 
+/**
+ * The protocol version both will speak.
+ */
+protocol: number, 
+/**
+ * Per reported attempt: the last record the server has. The runner sends what follows and
+ * forgets an attempt when its last record is acknowledged.
+ */
+acknowledged: Array<Acknowledged>, 
+/**
+ * How often to send a sign of life, in milliseconds.
+ */
+ping_interval_ms: number, };
+export type Acknowledged = { 
+/**
+ * Which attempt.
+ */
+attempt: Attempt, 
+/**
+ * The last record on the server's disk; 0 when there is none.
+ */
+last_record: number, 
+/**
+ * The server will never take more of it (the command is final, or this fence is old): stop
+ * what still runs and forget it.
+ */
+closed: boolean, };
+export type Record = { "started": { 
+/**
+ * When.
+ */
+at: Timestamp, } } | { "message": AgentMessage } | { "native_session": { 
+/**
+ * The id.
+ */
+native_id: string, } } | { "asked": { 
+/**
+ * When.
+ */
+at: Timestamp, 
+/**
+ * What.
+ */
+ask: ApprovalAsk, } } | { "withdrawn": { 
+/**
+ * When.
+ */
+at: Timestamp, 
+/**
+ * Which approval.
+ */
+approval_id: ApprovalId, } } | { "finished": { 
+/**
+ * When.
+ */
+at: Timestamp, 
+/**
+ * How.
+ */
+outcome: Outcome, 
+/**
+ * Processes that were stopped to end it.
+ */
+killed?: Array<KilledProcess>, } };
+export type RunnerRecords = { 
+/**
+ * Which attempt.
+ */
+attempt: Attempt, 
+/**
+ * Number of the first of them, counted from 1.
+ */
+first_record: number, 
+/**
+ * The records.
+ */
+records: Array<Record>, };
+export type RunnerPartial = { 
+/**
+ * Which attempt.
+ */
+attempt: Attempt, 
+/**
+ * The messages, in order.
+ */
+messages: Array<AgentMessage>, };
+export type RunnerExecute = { 
+/**
+ * Which attempt.
+ */
+attempt: Attempt, 
+/**
+ * Follows the work through all logs.
+ */
+request_id: RequestId, 
+/**
+ * The project.
+ */
+project_id: ProjectId, 
+/**
+ * Its directory, as the runner itself resolved it when the project was made.
+ */
+path: string, 
+/**
+ * The session.
+ */
+session_id: SessionId, 
+/**
+ * The agent's own id of the conversation, once it has one.
+ */
+native_session?: string, 
+/**
+ * The agent.
+ */
+agent: AgentKind, 
+/**
+ * What to do.
+ */
+prompt: string, 
+/**
+ * How.
+ */
+options: ExecuteOptions, };
+export type RunnerKill = { 
+/**
+ * Which attempt.
+ */
+attempt: Attempt, };
+export type RunnerKilled = { 
+/**
+ * Which attempt.
+ */
+attempt: Attempt, 
+/**
+ * The processes that were stopped. Empty when it had ended by itself.
+ */
+killed: Array<KilledProcess>, };
+export type RunnerInterrupt = { 
+/**
+ * Which attempt.
+ */
+attempt: Attempt, };
+export type RunnerAnswer = { 
+/**
+ * Which attempt asked.
+ */
+attempt: Attempt, 
+/**
+ * Which approval.
+ */
+approval_id: ApprovalId, 
+/**
+ * The answer.
+ */
+answer: Answer, };
+export type RunnerSetMode = { 
+/**
+ * Which attempt.
+ */
+attempt: Attempt, 
+/**
+ * The new mode.
+ */
+permission_mode: PermissionMode, };
+export type RunnerResolvePath = { 
+/**
+ * As the person wrote it.
+ */
+path: string, };
+export type RunnerPath = { 
+/**
+ * The canonical path.
+ */
+path: string, 
+/**
+ * Equal for two spellings of one directory on this runner's file system (letter case and
+ * Unicode form folded where the file system folds them). Compared component by component to
+ * find duplicates and nesting.
+ */
+key: string, };
+export type RunnerMeasure = Record<symbol, never>;
+export type RunnerHealth = { 
+/**
+ * When it was measured.
+ */
+at: Timestamp, 
+/**
+ * Processor use of the machine over the last interval, 0 to 1.
+ */
+cpu: number, 
+/**
+ * Memory in use, in bytes.
+ */
+memory_used_bytes: number, 
+/**
+ * Memory in all, in bytes.
+ */
+memory_total_bytes: number, 
+/**
+ * Free space where projects lie, in bytes.
+ */
+disk_free_bytes: number, 
+/**
+ * Commands it works on.
+ */
+executing: number, 
+/**
+ * The agents, probed again.
+ */
+agents: Array<AgentFacts>, };
+export type SessionResetReason = "requested" | "lost";
+export type RunnerState = { 
+/**
+ * Its device id.
+ */
+runner_id: DeviceId, 
+/**
+ * Its name.
+ */
+name: string, 
+/**
+ * Whether it is connected now, on the evidence of its last sign of life.
+ */
+online: boolean, 
+/**
+ * When it last gave a sign of life.
+ */
+last_seen_at?: Timestamp, 
+/**
+ * What it said about itself.
+ */
+facts?: RunnerFacts, };
+export type ServerStats = { 
+/**
+ * When they were taken.
+ */
+at: Timestamp, 
+/**
+ * Seconds since the server started.
+ */
+uptime_seconds: number, 
+/**
+ * Open WebSocket connections.
+ */
+connections: number, 
+/**
+ * Connected runners.
+ */
+runners: number, 
+/**
+ * Projects of the org.
+ */
+projects: number, 
+/**
+ * Projects whose runner says that they execute.
+ */
+executing: number, 
+/**
+ * Frames received since the start.
+ */
+messages_received: number, 
+/**
+ * Frames sent since the start.
+ */
+messages_sent: number, 
+/**
+ * Durable events written since the start.
+ */
+events_written: number, 
+/**
+ * Resident memory of the server, in bytes.
+ */
+memory_bytes: number, };
+export type HealthStatus = "ok" | "degraded" | "failed";
+export type StoreHealth = { 
+/**
+ * Whether the write succeeded.
+ */
+status: HealthStatus, 
+/**
+ * `sqlite` or `postgres`, with its version.
+ */
+engine: string, 
+/**
+ * How long the write took until it was on disk, in milliseconds.
+ */
+write_ms: number, 
+/**
+ * Parts of the log that could not be read and were set aside.
+ */
+damaged: number, };
+export type RunnerLinkHealth = { 
+/**
+ * Which runner.
+ */
+runner_id: DeviceId, 
+/**
+ * Its name.
+ */
+name: string, 
+/**
+ * Whether it is connected.
+ */
+online: boolean, 
+/**
+ * When it last gave a sign of life.
+ */
+last_seen_at?: Timestamp, 
+/**
+ * There and back, in milliseconds; absent when it did not answer in time.
+ */
+round_trip_ms?: number, 
+/**
+ * The agents found on it.
+ */
+agents: Array<AgentFacts>, };
+export type HealthCheck = { 
+/**
+ * The worst of the parts.
+ */
+status: HealthStatus, 
+/**
+ * When it was measured.
+ */
+at: Timestamp, 
+/**
+ * The server's version.
+ */
+version: string, 
+/**
+ * Processor use of the machine, 0 to 1.
+ */
+cpu: number, 
+/**
+ * Memory in use on the machine, in bytes.
+ */
+memory_used_bytes: number, 
+/**
+ * Memory of the machine, in bytes.
+ */
+memory_total_bytes: number, 
+/**
+ * Free space where the data lies, in bytes.
+ */
+disk_free_bytes: number, 
+/**
+ * The store: one durable write, timed.
+ */
+store: StoreHealth, 
+/**
+ * Every runner with its link and the agents found on it.
+ */
+runners: Array<RunnerLinkHealth>, };
+export type ConnectionHealth = { 
+/**
+ * When it was taken.
+ */
+at: Timestamp, 
+/**
+ * The last ping there and back, in milliseconds.
+ */
+round_trip_ms?: number, 
+/**
+ * Bytes that wait to be sent on this connection.
+ */
+queued_bytes: number, 
+/**
+ * Ephemeral messages this connection was too slow for, since it opened.
+ */
+dropped: number, };
+export type Fact = { "type": "project_state", "data": Project } | { "type": "project_update", "data": Project } | { "type": "project_deleted", "data": { 
+/**
+ * Which.
+ */
+project_id: ProjectId, } } | { "type": "agent_message", "data": AgentMessage } | { "type": "session_reset", "data": { 
+/**
+ * The new session.
+ */
+session_id: SessionId, 
+/**
+ * Why: somebody asked, or the agent lost the old one.
+ */
+reason: SessionResetReason, } } | { "type": "process_killed", "data": { 
+/**
+ * The command it worked on.
+ */
+command_id: CommandId, 
+/**
+ * The device that asked for it.
+ */
+by: DeviceId, 
+/**
+ * The processes that were stopped.
+ */
+killed: Array<KilledProcess>, } } | { "type": "command_state", "data": Command } | { "type": "approval_state", "data": Approval } | { "type": "runner_state", "data": RunnerState } | { "type": "server_stats", "data": ServerStats } | { "type": "health_check", "data": HealthCheck } | { "type": "connection_health", "data": ConnectionHealth };
+export type CorrelationId = string | number;
+export type HistoryMessage = { 
+/**
+ * Its number in the project's topic.
+ */
+seq: number, 
+/**
+ * When the runner read it.
+ */
+timestamp: Timestamp, 
+/**
+ * Who speaks.
+ */
+direction: Direction, 
+/**
+ * What it is.
+ */
+kind: MessageKind, 
+/**
+ * The command it belongs to.
+ */
+command_id?: CommandId, 
+/**
+ * The session it belongs to.
+ */
+session_id?: SessionId, 
+/**
+ * The words in it, where there are any: what a plain client shows and what a search finds.
+ */
+text?: string, 
+/**
+ * The tool used or answered, where there is one.
+ */
+tool?: ToolRef, 
+/**
+ * The tool use (of a sub-agent) this message belongs to.
+ */
+parent?: string, 
+/**
+ * What is odd about it.
+ */
+flags?: MessageFlags, 
+/**
+ * The agent's own frame.
+ */
+message: unknown, };
+export type Verdict = "ok" | "gap";
+export type Empty = Record<symbol, never>;
+export type ProjectCreate = { 
+/**
+ * An absolute path on the runner.
+ */
+path: string, 
+/**
+ * The runner. May be left out while the org has only one.
+ */
+runner_id?: DeviceId, 
+/**
+ * What the owner chose.
+ */
+settings: ProjectSettings, };
+export type ProjectList = Record<symbol, never>;
+export type ProjectListReply = { 
+/**
+ * The projects, oldest first.
+ */
+projects: Array<Project>, };
+export type ProjectGet = { 
+/**
+ * Which.
+ */
+project_id?: ProjectId, };
+export type ProjectUpdate = { 
+/**
+ * Which.
+ */
+project_id?: ProjectId, 
+/**
+ * The new settings, whole.
+ */
+settings: ProjectSettings, };
+export type ProjectDelete = { 
+/**
+ * Which.
+ */
+project_id?: ProjectId, };
+export type ProjectJoin = { 
+/**
+ * Which.
+ */
+project_id?: ProjectId, 
+/**
+ * Send what came after this event first. Without it only what comes from now on is sent.
+ */
+after?: number, };
+export type ProjectJoinReply = { 
+/**
+ * The project as it is.
+ */
+project: Project, 
+/**
+ * Number of the topic's last event.
+ */
+seq: number, 
+/**
+ * Whether everything after `after` follows.
+ */
+verdict: Verdict, };
+export type ProjectLeave = { 
+/**
+ * Which.
+ */
+project_id?: ProjectId, };
+export type Execute = { 
+/**
+ * Which project.
+ */
+project_id?: ProjectId, 
+/**
+ * What to do.
+ */
+prompt: string, 
+/**
+ * How.
+ */
+options?: ExecuteOptions, 
+/**
+ * Another agent than the project's.
+ */
+agent?: AgentKind, 
+/**
+ * Makes a repetition harmless: the same key from the same device gives the first command
+ * back. At most 128 bytes.
+ */
+key?: string, };
+export type AgentNewSession = { 
+/**
+ * Which project.
+ */
+project_id?: ProjectId, };
+export type AgentNewSessionReply = { 
+/**
+ * The session the next prompt starts.
+ */
+session_id: SessionId, };
+export type AgentKill = { 
+/**
+ * Which project.
+ */
+project_id?: ProjectId, };
+export type AgentKillReply = { 
+/**
+ * The command that was stopped, or cancelled before it started.
+ */
+command_id: CommandId, 
+/**
+ * The processes that were stopped.
+ */
+killed: Array<KilledProcess>, };
+export type AgentInterrupt = { 
+/**
+ * Which project.
+ */
+project_id?: ProjectId, };
+export type AgentSetMode = { 
+/**
+ * Which project.
+ */
+project_id?: ProjectId, 
+/**
+ * The new mode.
+ */
+permission_mode: PermissionMode, };
+export type GetMessages = { 
+/**
+ * Which project.
+ */
+project_id?: ProjectId, 
+/**
+ * Only messages of this time or later.
+ */
+since?: Timestamp, 
+/**
+ * Only messages after this event, oldest first.
+ */
+after?: number, 
+/**
+ * Only messages before this event; the newest of them.
+ */
+before?: number, 
+/**
+ * At most so many; 100 when not given, 1,000 at most.
+ */
+limit?: number, 
+/**
+ * Only messages of this direction.
+ */
+direction?: Direction, 
+/**
+ * Only messages of this kind.
+ */
+kind?: MessageKind, 
+/**
+ * Only messages whose text contains this, in any case of letters.
+ */
+text?: string, };
+export type GetMessagesReply = { 
+/**
+ * The messages in the order they were said, each an `agent_message` with `seq`.
+ */
+messages: Array<HistoryMessage>, 
+/**
+ * There are more in the direction asked for.
+ */
+more: boolean, 
+/**
+ * Number of the topic's last event.
+ */
+seq: number, 
+/**
+ * Parts of the range that can't be read, as pairs of first and last number.
+ */
+gaps: Array<[number, number]>, };
+export type HealthCheckAsk = Record<symbol, never>;
+export type Subscribe = { 
+/**
+ * What to follow.
+ */
+topic: string, 
+/**
+ * Send what came after this event first. Without it only what comes from now on is sent.
+ */
+after?: number, };
+export type SubscribeReply = { 
+/**
+ * What is followed.
+ */
+topic: string, 
+/**
+ * Number of the topic's last event.
+ */
+seq: number, 
+/**
+ * Whether everything after `after` follows.
+ */
+verdict: Verdict, };
+export type Unsubscribe = { 
+/**
+ * What not to follow any more.
+ */
+topic: string, };
+export type CommandGet = { 
+/**
+ * Which.
+ */
+command_id: CommandId, };
+export type CommandList = { 
+/**
+ * Only those of this project.
+ */
+project_id?: ProjectId, 
+/**
+ * At most so many; 100 when not given, 1,000 at most.
+ */
+limit?: number, };
+export type CommandListReply = { 
+/**
+ * The commands, newest first.
+ */
+commands: Array<Command>, };
+export type ApprovalList = { 
+/**
+ * Only those of this project.
+ */
+project_id?: ProjectId, 
+/**
+ * Also those that are answered or withdrawn.
+ */
+all: boolean, };
+export type ApprovalListReply = { 
+/**
+ * The approvals, oldest first.
+ */
+approvals: Array<Approval>, };
+export type ApprovalAnswer = { 
+/**
+ * Which.
+ */
+approval_id: ApprovalId, 
+/**
+ * Yes or no.
+ */
+behavior: Behavior, 
+/**
+ * With a yes: apply the rule the agent offered for the rest of the session.
+ */
+for_session: boolean, 
+/**
+ * With a no: the reason, told to the agent.
+ */
+message?: string, 
+/**
+ * With a no: also end the turn.
+ */
+interrupt: boolean, 
+/**
+ * To a question: the full text of each question and the label chosen (several joined by ", ").
+ */
+answers?: { [key in string]: string }, };
+export type DeviceLink = { 
+/**
+ * What the browser may do; what its maker may do when not given, never more.
+ */
+scopes?: Array<Scope>, };
+export type DeviceLinkReply = { 
+/**
+ * The secret. Behind `#link=` at the server's address it makes the link; it never goes
+ * into a query.
+ */
+secret: string, 
+/**
+ * When it ends.
+ */
+expires_at: Timestamp, };
+export type DeviceCreate = { 
+/**
+ * A name for lists.
+ */
+name: string, 
+/**
+ * What it is; `cli` when not given.
+ */
+kind?: DeviceKind, 
+/**
+ * What it may do; never more than its maker.
+ */
+scopes: Array<Scope>, 
+/**
+ * When its credential ends by itself.
+ */
+expires_at?: Timestamp, };
+export type DeviceCreateReply = { 
+/**
+ * The device.
+ */
+device: Device, 
+/**
+ * Its credential. Shown once, here.
+ */
+token: string, };
+export type DeviceList = Record<symbol, never>;
+export type DeviceListReply = { 
+/**
+ * The devices, oldest first.
+ */
+devices: Array<Device>, };
+export type DeviceRevoke = { 
+/**
+ * Which.
+ */
+device_id: DeviceId, };
+export type RunnerList = Record<symbol, never>;
+export type RunnerListReply = { 
+/**
+ * The runners, oldest first.
+ */
+runners: Array<RunnerState>, };
+export type Request = { "type": "project_create", "data": ProjectCreate } | { "type": "project_list", "data": ProjectList } | { "type": "project_get", "data": ProjectGet } | { "type": "project_update", "data": ProjectUpdate } | { "type": "project_delete", "data": ProjectDelete } | { "type": "project_join", "data": ProjectJoin } | { "type": "project_leave", "data": ProjectLeave } | { "type": "execute", "data": Execute } | { "type": "agent_new_session", "data": AgentNewSession } | { "type": "agent_kill", "data": AgentKill } | { "type": "agent_interrupt", "data": AgentInterrupt } | { "type": "agent_set_mode", "data": AgentSetMode } | { "type": "get_messages", "data": GetMessages } | { "type": "health_check", "data": HealthCheckAsk } | { "type": "subscribe", "data": Subscribe } | { "type": "unsubscribe", "data": Unsubscribe } | { "type": "command_get", "data": CommandGet } | { "type": "command_list", "data": CommandList } | { "type": "approval_list", "data": ApprovalList } | { "type": "approval_answer", "data": ApprovalAnswer } | { "type": "device_create", "data": DeviceCreate } | { "type": "device_list", "data": DeviceList } | { "type": "device_link", "data": DeviceLink } | { "type": "device_revoke", "data": DeviceRevoke } | { "type": "runner_list", "data": RunnerList } | { "type": "runner_hello", "data": RunnerHello } | { "type": "runner_records", "data": RunnerRecords } | { "type": "runner_partial", "data": RunnerPartial };
+
+/** Each request with the type of its data and of its reply. */
+export interface Requests {
+  project_create: { data: ProjectCreate; reply: Project };
+  project_list: { data: ProjectList; reply: ProjectListReply };
+  project_get: { data: ProjectGet; reply: Project };
+  project_update: { data: ProjectUpdate; reply: Project };
+  project_delete: { data: ProjectDelete; reply: Empty };
+  project_join: { data: ProjectJoin; reply: ProjectJoinReply };
+  project_leave: { data: ProjectLeave; reply: Empty };
+  execute: { data: Execute; reply: Command };
+  agent_new_session: { data: AgentNewSession; reply: AgentNewSessionReply };
+  agent_kill: { data: AgentKill; reply: AgentKillReply };
+  agent_interrupt: { data: AgentInterrupt; reply: Empty };
+  agent_set_mode: { data: AgentSetMode; reply: Empty };
+  get_messages: { data: GetMessages; reply: GetMessagesReply };
+  health_check: { data: HealthCheckAsk; reply: HealthCheck };
+  subscribe: { data: Subscribe; reply: SubscribeReply };
+  unsubscribe: { data: Unsubscribe; reply: Empty };
+  command_get: { data: CommandGet; reply: Command };
+  command_list: { data: CommandList; reply: CommandListReply };
+  approval_list: { data: ApprovalList; reply: ApprovalListReply };
+  approval_answer: { data: ApprovalAnswer; reply: Approval };
+  device_create: { data: DeviceCreate; reply: DeviceCreateReply };
+  device_list: { data: DeviceList; reply: DeviceListReply };
+  device_link: { data: DeviceLink; reply: DeviceLinkReply };
+  device_revoke: { data: DeviceRevoke; reply: Device };
+  runner_list: { data: RunnerList; reply: RunnerListReply };
+  runner_hello: { data: RunnerHello; reply: RunnerWelcome };
+  runner_records: { data: RunnerRecords; reply: Acknowledged };
+  runner_partial: { data: RunnerPartial; reply: Empty };
+}
