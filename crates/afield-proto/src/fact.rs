@@ -17,9 +17,9 @@ use crate::{CommandId, DeviceId, ProjectId, SessionId, Timestamp};
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]
 #[serde(tag = "type", content = "data", rename_all = "snake_case")]
 pub enum Fact {
-    /// What a project is doing, after a change.
+    /// What a project is doing: when it is made, and after a change.
     ProjectState(Project),
-    /// A project's settings changed, or it is new.
+    /// A project's settings changed.
     ProjectUpdate(Project),
     /// A project is gone. Its directory was not touched.
     ProjectDeleted {

@@ -141,7 +141,11 @@ fn parse_data<T: for<'de> Deserialize<'de>>(
 ) -> Result<T, ErrorBody> {
     let text = match data.map(RawValue::get) {
         None | Some("null") => "{}",
-        Some(text) => text,
+        Some(text) if text.starts_with('{') => text,
+        Some(_) => {
+            let message = format!("data of {name:?} is no object");
+            return Err(ErrorBody::new(ErrorCode::ValidationFailed, message));
+        }
     };
     serde_json::from_str(text).map_err(|error| {
         let reason = error.to_string();

@@ -87,6 +87,7 @@ pub(crate) async fn authenticate(
         device: record.device.id,
         device_name: record.device.name,
         scopes: record.device.scopes,
+        expires_at: record.device.expires_at,
     })
 }
 

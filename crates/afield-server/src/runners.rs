@@ -172,8 +172,11 @@ pub(crate) async fn hello(
         core.store.reconcile_runner(org, runner, &hello.attempts, now).await.map_err(from_store)?;
     let link = Arc::new(Link::new(Arc::clone(conn), hello.facts));
     let before = core.runners.links().insert(runner, Arc::clone(&link));
-    if let Some(before) = before.filter(|before| before.conn.id() != conn.id()) {
-        before.conn.close(ErrorCode::Conflict);
+    if let Some(before) = before {
+        before.deliver.notify_one();
+        if before.conn.id() != conn.id() {
+            before.conn.close(ErrorCode::Conflict);
+        }
     }
     let welcome = RunnerWelcome {
         runner_id: runner,
@@ -235,7 +238,7 @@ async fn deliver(core: Arc<Core>, link: Arc<Link>) {
     loop {
         link.deliver.notified().await;
         let current = core.runners.get(runner);
-        if current.is_none_or(|current| current.conn.id() != link.conn.id()) {
+        if current.is_none_or(|current| !Arc::ptr_eq(&current, &link)) {
             return;
         }
         match core.store.lease_commands(org, runner, Timestamp::now()).await {
@@ -276,7 +279,7 @@ pub(crate) async fn records(
     conn.actor().require(Scope::Runner)?;
     let command = batch.attempt.command_id;
     let (org, runner) = (conn.actor().org, conn.actor().device);
-    let applied = core.store.apply_records(org, runner, &batch, Timestamp::now()).await;
+    let applied = core.store.apply_records(org, runner, batch, Timestamp::now()).await;
     let applied = applied.map_err(from_store)?;
     if applied.command.state.is_final() {
         core.is_final(command);

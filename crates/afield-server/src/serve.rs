@@ -206,6 +206,9 @@ async fn maintain(core: &Core) {
 /// One look at a connection: ping it when it is its turn, end it when it is idle or stuck.
 fn look_at(core: &Core, conn: &Conn, seconds: u64) {
     let limits = core.limits();
+    if conn.actor().expires_at.is_some_and(|end| end <= Timestamp::now()) {
+        return conn.close(ErrorCode::Unauthorized);
+    }
     if let Some(blocked) = conn.blocked_for() {
         let closing = conn.outbox().is_closing();
         if closing && blocked > CLOSING_TIMEOUT {

@@ -1,6 +1,6 @@
 //! How many commands per second the store accepts on SQLite, beside the floor of this disk.
 //!
-//! Run with `cargo run --release -p afield-store --example accept [DIRECTORY]`. Each accepted
+//! Run with `cargo run --release -p afield-store --example accept [DIRECTORY] [IN_FLIGHT [GROUP]]`. Each accepted
 //! command is a row, two events and a project's new state, on disk before it is answered. The
 //! floor writes only its prompt's bytes into a preallocated file, one `fdatasync` per group.
 
@@ -30,15 +30,17 @@ type Anything = Box<dyn std::error::Error>;
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> Result<(), Anything> {
     let parent = std::env::args().nth(1).map_or_else(std::env::temp_dir, PathBuf::from);
+    let only = std::env::args().nth(2).and_then(|only| only.parse::<usize>().ok());
     let directory = tempfile::tempdir_in(parent)?;
     let mut out = std::io::stdout();
-    writeln!(out, "in flight   floor/s   accepts/s   share of the floor")?;
+    writeln!(out, "in flight   floor/s   accepts/s   of the floor   writer us/accept")?;
     let accepts = Accepts::prepare(directory.path()).await?;
-    for in_flight in IN_FLIGHT {
+    for in_flight in IN_FLIGHT.into_iter().filter(|count| only.is_none_or(|only| only == *count)) {
         let floor = Floor::start(&directory.path().join("floor"))?;
         let floor_rate = timed(in_flight, MEASURE, move || floor.clone().write()).await;
-        let rate = accepts.measure(in_flight).await?;
-        writeln!(out, "{in_flight:9} {floor_rate:9.0} {rate:11.0} {:9.2}", rate / floor_rate)?;
+        let Measured { rate, writer_us } = accepts.measure(in_flight).await?;
+        let share = rate / floor_rate;
+        writeln!(out, "{in_flight:9} {floor_rate:9.0} {rate:11.0} {share:14.3} {writer_us:18.2}")?;
     }
     Ok(())
 }
@@ -128,7 +130,12 @@ struct Accepts {
 impl Accepts {
     async fn prepare(directory: &Path) -> Result<Self, Anything> {
         let place = Place::new(Location::Sqlite(directory.join("afield.db")));
-        let World { store, org, phone, runner, mut committed, .. } = World::open(&place).await?;
+        let mut options = place.options();
+        if let Some(group) = std::env::args().nth(3).and_then(|group| group.parse().ok()) {
+            options.group_commit_max = group;
+        }
+        let World { store, org, phone, runner, mut committed, .. } =
+            World::open_with(options).await?;
         tokio::spawn(async move { while committed.recv().await.is_some() {} });
         let insert = format!(
             "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {PROJECTS})
@@ -150,18 +157,22 @@ impl Accepts {
     }
 
     /// Accepts per second, over rounds of one command for every project.
-    async fn measure(&self, in_flight: usize) -> Result<f64, Anything> {
-        let (mut count, mut spent) = (0, Duration::ZERO);
+    async fn measure(&self, in_flight: usize) -> Result<Measured, Anything> {
+        let (mut count, mut spent, mut writer) = (0, Duration::ZERO, Duration::ZERO);
         while spent < MEASURE {
+            let idle = "UPDATE commands SET state = 'cancelled', finished_at = 0 \
+                WHERE finished_at IS NULL";
+            self.place.raw(&self.store, idle, idle).await?;
+            let before = writer_time()?;
             spent += self.round(in_flight).await?;
+            writer += writer_time()?.saturating_sub(before);
             count += PROJECTS;
         }
-        Ok(count as f64 / spent.as_secs_f64())
+        let rate = count as f64 / spent.as_secs_f64();
+        Ok(Measured { rate, writer_us: writer.as_secs_f64() * 1e6 / count as f64 })
     }
 
     async fn round(&self, in_flight: usize) -> Result<Duration, Anything> {
-        let idle = "UPDATE projects SET command_id = NULL";
-        self.place.raw(&self.store, idle, idle).await?;
         let next = Arc::new(AtomicUsize::new(0));
         let began = Instant::now();
         let tasks: Vec<_> = (0..in_flight).map(|_| tokio::spawn(self.submit(&next))).collect();
@@ -196,4 +207,24 @@ impl Accepts {
             Ok(())
         }
     }
+}
+
+struct Measured {
+    rate: f64,
+    /// Processor time of the writer thread, which does not depend on what else the machine does.
+    writer_us: f64,
+}
+
+/// The processor time the writer thread has used; zero where the system does not tell.
+fn writer_time() -> Result<Duration, Anything> {
+    let Ok(threads) = std::fs::read_dir("/proc/self/task") else { return Ok(Duration::ZERO) };
+    for thread in threads {
+        let path = thread?.path();
+        if std::fs::read_to_string(path.join("comm"))?.starts_with("afield-store-wr") {
+            let used = std::fs::read_to_string(path.join("schedstat"))?;
+            let nanos = used.split(' ').next().unwrap_or("0").parse()?;
+            return Ok(Duration::from_nanos(nanos));
+        }
+    }
+    Ok(Duration::ZERO)
 }

@@ -69,6 +69,7 @@ CREATE TABLE links (
 );
 
 CREATE TABLE projects (
+    number INTEGER PRIMARY KEY,    -- stands for the id in the commands' indexes
     id TEXT NOT NULL,
     org_id TEXT NOT NULL,
     runner_id TEXT NOT NULL,
@@ -77,19 +78,17 @@ CREATE TABLE projects (
     state TEXT NOT NULL,
     reason TEXT,                   -- why it is in ERROR
     session_id TEXT,               -- the next prompt continues it
-    command_id TEXT,               -- the one command that is not final; guards against a second
     settings TEXT NOT NULL,        -- JSON
     created_at BIGINT NOT NULL,
-    last_active BIGINT NOT NULL,
+    last_active BIGINT NOT NULL,   -- but for a command that waits: its own created_at counts
     deleted_at BIGINT,             -- its history stays
-    CONSTRAINT projects_pk PRIMARY KEY (id),
+    CONSTRAINT projects_id_unique UNIQUE (id),
     CONSTRAINT projects_state_known CHECK (state IN ('IDLE', 'EXECUTING', 'ERROR')),
     CONSTRAINT projects_reason_of_error CHECK (reason IS NULL OR state = 'ERROR'),
-    CONSTRAINT projects_executes_a_command CHECK (state <> 'EXECUTING' OR command_id IS NOT NULL),
-    CONSTRAINT projects_deleted_at_rest CHECK (deleted_at IS NULL OR command_id IS NULL),
     CONSTRAINT projects_org_fk FOREIGN KEY (org_id) REFERENCES orgs (id),
     CONSTRAINT projects_runner_fk FOREIGN KEY (runner_id) REFERENCES devices (id)
 );
+-- guards: one live project of a directory
 -- serves: nesting in create_project, lease_commands, reconcile_runner, answers_to_deliver
 CREATE UNIQUE INDEX projects_by_runner ON projects (runner_id, path_key) WHERE deleted_at IS NULL;
 -- serves: projects(org), the limit in create_project
@@ -108,8 +107,7 @@ CREATE TABLE sessions (
 CREATE TABLE commands (
     id TEXT NOT NULL,
     org_id TEXT NOT NULL,
-    project_id TEXT NOT NULL,
-    runner_id TEXT NOT NULL,       -- the project's runner when it was submitted
+    project BIGINT NOT NULL,       -- projects.number
     session_id TEXT NOT NULL,
     request_id TEXT NOT NULL,      -- follows the work through all logs
     submitted_by TEXT NOT NULL,
@@ -138,8 +136,11 @@ CREATE TABLE commands (
 );
 -- serves: submit_command with a key
 CREATE UNIQUE INDEX commands_by_key ON commands (submitted_by, key) WHERE key IS NOT NULL;
--- serves: commands(project)
-CREATE INDEX commands_by_project ON commands (project_id, id);
+-- guards: one command of a project at a time is not final
+-- serves: everything that asks for it, above all submit_command and lease_commands
+CREATE UNIQUE INDEX commands_active ON commands (project) WHERE finished_at IS NULL;
+-- serves: commands(project). Accepting a command does not touch it
+CREATE INDEX commands_finished ON commands (project, id) WHERE finished_at IS NOT NULL;
 
 CREATE TABLE approvals (
     id TEXT NOT NULL,              -- chosen by the runner

@@ -1,92 +1,68 @@
 //! Commands: accepted, leased, cancelled. What a runner reports about them is in `records`.
 
 use afield_flow::command::{self as life, Known};
-use afield_proto::agent::{
-    AgentKind, AgentMessage, Direction, ExecuteOptions, MessageFlags, MessageKind,
-};
-use afield_proto::command::{Command, CommandKind, CommandState, Outcome, OutcomeKind};
+use afield_proto::command::{Command, CommandState, Outcome, OutcomeKind};
 use afield_proto::fact::Fact;
-use afield_proto::project::Project;
 use afield_proto::runner::{Attempt, RunnerExecute};
-use afield_proto::{CommandId, DeviceId, OrgId, ProjectId, RequestId, SessionId, Timestamp};
-use serde::{Deserialize, Serialize};
-use serde_json::value::{RawValue, to_raw_value};
+use afield_proto::{CommandId, DeviceId, OrgId, ProjectId, SessionId, Timestamp};
 
 use crate::sql::{Row, params, statements, to_json, word};
 use crate::tx::Tx;
-use crate::{Error, Refusal, Store, projects, sessions};
+use crate::{Error, Refusal, Store, projects};
 
 macro_rules! command_columns {
     () => {
-        "c.id, c.project_id, c.runner_id, c.session_id, c.kind, c.agent, c.state, c.waiting_for, \
+        "c.id, p.id, p.runner_id, c.session_id, c.kind, c.agent, c.state, c.waiting_for, \
          c.attempt, c.submitted_by, c.created_at, c.leased_at, c.started_at, c.finished_at, \
          c.outcome, c.org_id, c.fence, c.applied, c.kill_requested_by"
     };
 }
 
+/// Commands with their projects.
+macro_rules! commands {
+    () => {
+        " FROM commands c JOIN projects p ON p.number = c.project"
+    };
+}
+
+/// Commands that are not final, found through their projects.
+macro_rules! active_commands {
+    () => {
+        " FROM projects p JOIN commands c ON c.project = p.number AND c.finished_at IS NULL"
+    };
+}
+
+pub(crate) mod accept;
+
+pub use accept::{SubmitCommand, Submitted};
+
+use accept::Payload;
+
 statements! {
-    INSERT_COMMAND = "INSERT INTO commands (id, org_id, project_id, runner_id, session_id, \
-        request_id, submitted_by, key, kind, agent, payload, state, waiting_for, attempt, fence, \
-        applied, created_at) \
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 'queued', ?12, 0, 0, 0, ?13)";
     SAVE_COMMAND = "UPDATE commands SET state = ?2, waiting_for = ?3, attempt = ?4, fence = ?5, \
         applied = ?6, kill_requested_by = ?7, leased_at = ?8, started_at = ?9, finished_at = ?10, \
         outcome = ?11 WHERE id = ?1";
     /// A batch that only adds messages changes nothing else.
     SAVE_APPLIED = "UPDATE commands SET applied = ?2 WHERE id = ?1";
-    BY_KEY = concat!("SELECT ", command_columns!(), ", c.payload FROM commands c \
-        WHERE c.submitted_by = ?1 AND c.key = ?2");
-    COMMAND = concat!("SELECT ", command_columns!(), " FROM commands c WHERE c.id = ?2 AND c.org_id = ?1");
-    COMMAND_LOCKED = concat!("SELECT ", command_columns!(), " FROM commands c \
-        WHERE c.id = ?2 AND c.org_id = ?1 FOR UPDATE");
-    COMMANDS = concat!("SELECT ", command_columns!(), " FROM commands c WHERE c.org_id = ?1 \
-        ORDER BY c.id DESC LIMIT ?2");
-    COMMANDS_OF_PROJECT = concat!("SELECT ", command_columns!(), " FROM commands c \
-        WHERE c.project_id = ?3 AND c.org_id = ?1 ORDER BY c.id DESC LIMIT ?2");
-    ACTIVE = concat!("SELECT ", command_columns!(), " FROM projects p \
-        JOIN commands c ON c.id = p.command_id WHERE p.id = ?2 AND p.org_id = ?1");
+    COMMAND = concat!("SELECT ", command_columns!(), commands!(),
+        " WHERE c.id = ?2 AND c.org_id = ?1");
+    COMMAND_LOCKED = concat!("SELECT ", command_columns!(), commands!(),
+        " WHERE c.id = ?2 AND c.org_id = ?1 FOR UPDATE OF c");
+    COMMANDS = concat!("SELECT ", command_columns!(), commands!(),
+        " WHERE c.org_id = ?1 ORDER BY c.id DESC LIMIT ?2");
+    FINISHED = concat!("SELECT ", command_columns!(), commands!(),
+        " WHERE p.id = ?2 AND p.org_id = ?1 AND c.finished_at IS NOT NULL \
+        ORDER BY c.id DESC LIMIT ?3");
+    ACTIVE = concat!("SELECT ", command_columns!(), active_commands!(),
+        " WHERE p.id = ?2 AND p.org_id = ?1");
     /// What a runner should be doing and has not begun.
-    TO_LEASE = concat!("SELECT ", command_columns!(), ", c.payload, c.request_id, p.path, s.native_id \
-        FROM projects p JOIN commands c ON c.id = p.command_id \
-        LEFT JOIN sessions s ON s.id = c.session_id \
+    TO_LEASE = concat!("SELECT ", command_columns!(), ", c.payload, c.request_id, p.path, \
+        s.native_id", active_commands!(), " LEFT JOIN sessions s ON s.id = c.session_id \
         WHERE p.runner_id = ?2 AND p.org_id = ?1 AND p.deleted_at IS NULL \
         AND c.state IN ('queued', 'leased') ORDER BY c.id FOR UPDATE OF c");
-    RUNNING = concat!("SELECT ", command_columns!(), " FROM projects p \
-        JOIN commands c ON c.id = p.command_id \
-        WHERE p.runner_id = ?2 AND p.org_id = ?1 AND p.deleted_at IS NULL \
+    RUNNING = concat!("SELECT ", command_columns!(), active_commands!(),
+        " WHERE p.runner_id = ?2 AND p.org_id = ?1 AND p.deleted_at IS NULL \
         AND c.state = 'running' ORDER BY c.id FOR UPDATE OF c");
-}
-
-/// A command to be accepted.
-#[derive(Debug, Clone)]
-pub struct SubmitCommand {
-    /// The org.
-    pub org: OrgId,
-    /// The project.
-    pub project_id: ProjectId,
-    /// The device that asks.
-    pub submitted_by: DeviceId,
-    /// What it asks for.
-    pub kind: CommandKind,
-    /// The agent that works on it.
-    pub agent: AgentKind,
-    /// What to do.
-    pub prompt: String,
-    /// How, with the project's own options already in it.
-    pub options: ExecuteOptions,
-    /// The device's own mark; a repetition gives the first command.
-    pub key: Option<String>,
-    /// Follows the work through all logs.
-    pub request_id: RequestId,
-}
-
-/// A command that was accepted.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Submitted {
-    /// The command.
-    pub command: Command,
-    /// It had been accepted before; nothing was changed.
-    pub duplicate: bool,
 }
 
 /// What became of a wish to cancel.
@@ -98,13 +74,6 @@ pub enum Cancel {
     Active(Attempt),
     /// It was over before.
     Over(Box<Command>),
-}
-
-/// What is carried out, as it is stored.
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
-struct Payload {
-    prompt: String,
-    options: ExecuteOptions,
 }
 
 /// A command with what only the store and its operations know of it.
@@ -153,18 +122,6 @@ impl CommandRow {
 }
 
 impl Store {
-    /// Accepts a command: when this returns, it is on disk.
-    ///
-    /// **Errors**: [`Refusal::ProjectNotFound`], [`Refusal::KeyConflict`],
-    /// [`Refusal::ProcessActive`].
-    pub async fn submit_command(
-        &self,
-        submit: SubmitCommand,
-        now: Timestamp,
-    ) -> Result<Submitted, Error> {
-        self.write((submit, now), submit_command).await
-    }
-
     /// Gives a runner everything that waits for it, and again what it was given and has not
     /// begun: the latter with the same attempt and fence.
     pub async fn lease_commands(
@@ -224,138 +181,6 @@ impl Store {
     }
 }
 
-async fn submit_command(
-    tx: &mut Tx,
-    (submit, now): &(SubmitCommand, Timestamp),
-) -> Result<Submitted, Error> {
-    let mut project = projects::locked(tx, submit.org, submit.project_id).await?;
-    if let Some(command) = repeated(tx, submit).await? {
-        return Ok(Submitted { command, duplicate: true });
-    }
-    projects::refuse_active(project.command_id)?;
-    let session_id = match project.session_id {
-        Some(id) => id,
-        None => sessions::start(tx, submit.org, project.id, *now).await?,
-    };
-    let command = accepted(submit, &project, session_id, *now);
-    insert(tx, submit, &command, session_id).await?;
-    project.session_id = Some(session_id);
-    project.command_id = Some(command.id);
-    project.last_active = *now;
-    projects::save(tx, &project).await?;
-    let said = Fact::AgentMessage(prompt_message(submit, &command, *now));
-    tx.tell_project(submit.org, project.id, &said, *now);
-    tx.tell_project(submit.org, project.id, &Fact::CommandState(command.clone()), *now);
-    Ok(Submitted { command, duplicate: false })
-}
-
-/// The command this device already submitted with this key.
-async fn repeated(tx: &mut Tx, submit: &SubmitCommand) -> Result<Option<Command>, Error> {
-    let Some(key) = &submit.key else { return Ok(None) };
-    let first = tx
-        .opt(&BY_KEY, params![submit.submitted_by, key], |row| {
-            Ok((command_row(row)?, row.json::<Payload>(19)?))
-        })
-        .await?;
-    let Some((first, payload)) = first else { return Ok(None) };
-    let asked = (submit.org, submit.project_id, submit.kind, submit.agent);
-    let Command { project_id, kind, agent, .. } = first.command;
-    let same = asked == (first.org, project_id, kind, agent)
-        && payload.prompt == submit.prompt
-        && payload.options == submit.options;
-    match same {
-        true => Ok(Some(first.command)),
-        false => Err(Refusal::KeyConflict { command_id: first.command.id }.into()),
-    }
-}
-
-fn accepted(
-    submit: &SubmitCommand,
-    project: &Project,
-    session_id: SessionId,
-    now: Timestamp,
-) -> Command {
-    Command {
-        id: CommandId::generate(),
-        project_id: project.id,
-        runner_id: project.runner_id,
-        session_id: Some(session_id),
-        kind: submit.kind,
-        agent: submit.agent,
-        state: CommandState::Queued,
-        waiting_for: life::waiting_for(CommandState::Queued).map(str::to_owned),
-        attempt: 0,
-        submitted_by: submit.submitted_by,
-        created_at: now,
-        leased_at: None,
-        started_at: None,
-        finished_at: None,
-        outcome: None,
-    }
-}
-
-async fn insert(
-    tx: &mut Tx,
-    submit: &SubmitCommand,
-    command: &Command,
-    session_id: SessionId,
-) -> Result<(), Error> {
-    #[derive(Serialize)]
-    struct Borrowed<'a> {
-        prompt: &'a str,
-        options: &'a ExecuteOptions,
-    }
-    let payload = to_json(&Borrowed { prompt: &submit.prompt, options: &submit.options });
-    let (kind, agent) = (kind_word(command.kind), command.agent.name());
-    let values = params![
-        command.id,
-        submit.org,
-        command.project_id,
-        command.runner_id,
-        session_id,
-        submit.request_id,
-        command.submitted_by,
-        submit.key,
-        kind,
-        agent,
-        payload,
-        command.waiting_for,
-        command.created_at,
-    ];
-    tx.execute(&INSERT_COMMAND, values).await.map(drop)
-}
-
-fn kind_word(kind: CommandKind) -> &'static str {
-    match kind {
-        CommandKind::Prompt => "prompt",
-        CommandKind::Shell => "shell",
-    }
-}
-
-/// What a person asked, as a message of the conversation.
-fn prompt_message(submit: &SubmitCommand, command: &Command, now: Timestamp) -> AgentMessage {
-    AgentMessage {
-        timestamp: now,
-        direction: Direction::Client,
-        kind: MessageKind::Prompt,
-        command_id: Some(command.id),
-        session_id: command.session_id,
-        text: Some(submit.prompt.clone()),
-        tool: None,
-        parent: None,
-        flags: MessageFlags::default(),
-        message: prompt_frame(&submit.prompt),
-    }
-}
-
-fn prompt_frame(prompt: &str) -> Box<RawValue> {
-    #[derive(Serialize)]
-    struct Frame<'a> {
-        prompt: &'a str,
-    }
-    to_raw_value(&Frame { prompt }).expect("a text always serialises")
-}
-
 async fn lease_commands(
     tx: &mut Tx,
     (org, runner_id, now): &(OrgId, DeviceId, Timestamp),
@@ -394,7 +219,12 @@ async fn commands(
 ) -> Result<Vec<Command>, Error> {
     let rows = match project_id {
         None => tx.all(&COMMANDS, params![org, limit], command_row).await?,
-        Some(id) => tx.all(&COMMANDS_OF_PROJECT, params![org, limit, id], command_row).await?,
+        Some(id) => {
+            let mut rows = tx.all(&ACTIVE, params![org, id], command_row).await?;
+            rows.extend(tx.all(&FINISHED, params![org, id, limit], command_row).await?);
+            rows.truncate(usize::try_from(*limit).unwrap_or(usize::MAX));
+            rows
+        }
     };
     Ok(rows.into_iter().map(|row| row.command).collect())
 }
@@ -421,7 +251,6 @@ async fn cancel_queued(
     row.finish(Outcome::new(OutcomeKind::Cancelled), *now);
     save(tx, &row).await?;
     let mut project = projects::locked(tx, *org, row.command.project_id).await?;
-    project.command_id = None;
     project.last_active = *now;
     projects::save(tx, &project).await?;
     row.tell(tx, *now);

@@ -9,21 +9,26 @@ use crate::sql::{Row, params, statements, to_json};
 use crate::tx::Tx;
 use crate::{Error, Refusal, Store};
 
+/// Live projects with the command that is not final.
+macro_rules! live_projects {
+    () => {
+        " FROM projects p LEFT JOIN commands c ON c.project = p.number AND c.finished_at IS NULL \
+         WHERE p.org_id = ?1 AND p.deleted_at IS NULL"
+    };
+}
+
 macro_rules! project_columns {
     () => {
-        "id, path, runner_id, state, reason, session_id, command_id, settings, created_at, \
-         last_active"
+        "p.id, p.path, p.runner_id, p.state, p.reason, p.session_id, c.id, p.settings, \
+         p.created_at, p.last_active, c.created_at, p.path_key"
     };
 }
 
 statements! {
-    PROJECT = concat!("SELECT ", project_columns!(), ", path_key FROM projects \
-        WHERE id = ?2 AND org_id = ?1 AND deleted_at IS NULL");
-    /// The same, to be changed.
-    PROJECT_LOCKED = concat!("SELECT ", project_columns!(), " FROM projects \
-        WHERE id = ?2 AND org_id = ?1 AND deleted_at IS NULL FOR UPDATE");
-    PROJECTS = concat!("SELECT ", project_columns!(), " FROM projects \
-        WHERE org_id = ?1 AND deleted_at IS NULL ORDER BY id");
+    PROJECT = concat!("SELECT ", project_columns!(), live_projects!(), " AND p.id = ?2");
+    PROJECTS = concat!("SELECT ", project_columns!(), live_projects!(), " ORDER BY p.id");
+    /// What follows in the same operation sees everything that was done before to this project.
+    LOCK_PROJECT = "SELECT number FROM projects WHERE id = ?1 FOR UPDATE";
     /// Two projects are never made at the same time: each sees the other.
     LOCK_ORG = "SELECT id FROM orgs WHERE id = ?1 FOR UPDATE";
     COUNT_PROJECTS = "SELECT COUNT(*) FROM projects WHERE org_id = ?1 AND deleted_at IS NULL";
@@ -31,8 +36,8 @@ statements! {
     IS_RUNNER = "SELECT id FROM devices WHERE org_id = ?1 AND id = ?2 AND kind = 'runner'";
     INSERT_PROJECT = "INSERT INTO projects (id, org_id, runner_id, path, path_key, state, settings, \
         created_at, last_active) VALUES (?1, ?2, ?3, ?4, ?5, 'IDLE', ?6, ?7, ?7)";
-    SAVE_PROJECT = "UPDATE projects SET state = ?2, reason = ?3, session_id = ?4, command_id = ?5, \
-        settings = ?6, last_active = ?7 WHERE id = ?1";
+    SAVE_PROJECT = "UPDATE projects SET state = ?2, reason = ?3, session_id = ?4, settings = ?5, \
+        last_active = ?6 WHERE id = ?1";
     DELETE_PROJECT = "UPDATE projects SET deleted_at = ?2 WHERE id = ?1";
 }
 
@@ -126,7 +131,7 @@ async fn create_project(
     let settings = to_json(&new.settings);
     let values = params![project.id, new.org, new.runner_id, new.path, new.path_key, settings, now];
     tx.execute(&INSERT_PROJECT, values).await?;
-    tx.tell_org(new.org, project.id, &Fact::ProjectUpdate(project.clone()), *now);
+    tx.tell_org(new.org, project.id, &Fact::ProjectState(project.clone()), *now);
     Ok(project)
 }
 
@@ -172,7 +177,7 @@ async fn project_place(
     tx: &mut Tx,
     (org, id): &(OrgId, ProjectId),
 ) -> Result<(Project, String), Error> {
-    let place = |row: &Row<'_>| Ok((project(row)?, row.text(10)?.to_owned()));
+    let place = |row: &Row<'_>| Ok((project(row)?, row.text(11)?.to_owned()));
     Ok(tx.opt(&PROJECT, params![org, id], place).await?.ok_or(Refusal::ProjectNotFound)?)
 }
 
@@ -209,7 +214,8 @@ pub(crate) fn refuse_active(command_id: Option<CommandId>) -> Result<(), Refusal
 
 /// A live project, to be changed by this operation.
 pub(crate) async fn locked(tx: &mut Tx, org: OrgId, id: ProjectId) -> Result<Project, Error> {
-    let project = tx.opt(&PROJECT_LOCKED, params![org, id], project).await?;
+    tx.opt(&LOCK_PROJECT, params![id], |_| Ok(())).await?;
+    let project = tx.opt(&PROJECT, params![org, id], project).await?;
     Ok(project.ok_or(Refusal::ProjectNotFound)?)
 }
 
@@ -221,7 +227,6 @@ pub(crate) async fn save(tx: &mut Tx, project: &Project) -> Result<(), Error> {
         state,
         project.reason,
         project.session_id,
-        project.command_id,
         settings,
         project.last_active,
     ];
@@ -248,6 +253,6 @@ fn project(row: &Row<'_>) -> Result<Project, Error> {
         command_id: row.opt_id(6)?,
         settings: row.json(7)?,
         created_at: row.time(8)?,
-        last_active: row.time(9)?,
+        last_active: row.time(9)?.max(row.opt_time(10)?.unwrap_or(row.time(9)?)),
     })
 }

@@ -41,10 +41,10 @@ impl Store {
         &self,
         org: OrgId,
         runner_id: DeviceId,
-        records: &RunnerRecords,
+        records: RunnerRecords,
         now: Timestamp,
     ) -> Result<Applied, Error> {
-        self.write((org, runner_id, records.clone(), now), apply_records).await
+        self.write((org, runner_id, records, now), apply_records).await
     }
 
     /// Compares what a runner's journal knows with what the server believes, when it connects.

@@ -55,6 +55,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Sql> {
         crate::projects::STATEMENTS,
         crate::sessions::STATEMENTS,
         crate::commands::STATEMENTS,
+        crate::commands::accept::STATEMENTS,
         crate::messages::STATEMENTS,
         crate::approvals::STATEMENTS,
         crate::log::append::STATEMENTS,

@@ -1,10 +1,12 @@
 //! The store itself: opening, closing, and the two ways in.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use afield_proto::Timestamp;
+use afield_proto::command::Command;
+use afield_proto::{DeviceId, ProjectId, SessionId, Timestamp};
 use tokio::sync::mpsc;
 
 use crate::log::damage;
@@ -17,6 +19,9 @@ statements! {
     PROBE = "INSERT INTO meta (name, value) VALUES ('probe', ?1) \
         ON CONFLICT (name) DO UPDATE SET value = ?1";
 }
+
+/// Projects whose last command is remembered; all are forgotten when there are more.
+const SLOTS_MAX: usize = 100_000;
 
 /// Where the data lies.
 #[derive(Debug, Clone)]
@@ -48,7 +53,8 @@ pub struct Options {
     pub committed: Option<mpsc::Sender<Vec<CommittedEvent>>>,
     /// When topics are rotated.
     pub limits: LogLimits,
-    /// Most operations in one SQLite transaction. More would only make the first of them wait.
+    /// Most operations in one SQLite transaction. With more waiting than this, callers of one
+    /// group are answered while the next is written.
     pub group_commit_max: usize,
     /// Connections for reading, on SQLite.
     pub readers: usize,
@@ -63,7 +69,7 @@ impl Options {
             location,
             committed: None,
             limits: LogLimits::default(),
-            group_commit_max: 1024,
+            group_commit_max: 512,
             readers: 4,
             synchronous: Synchronous::Full,
         }
@@ -81,6 +87,8 @@ struct Inner {
     limits: LogLimits,
     /// Damage this process has already written down.
     noticed: damage::Noticed,
+    /// Runner and session of each project's last command, to encode the next one with.
+    slots: Mutex<HashMap<ProjectId, (DeviceId, SessionId)>>,
 }
 
 enum Engine {
@@ -105,8 +113,14 @@ impl Store {
                 Engine::Postgres(postgres::Database::open(&connection, options.committed).await?)
             }
         };
-        let store =
-            Self { inner: Arc::new(Inner { engine, limits, noticed: damage::Noticed::default() }) };
+        let store = Self {
+            inner: Arc::new(Inner {
+                engine,
+                limits,
+                noticed: Mutex::default(),
+                slots: Mutex::default(),
+            }),
+        };
         tracing::info!(engine = %store.engine(), "the store is open");
         Ok(store)
     }
@@ -172,6 +186,25 @@ impl Store {
         }
     }
 
+    /// Runner and session of the project's last command, as far as this process knows.
+    pub(crate) fn last_slot(&self, id: ProjectId) -> Option<(DeviceId, SessionId)> {
+        self.slots().get(&id).copied()
+    }
+
+    /// Remembers runner and session of a command that was accepted.
+    pub(crate) fn remember_slot(&self, id: ProjectId, command: &Command) {
+        let Some(session_id) = command.session_id else { return };
+        let mut slots = self.slots();
+        if slots.len() >= SLOTS_MAX {
+            slots.clear();
+        }
+        slots.insert(id, (command.runner_id, session_id));
+    }
+
+    fn slots(&self) -> MutexGuard<'_, HashMap<ProjectId, (DeviceId, SessionId)>> {
+        self.inner.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// When topics are rotated.
     pub(crate) fn limits(&self) -> LogLimits {
         self.inner.limits
@@ -189,7 +222,7 @@ fn open_sqlite(path: PathBuf, options: Options) -> Result<Engine, Error> {
     migrate::sqlite(&mut connection)?;
     let readers = Readers::open(&path, options.readers)?;
     let writer = Writer::start(writer::Options {
-        session: sqlite::writer_session(connection),
+        session: sqlite::writer_session(connection)?,
         committed: options.committed,
         batch_max: options.group_commit_max,
     })?;

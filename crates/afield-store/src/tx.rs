@@ -130,8 +130,20 @@ impl Tx {
         fact: &Fact,
         at: Timestamp,
     ) {
-        let body: Arc<str> = one_line(wire::fact_body(project_id, fact)).into();
+        let body = encoded(project_id, fact);
         self.pending.push(Pending { org, topic, project_id, at, body });
+    }
+
+    /// Tells a fact about a project that was encoded before, outside of the transaction.
+    pub(crate) fn tell_encoded(
+        &mut self,
+        org: OrgId,
+        id: ProjectId,
+        body: &Arc<str>,
+        at: Timestamp,
+    ) {
+        let (topic, body) = (Topic::Project(id), Arc::clone(body));
+        self.pending.push(Pending { org, topic, project_id: Some(id), at, body });
     }
 
     /// Tells a fact about a project to those who follow it.
@@ -145,4 +157,9 @@ impl Tx {
         let body = self.pending.last().expect("it was just told").body.clone();
         self.pending.push(Pending { org, topic: Topic::Org(org), project_id: Some(id), at, body });
     }
+}
+
+/// The stored form of a fact.
+pub(crate) fn encoded(project_id: Option<ProjectId>, fact: &Fact) -> Arc<str> {
+    one_line(wire::fact_body(project_id, fact)).into()
 }

@@ -18,6 +18,9 @@ use crate::client::{Client, ClientError};
 /// Longest wait for a process to do what it must.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// What the runners of tests allow beside the defaults: the variables of the double.
+const RUNNER_POLICY: &str = "pass_environment = [\"CLAUDE_CONFIG_DIR\", \"MOCK_CLAUDE_*\"]\n";
+
 /// How to start.
 #[derive(Debug, Clone, Default)]
 pub struct Setup {
@@ -46,6 +49,9 @@ impl Afield {
     pub async fn up(setup: Setup) -> Self {
         let dir = TempDir::with_prefix("afield-e2e-").expect("a temporary directory");
         std::fs::create_dir(dir.path().join("root")).expect("the root of projects");
+        let runner = dir.path().join("data/runner");
+        std::fs::create_dir_all(&runner).expect("the runner's directory");
+        std::fs::write(runner.join("runner.toml"), RUNNER_POLICY).expect("the runner's policy");
         Self::start(setup, dir, "127.0.0.1:0").await
     }
 

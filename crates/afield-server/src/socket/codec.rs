@@ -126,6 +126,8 @@ impl Decoder {
         };
         let taken = wanted.max(1).min(input.len());
         let (head, rest) = input.split_at_mut(taken);
+        // Exactly what the frame needs: doubling would hold twice a large one.
+        self.partial.reserve_exact(wanted);
         self.partial.extend_from_slice(head);
         let mut whole = std::mem::take(&mut self.partial);
         let used = self.frame(&mut whole, each)?;

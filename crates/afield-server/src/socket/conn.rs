@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use afield_proto::device::{Scope, Scopes};
-use afield_proto::{DeviceId, ErrorBody, ErrorCode, OrgId, ProjectId, Topic, UserId};
+use afield_proto::{DeviceId, ErrorBody, ErrorCode, OrgId, ProjectId, Timestamp, Topic, UserId};
 
 use super::codec;
 use super::outbox::{Outbox, OutboxLimits};
@@ -20,6 +20,8 @@ pub(crate) struct Actor {
     pub(crate) device: DeviceId,
     pub(crate) device_name: String,
     pub(crate) scopes: Scopes,
+    /// When its credential ends by itself.
+    pub(crate) expires_at: Option<Timestamp>,
 }
 
 impl Actor {

@@ -309,7 +309,7 @@ fn receive(core: &Core, conn: &Conn, rate: &mut Rate, text: &str) -> Received {
     } else {
         Incoming::parse(text, limits.message_bytes)
     };
-    let frame = match parsed {
+    let mut frame = match parsed {
         Ok(frame) => frame,
         Err(error) => return Received::Refused(None, error),
     };
@@ -325,7 +325,9 @@ fn receive(core: &Core, conn: &Conn, rate: &mut Rate, text: &str) -> Received {
     if conn.is_runner() && requests::is_order_reply(&frame) {
         return Received::Reply(frame);
     }
-    match Request::parse(&frame.kind, frame.data.as_deref()) {
+    // The text of the data is not needed again; a runner's may be large.
+    let data = frame.data.take();
+    match Request::parse(&frame.kind, data.as_deref()) {
         Ok(request) => Received::Request(frame, Box::new(request)),
         Err(error) => Received::Refused(frame.id, error),
     }

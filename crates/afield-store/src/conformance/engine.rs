@@ -53,7 +53,7 @@ async fn world_applies(
 ) -> Outcome {
     let attempt_records =
         afield_proto::runner::RunnerRecords { attempt, first_record: 1, records: vec![started()] };
-    again.store.apply_records(first.org, first.runner, &attempt_records, at(6)).await?;
+    again.store.apply_records(first.org, first.runner, attempt_records, at(6)).await?;
     Ok(())
 }
 

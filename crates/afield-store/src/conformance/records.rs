@@ -72,7 +72,7 @@ pub async fn gaps_and_foreign_records_are_refused(place: Place) -> Outcome {
     );
     let records = RunnerRecords { attempt, first_record: 1, records: vec![started()] };
     assert_refused!(
-        world.store.apply_records(world.org, world.phone, &records, at(4)).await,
+        world.store.apply_records(world.org, world.phone, records, at(4)).await,
         Refusal::CommandNotFound
     );
     let unknown = Attempt { command_id: CommandId::generate(), ..attempt };

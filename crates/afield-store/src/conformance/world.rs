@@ -200,7 +200,7 @@ impl World {
         records: Vec<Record>,
     ) -> Result<Applied, Error> {
         let records = RunnerRecords { attempt, first_record, records };
-        self.store.apply_records(self.org, self.runner, &records, at(4)).await
+        self.store.apply_records(self.org, self.runner, records, at(4)).await
     }
 
     /// Every event of a topic that can be read, in pages of 7.

@@ -41,9 +41,9 @@ pub(crate) struct Pending {
 /// The same JSON without line breaks: between tokens they mean nothing, inside texts they are
 /// escaped anyway.
 pub(crate) fn one_line(body: String) -> String {
-    match body.contains(['\n', '\r']) {
-        true => body.replace(['\n', '\r'], " "),
-        false => body,
+    match memchr::memchr2(b'\n', b'\r', body.as_bytes()) {
+        Some(_) => body.replace(['\n', '\r'], " "),
+        None => body,
     }
 }
 

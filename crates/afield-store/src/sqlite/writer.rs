@@ -17,6 +17,9 @@ use crate::tx::{Operation, Session, Tx};
 /// Operations that may wait for the writer. More callers wait at the door.
 const QUEUE: usize = 8192;
 
+/// A batch of so few is answered by the writer itself: another thread would only add a delay.
+const SETTLED_HERE_MAX: usize = 4;
+
 /// What the writer is asked.
 enum Message {
     Run(Box<dyn Job>),
@@ -103,6 +106,7 @@ impl Writer {
             committed: options.committed,
             batch_max: options.batch_max.max(1),
             broke,
+            runtime: tokio::runtime::Handle::current(),
             jobs: Vec::new(),
         };
         std::thread::Builder::new()
@@ -166,6 +170,7 @@ struct Thread {
     committed: Option<mpsc::Sender<Vec<CommittedEvent>>>,
     batch_max: usize,
     broke: watch::Sender<Option<Arc<str>>>,
+    runtime: tokio::runtime::Handle,
     jobs: Vec<Box<dyn Job>>,
 }
 
@@ -227,8 +232,18 @@ impl Thread {
             Err(Error::Broken { reason }) => self.fail(Arc::clone(reason)),
             Err(error) => self.fail(error.to_string().into()),
         }
-        for job in self.jobs.drain(..) {
-            job.settle(outcome.clone());
+        self.settle(outcome);
+    }
+
+    /// Tells the callers. Waking many of them costs as much as their operations did, so that is
+    /// done on the runtime while this thread goes on with the next batch.
+    fn settle(&mut self, outcome: Result<(), Error>) {
+        let next = Vec::with_capacity(self.jobs.len());
+        let jobs = std::mem::replace(&mut self.jobs, next);
+        let tell = move || jobs.into_iter().for_each(|job| job.settle(outcome.clone()));
+        match self.jobs.capacity() > SETTLED_HERE_MAX {
+            true => drop(self.runtime.spawn(async move { tell() })),
+            false => tell(),
         }
     }
 

@@ -1,0 +1,90 @@
+//! One request to the server's REST interface, for what has no place on the WebSocket.
+
+use std::time::Duration;
+
+use afield_proto::error::ErrorBody;
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Bytes;
+use hyper::{Method, Request, StatusCode, header};
+use hyper_util::rt::TokioIo;
+
+use crate::endpoint::Endpoint;
+use crate::socket::{OpenError, read_refusal, transport};
+
+/// Largest answer that is read, in bytes: metrics and pages of history are well below.
+const ANSWER_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Longest time one exchange may take.
+const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What the server answered.
+#[derive(Debug, Clone)]
+pub struct RestReply {
+    /// The HTTP status.
+    pub status: u16,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum RestError {
+    /// No connection came about.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The server said no.
+    #[error("{0}")]
+    Refused(ErrorBody),
+    /// The exchange broke off, or the answer is no HTTP.
+    #[error("the exchange with the server failed: {0}")]
+    Broken(String),
+}
+
+/// Sends one request with the endpoint's credential; `body` is JSON.
+///
+/// **Errors**: [`RestError`]; every status of 400 and more is one.
+pub async fn rest(
+    endpoint: &Endpoint,
+    method: &str,
+    path: &str,
+    body: Option<String>,
+) -> Result<RestReply, RestError> {
+    let exchange = Box::pin(exchange(endpoint, method, path, body));
+    let reply = tokio::time::timeout(EXCHANGE_TIMEOUT, exchange)
+        .await
+        .map_err(|_| RestError::Open(OpenError::Timeout(EXCHANGE_TIMEOUT)))??;
+    let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::OK);
+    if !status.is_client_error() && !status.is_server_error() {
+        return Ok(reply);
+    }
+    Err(match read_refusal(status, &reply.body) {
+        Some(error) => RestError::Refused(error),
+        None => RestError::Broken(format!("HTTP status {status}")),
+    })
+}
+
+async fn exchange(
+    endpoint: &Endpoint,
+    method: &str,
+    path: &str,
+    body: Option<String>,
+) -> Result<RestReply, RestError> {
+    let broken = |error: &dyn std::fmt::Display| RestError::Broken(error.to_string());
+    let stream = TokioIo::new(transport(endpoint).await?);
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(stream).await.map_err(|error| broken(&error))?;
+    let driver = tokio::spawn(connection);
+    let request = Request::builder()
+        .method(Method::from_bytes(method.as_bytes()).map_err(|error| broken(&error))?)
+        .uri(endpoint.path(path))
+        .header(header::HOST, endpoint.authority())
+        .header(header::AUTHORIZATION, format!("Bearer {}", endpoint.token()))
+        .header(header::CONTENT_TYPE, "application/json")
+        .body(Full::new(Bytes::from(body.unwrap_or_default())))
+        .map_err(|error| broken(&error))?;
+    let response = sender.send_request(request).await.map_err(|error| broken(&error))?;
+    let status = response.status().as_u16();
+    let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
+    let body = body.map_err(|error| broken(&error))?.to_bytes().to_vec();
+    driver.abort();
+    Ok(RestReply { status, body })
+}

@@ -1,0 +1,386 @@
+//! The records of one attempt: numbered, append-only, in files that go when they are acknowledged.
+//!
+//! A file is named after its first record and rotated by size, so that a long attempt gives back
+//! what the server has. Blocking; called by the writer and, for reading, by the sender.
+
+use std::fs::File;
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+
+use super::line;
+
+/// A file is followed by a new one from this size on, in bytes.
+const SEGMENT_BYTES: u64 = 8 * 1024 * 1024;
+
+/// The open end of an attempt's records.
+#[derive(Debug)]
+pub(super) struct Segments {
+    directory: PathBuf,
+    file: File,
+    /// Length of the open file: what lies behind was not written in full.
+    file_bytes: u64,
+    /// Length of all files.
+    bytes: u64,
+    next: u64,
+}
+
+/// What a look through the files found.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Contents {
+    /// Number of the last record.
+    pub(super) last: u64,
+    /// The last record says that the attempt ended.
+    pub(super) finished: bool,
+}
+
+impl Segments {
+    /// A new, empty log in an existing directory.
+    pub(super) fn create(directory: &Path) -> std::io::Result<Self> {
+        Self::starting_at(directory, 1)
+    }
+
+    fn starting_at(directory: &Path, first: u64) -> std::io::Result<Self> {
+        let path = segment_path(directory, first);
+        let file = File::options().create(true).append(true).open(path)?;
+        let file_bytes = file.metadata()?.len();
+        let directory = directory.to_owned();
+        Ok(Self { directory, file, file_bytes, bytes: file_bytes, next: first })
+    }
+
+    /// Opens what an earlier runner wrote, cutting a torn tail. What lies behind damage is set
+    /// aside under another name, never deleted.
+    pub(super) fn open(directory: &Path) -> std::io::Result<(Self, Contents)> {
+        let mut firsts = segments(directory)?;
+        let mut contents = Contents::default();
+        let mut bytes = 0;
+        let mut index = 0;
+        while index < firsts.len() {
+            let first = firsts[index];
+            let path = segment_path(directory, first);
+            let data = std::fs::read(&path)?;
+            let (good, count, finished) = scan(&data);
+            contents.last = first - 1 + count;
+            contents.finished = if count > 0 { finished } else { contents.finished };
+            bytes += good as u64;
+            let next = firsts.get(index + 1).copied();
+            if good < data.len() || next.is_some_and(|next| next != contents.last + 1) {
+                set_aside(directory, &firsts[index + 1..])?;
+                firsts.truncate(index + 1);
+                cut(&path, &data, good)?;
+            }
+            index += 1;
+        }
+        let mut log = Self::starting_at(directory, firsts.last().copied().unwrap_or(1))?;
+        log.next = contents.last + 1;
+        log.bytes = bytes;
+        Ok((log, contents))
+    }
+
+    /// Adds a record and returns its number. Not on disk before [`Segments::sync`].
+    ///
+    /// **Errors**: those of the disk; what was written in part is taken back, and the number stays
+    /// free.
+    pub(super) fn append(&mut self, json: &[u8]) -> std::io::Result<u64> {
+        if self.file_bytes >= SEGMENT_BYTES {
+            self.rotate(self.next)?;
+        }
+        let line = line::encode(json);
+        if let Err(error) = self.file.write_all(&line) {
+            let _ = self.file.set_len(self.file_bytes);
+            return Err(error);
+        }
+        self.file_bytes += line.len() as u64;
+        self.bytes += line.len() as u64;
+        self.next += 1;
+        Ok(self.next - 1)
+    }
+
+    /// Waits until everything is on disk.
+    pub(super) fn sync(&self) -> std::io::Result<()> {
+        self.file.sync_data()
+    }
+
+    fn rotate(&mut self, first: u64) -> std::io::Result<()> {
+        self.sync()?;
+        let bytes = self.bytes;
+        *self = Self::starting_at(&self.directory, first)?;
+        self.bytes += bytes;
+        super::sync_directory(&self.directory)
+    }
+
+    /// Goes on with a number after `last`, which the server already has. Only needed when records
+    /// were damaged on this disk after the server had taken them.
+    pub(super) fn skip_to(&mut self, last: u64) -> std::io::Result<()> {
+        if last < self.next {
+            return Ok(());
+        }
+        self.rotate(last + 1)
+    }
+
+    /// Gives back the files whose records the server has up to `number`.
+    pub(super) fn acknowledge(&mut self, number: u64) -> std::io::Result<()> {
+        std::fs::write(self.directory.join("ack"), number.to_string())?;
+        let firsts = segments(&self.directory)?;
+        for pair in firsts.windows(2).filter(|pair| pair[1] <= number + 1) {
+            let path = segment_path(&self.directory, pair[0]);
+            let bytes = path.metadata()?.len();
+            std::fs::remove_file(path)?;
+            self.bytes = self.bytes.saturating_sub(bytes);
+        }
+        Ok(())
+    }
+
+    /// Bytes on disk.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Number of the last record.
+    pub(super) fn last(&self) -> u64 {
+        self.next - 1
+    }
+}
+
+fn segment_path(directory: &Path, first: u64) -> PathBuf {
+    directory.join(format!("records-{first:012}.log"))
+}
+
+/// The first records of all files, in order.
+fn segments(directory: &Path) -> std::io::Result<Vec<u64>> {
+    let mut firsts: Vec<u64> = std::fs::read_dir(directory)?
+        .filter_map(|entry| {
+            let name = entry.ok()?.file_name();
+            let number = name.to_str()?.strip_prefix("records-")?.strip_suffix(".log")?;
+            number.parse().ok().filter(|&first| first > 0)
+        })
+        .collect();
+    firsts.sort_unstable();
+    Ok(firsts)
+}
+
+/// How many bytes at the beginning are whole records, how many, and whether the last ends it.
+fn scan(data: &[u8]) -> (usize, u64, bool) {
+    let (mut good, mut count, mut finished) = (0, 0, false);
+    while let Some((json, length)) = line::decode(&data[good..]) {
+        good += length;
+        count += 1;
+        finished = is_finished(json);
+    }
+    (good, count, finished)
+}
+
+/// Whether a record ends its attempt: a record is an object whose one key is its name.
+pub(super) fn is_finished(json: &str) -> bool {
+    json.starts_with("{\"finished\":")
+}
+
+/// Cuts a file behind its whole records. More than one torn line is kept beside it.
+fn cut(path: &Path, data: &[u8], good: usize) -> std::io::Result<()> {
+    tracing::warn!(path = %path.display(), bytes = data.len() - good, "cutting a torn record");
+    if data[good..].contains(&b'\n') {
+        std::fs::write(path.with_extension("damaged"), &data[good..])?;
+    }
+    File::options().write(true).open(path)?.set_len(good as u64)
+}
+
+fn set_aside(directory: &Path, firsts: &[u64]) -> std::io::Result<()> {
+    for &first in firsts {
+        let path = segment_path(directory, first);
+        tracing::error!(path = %path.display(), "records behind damage are set aside");
+        std::fs::rename(&path, path.with_extension("damaged"))?;
+    }
+    Ok(())
+}
+
+/// Where to read on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Cursor {
+    /// Number of the next record.
+    pub(crate) number: u64,
+    segment: u64,
+    offset: u64,
+}
+
+/// Consecutive records, as they are on disk.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    /// Number of the first.
+    pub(crate) first: u64,
+    /// The records, each JSON.
+    pub(crate) records: Vec<String>,
+    /// Where the next batch begins.
+    pub(crate) next: Cursor,
+}
+
+/// How much a batch may hold.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BatchLimit {
+    /// Records.
+    pub(crate) count: usize,
+    /// Bytes of records; a single longer one goes alone.
+    pub(crate) bytes: usize,
+    /// The last record that is on disk for certain.
+    pub(crate) up_to: u64,
+}
+
+/// The place of record `number`, or of the first one that is still there.
+pub(super) fn cursor(directory: &Path, number: u64) -> std::io::Result<Cursor> {
+    let firsts = segments(directory)?;
+    let segment = firsts.iter().rev().find(|&&first| first <= number);
+    let segment = segment.or(firsts.first()).copied().unwrap_or(1);
+    let data = std::fs::read(segment_path(directory, segment))?;
+    let mut cursor = Cursor { number: segment, segment, offset: 0 };
+    while cursor.number < number {
+        let offset = usize::try_from(cursor.offset).unwrap_or(usize::MAX);
+        let Some((_, length)) = data.get(offset..).and_then(line::decode) else { break };
+        cursor.offset += length as u64;
+        cursor.number += 1;
+    }
+    Ok(cursor)
+}
+
+/// Reads the next records.
+///
+/// **Errors**: those of the disk, and a record that is damaged.
+pub(super) fn read(directory: &Path, from: Cursor, limit: BatchLimit) -> std::io::Result<Batch> {
+    let mut batch = Batch { first: from.number, records: Vec::new(), next: from };
+    let mut file = File::open(segment_path(directory, from.segment))?;
+    file.seek(SeekFrom::Start(from.offset))?;
+    let mut file = std::io::BufReader::with_capacity(64 * 1024, file);
+    let mut bytes = 0;
+    while batch.next.number <= limit.up_to && batch.records.len() < limit.count {
+        let Some(line) = read_line(&mut file)? else {
+            if batch.records.is_empty() && batch.next.segment != batch.next.number {
+                return read(directory, start_of(batch.next.number), limit);
+            }
+            break;
+        };
+        if !batch.records.is_empty() && bytes + line.len() > limit.bytes {
+            break;
+        }
+        let (json, length) = line::decode(&line).ok_or_else(damaged)?;
+        bytes += length;
+        batch.records.push(json.to_owned());
+        batch.next.offset += length as u64;
+        batch.next.number += 1;
+    }
+    Ok(batch)
+}
+
+fn start_of(segment: u64) -> Cursor {
+    Cursor { number: segment, segment, offset: 0 }
+}
+
+fn read_line(file: &mut impl std::io::Read) -> std::io::Result<Option<Vec<u8>>> {
+    let mut line = Vec::with_capacity(512);
+    file.take(line::NEEDED_FROM as u64).read_to_end(&mut line)?;
+    if line.is_empty() {
+        return Ok(None);
+    }
+    let needed = line::needed(&line).ok_or_else(damaged)?;
+    file.take((needed - line.len()) as u64).read_to_end(&mut line)?;
+    Ok(Some(line))
+}
+
+fn damaged() -> std::io::Error {
+    std::io::Error::new(std::io::ErrorKind::InvalidData, "a record is damaged")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: BatchLimit = BatchLimit { count: 1000, bytes: usize::MAX, up_to: u64::MAX };
+
+    fn filled(records: &[&str]) -> (tempfile::TempDir, Segments) {
+        let folder = tempfile::tempdir().unwrap();
+        let mut log = Segments::create(folder.path()).unwrap();
+        for record in records {
+            log.append(record.as_bytes()).unwrap();
+        }
+        (folder, log)
+    }
+
+    #[test]
+    fn a_torn_tail_is_cut_and_the_numbers_go_on() {
+        let (folder, log) = filled(&["one", "two", "three"]);
+        drop(log);
+        let path = segment_path(folder.path(), 1);
+        let data = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &data[..data.len() - 3]).unwrap();
+        let (mut log, contents) = Segments::open(folder.path()).unwrap();
+        assert_eq!(contents, Contents { last: 2, finished: false });
+        assert_eq!(log.append(b"{\"finished\":{}}").unwrap(), 3);
+        drop(log);
+        let (_, contents) = Segments::open(folder.path()).unwrap();
+        assert_eq!(contents, Contents { last: 3, finished: true });
+    }
+
+    #[test]
+    fn what_lies_behind_damage_is_set_aside() {
+        let (folder, log) = filled(&["one", "two", "three"]);
+        drop(log);
+        let path = segment_path(folder.path(), 1);
+        let mut data = std::fs::read(&path).unwrap();
+        let middle = data.windows(3).position(|window| window == b"two").unwrap();
+        data[middle] ^= 1;
+        std::fs::write(&path, &data).unwrap();
+        let (_, contents) = Segments::open(folder.path()).unwrap();
+        assert_eq!(contents.last, 1);
+        assert!(path.with_extension("damaged").exists());
+    }
+
+    #[test]
+    fn batches_are_bounded_and_follow_each_other_over_files() {
+        let (folder, mut log) = filled(&["a", "b", "c"]);
+        log.rotate(4).unwrap();
+        for record in ["d", "e"] {
+            log.append(record.as_bytes()).unwrap();
+        }
+        let limit = BatchLimit { count: 2, ..ALL };
+        let mut next = cursor(folder.path(), 1).unwrap();
+        let mut read_back = Vec::new();
+        loop {
+            let batch = read(folder.path(), next, BatchLimit { up_to: 5, ..limit }).unwrap();
+            if batch.records.is_empty() {
+                break;
+            }
+            assert_eq!(batch.first, read_back.len() as u64 + 1);
+            read_back.extend(batch.records);
+            next = batch.next;
+        }
+        assert_eq!(read_back, ["a", "b", "c", "d", "e"]);
+    }
+
+    #[test]
+    fn nothing_is_read_that_is_not_on_disk_for_certain() {
+        let (folder, _log) = filled(&["a", "b", "c"]);
+        let start = cursor(folder.path(), 2).unwrap();
+        let batch = read(folder.path(), start, BatchLimit { up_to: 2, ..ALL }).unwrap();
+        assert_eq!((batch.first, batch.records), (2, vec!["b".to_owned()]));
+    }
+
+    #[test]
+    fn acknowledged_files_are_given_back() {
+        let (folder, mut log) = filled(&["a", "b"]);
+        log.rotate(3).unwrap();
+        log.append(b"c").unwrap();
+        let before = log.bytes();
+        log.acknowledge(1).unwrap();
+        assert_eq!(log.bytes(), before);
+        log.acknowledge(2).unwrap();
+        assert!(log.bytes() < before);
+        assert_eq!(cursor(folder.path(), 3).unwrap().number, 3);
+        let (_, contents) = Segments::open(folder.path()).unwrap();
+        assert_eq!(contents.last, 3);
+    }
+
+    #[test]
+    fn numbers_the_server_has_are_not_given_again() {
+        let (folder, mut log) = filled(&["a"]);
+        log.skip_to(7).unwrap();
+        assert_eq!(log.append(b"b").unwrap(), 8);
+        let batch = read(folder.path(), cursor(folder.path(), 8).unwrap(), ALL).unwrap();
+        assert_eq!((batch.first, batch.records), (8, vec!["b".to_owned()]));
+    }
+}

@@ -1,0 +1,572 @@
+//! The runner itself: orders in, attempts started, their records delivered.
+//!
+//! One entry per attempt that is not forgotten. Orders are untrusted: an attempt seen before is
+//! answered from the journal, a lower fence is refused, and everything is held against the policy
+//! right before it starts.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use afield_proto::command::{Outcome, OutcomeKind};
+use afield_proto::limits::PROTOCOL_VERSIONS;
+use afield_proto::request::Empty;
+use afield_proto::runner::{
+    Acknowledged, Attempt, AttemptReport, KilledProcess, Record, RunnerAnswer, RunnerExecute,
+    RunnerHello, RunnerInterrupt, RunnerKill, RunnerKilled, RunnerResolvePath, RunnerSetMode,
+    RunnerWelcome,
+};
+use afield_proto::{CommandId, ErrorBody, ErrorCode, Timestamp};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::{RawValue, to_raw_value};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::Instrument as _;
+
+use crate::facts::Facts;
+use crate::journal::{self, AttemptLog, Journal, JournalError, Writer};
+use crate::link::Link;
+use crate::policy::Policy;
+use crate::process::{self, Kin, OrphanReaper, sweep};
+use crate::sender::{Delivered, Sender};
+use crate::timing::Timing;
+use crate::uplink::{AskError, Uplink};
+use crate::work::{DISK_RETRY, Shared, Wish, Work, write_end};
+
+/// Wishes that may wait for one attempt.
+const WISHES_MAX: usize = 64;
+/// How often ended orphans are collected.
+const REAP_INTERVAL: Duration = Duration::from_secs(1);
+/// Time for an agent to say that it changed its mode.
+const MODE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Time to deliver the end of an attempt when the runner stops.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+/// Attempts that may wait for a slot; the server leases no project twice, so this is many projects.
+const ATTEMPTS_MAX: usize = 1000;
+
+/// What a runner is told when it starts.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Where journal and policy lie.
+    pub data_dir: PathBuf,
+    /// What this machine allows.
+    pub policy: Policy,
+    /// Program and first arguments of the demonstration agent.
+    pub demo: Vec<OsString>,
+    /// The version to tell.
+    pub version: String,
+    /// Waiting times.
+    pub timing: Timing,
+}
+
+/// A runner that has opened its journal, to be run.
+pub struct Runner {
+    inner: Arc<Inner>,
+    writer: Writer,
+    left: Vec<AttemptLog>,
+}
+
+/// Reaches a running [`Runner`]. Cheap to clone.
+#[derive(Clone)]
+pub struct RunnerHandle(Arc<Inner>);
+
+struct Inner {
+    shared: Arc<Shared>,
+    journal: Journal,
+    uplink: Arc<dyn Uplink>,
+    link: watch::Sender<Link>,
+    entries: Mutex<HashMap<CommandId, Entry>>,
+    /// The last fence of commands that are forgotten.
+    fences: Mutex<BTreeMap<CommandId, u64>>,
+    slots: Semaphore,
+    tasks: TaskTracker,
+}
+
+/// An attempt that is not forgotten.
+struct Entry {
+    attempt: Attempt,
+    /// Absent while it waits for a slot.
+    log: Option<AttemptLog>,
+    /// Absent when its process is gone.
+    wishes: Option<mpsc::Sender<Wish>>,
+    /// A later attempt of the same command: begins when this one is delivered and forgotten.
+    next: Option<RunnerExecute>,
+}
+
+impl Runner {
+    /// Opens the journal and finds what an earlier runner left. Blocking.
+    ///
+    /// **Errors**: another runner uses the directory; the disk refuses.
+    pub fn open(
+        options: Options,
+        uplink: Arc<dyn Uplink>,
+    ) -> Result<(Self, RunnerHandle), JournalError> {
+        process::adopt_orphans();
+        let opened = journal::open(&options.data_dir, options.policy.spool_bytes_max)?;
+        let policy = options.policy;
+        let demo = !options.demo.is_empty();
+        let slots =
+            Semaphore::new(usize::try_from(policy.concurrency).unwrap_or(usize::MAX).max(1));
+        let shared = Shared {
+            facts: Arc::new(Facts::new(Arc::new(policy.clone()), options.version, demo)),
+            policy,
+            demo: options.demo,
+            timing: options.timing,
+            shutdown: CancellationToken::new(),
+        };
+        let inner = Arc::new(Inner {
+            shared: Arc::new(shared),
+            journal: opened.journal,
+            uplink,
+            link: watch::Sender::new(Link::default()),
+            entries: Mutex::default(),
+            fences: Mutex::new(opened.fences),
+            slots,
+            tasks: TaskTracker::new(),
+        });
+        let runner = Self { inner: Arc::clone(&inner), writer: opened.writer, left: opened.logs };
+        Ok((runner, RunnerHandle(inner)))
+    }
+
+    /// Works until the shutdown, then stops its agents and writes what is left to write.
+    pub async fn run(self, shutdown: CancellationToken) {
+        let Self { inner, writer, left } = self;
+        let written = CancellationToken::new();
+        let writer = tokio::spawn(writer.run(written.clone()));
+        for log in left {
+            let entry =
+                Entry { attempt: log.attempt, log: Some(log.clone()), wishes: None, next: None };
+            inner.entries().insert(log.attempt.command_id, entry);
+            inner.tasks.spawn(Arc::clone(&inner).resume(log));
+        }
+        let mut reaper = OrphanReaper::default();
+        let mut tick = tokio::time::interval(REAP_INTERVAL);
+        loop {
+            tokio::select! {
+                _ = tick.tick() => {
+                    let looked = tokio::task::spawn_blocking(move || {
+                        reaper.look();
+                        reaper
+                    });
+                    reaper = looked.await.unwrap_or_default();
+                }
+                () = shutdown.cancelled() => break,
+            }
+        }
+        inner.shared.shutdown.cancel();
+        inner.tasks.close();
+        inner.tasks.wait().await;
+        inner.entries().clear();
+        written.cancel();
+        if let Err(error) = writer.await {
+            tracing::error!(%error, "the journal's writer failed");
+        }
+    }
+}
+
+impl Inner {
+    fn entries(&self) -> MutexGuard<'_, HashMap<CommandId, Entry>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// An attempt an earlier runner left: nothing of it is started again.
+    async fn resume(self: Arc<Self>, log: AttemptLog) {
+        if !log.on_disk().borrow().finished {
+            self.bury(&log).await;
+        }
+        self.deliver(log).await;
+    }
+
+    /// Ends an attempt whose owner is gone: stops what is left of it and says that nobody knows
+    /// how far it came.
+    async fn bury(&self, log: &AttemptLog) {
+        let mark = log.attempt.command_id.to_string();
+        let kin = tokio::task::spawn_blocking(move || Kin::left_behind(&mark)).await;
+        let killed = match kin {
+            Ok(kin) => sweep(kin, self.shared.timing.sweep_grace).await.list(),
+            Err(_) => Vec::new(),
+        };
+        self.write_interrupted(log, killed).await;
+    }
+
+    async fn write_interrupted(&self, log: &AttemptLog, killed: Vec<KilledProcess>) {
+        let outcome = Outcome::new(OutcomeKind::Interrupted)
+            .with_message("the runner ended while it worked; whether the work was done is unknown");
+        let finished = Record::Finished { at: Timestamp::now(), outcome, killed };
+        write_end(log, &finished, &self.shared.shutdown).await;
+    }
+
+    /// Delivers an attempt to its end, then forgets it.
+    async fn deliver(self: Arc<Self>, log: AttemptLog) {
+        let link = self.link.subscribe();
+        let sender = Sender { log: log.clone(), uplink: Arc::clone(&self.uplink), link };
+        let delivered = tokio::select! {
+            delivered = sender.run() => delivered,
+            () = self.last_words(&log) => return,
+        };
+        if delivered == Delivered::Closed {
+            self.stop(log.attempt).await;
+        }
+        self.forget(&log).await;
+    }
+
+    /// Resolves when the runner stops and there was time to deliver the end. What is not delivered
+    /// then stays on disk for the next runner.
+    async fn last_words(&self, log: &AttemptLog) {
+        self.shared.shutdown.cancelled().await;
+        let _ = log.on_disk().wait_for(|on_disk| on_disk.finished).await;
+        let mut link = self.link.subscribe();
+        tokio::select! {
+            _ = link.wait_for(|link| !link.up) => {}
+            () = tokio::time::sleep(LAST_WORDS) => {}
+        }
+    }
+
+    /// Forgets an attempt, and begins the one that waits for that.
+    async fn forget(self: &Arc<Self>, log: &AttemptLog) {
+        let Attempt { command_id, fence, .. } = log.attempt;
+        self.fences.lock().unwrap_or_else(PoisonError::into_inner).insert(command_id, fence);
+        if let Err(error) = log.forget().await {
+            tracing::warn!(%error, "a delivered attempt could not be forgotten");
+        }
+        let forgotten = self.entries().remove(&command_id);
+        if let Some(next) = forgotten.and_then(|entry| entry.next) {
+            self.execute(next);
+        }
+    }
+
+    /// A later attempt of the same command has been ordered: the earlier one ends.
+    fn make_way(self: &Arc<Self>, earlier: Attempt) {
+        let inner = Arc::clone(self);
+        self.tasks.spawn(async move { inner.stop(earlier).await });
+    }
+
+    /// Stops an attempt the server has closed, and waits for its end.
+    async fn stop(&self, attempt: Attempt) {
+        let wishes = self.wishes(attempt);
+        let (done, stopped) = oneshot::channel();
+        if let Some(wishes) = wishes
+            && wishes.send(Wish::Kill(done)).await.is_ok()
+        {
+            let _ = stopped.await;
+        }
+    }
+
+    fn wishes(&self, attempt: Attempt) -> Option<mpsc::Sender<Wish>> {
+        let entries = self.entries();
+        let entry = entries.get(&attempt.command_id).filter(|entry| entry.attempt == attempt)?;
+        entry.wishes.clone()
+    }
+
+    /// Takes an order to carry out a command.
+    fn execute(self: &Arc<Self>, order: RunnerExecute) {
+        let attempt = order.attempt;
+        let fences = self.fences.lock().unwrap_or_else(PoisonError::into_inner);
+        let over = fences.get(&attempt.command_id).copied();
+        drop(fences);
+        let mut entries = self.entries();
+        let known = entries.get(&attempt.command_id).map(|entry| entry.attempt);
+        if known == Some(attempt) {
+            return tracing::debug!(command = %attempt.command_id, "an order was repeated");
+        }
+        let fence = known.map(|known| known.fence).max(over);
+        if fence.is_some_and(|fence| fence >= attempt.fence) {
+            return tracing::warn!(command = %attempt.command_id, "an order with an old fence was refused");
+        }
+        if let Some(entry) = entries.get_mut(&attempt.command_id) {
+            let earlier = entry.attempt;
+            if entry.next.as_ref().is_none_or(|next| next.attempt.fence < attempt.fence) {
+                entry.next = Some(order);
+            }
+            drop(entries);
+            return self.make_way(earlier);
+        }
+        if entries.len() >= ATTEMPTS_MAX {
+            return tracing::error!(command = %attempt.command_id, "too many attempts; an order was refused");
+        }
+        let (wishes, receiver) = mpsc::channel(WISHES_MAX);
+        let entry = Entry { attempt, log: None, wishes: Some(wishes), next: None };
+        entries.insert(attempt.command_id, entry);
+        drop(entries);
+        let span = tracing::info_span!(
+            "attempt",
+            command = %attempt.command_id,
+            attempt = attempt.attempt,
+            request_id = %order.request_id,
+        );
+        self.tasks.spawn(Arc::clone(self).attempt(order, receiver).instrument(span));
+    }
+
+    /// One attempt: waits for a slot, writes that it starts, works, delivers.
+    async fn attempt(self: Arc<Self>, order: RunnerExecute, mut wishes: mpsc::Receiver<Wish>) {
+        let attempt = order.attempt;
+        let mut stop = Vec::new();
+        let slot = tokio::select! {
+            slot = self.slots.acquire() => slot.ok(),
+            done = stopped(&mut wishes) => {
+                stop.extend(done);
+                None
+            }
+            () = self.shared.shutdown.cancelled() => {
+                // Nothing is started or written: the server sends the order again.
+                self.entries().remove(&attempt.command_id);
+                return;
+            }
+        };
+        let Some(log) = self.begin(&order).await else {
+            self.entries().remove(&attempt.command_id);
+            return;
+        };
+        if let Some(entry) = self.entries().get_mut(&attempt.command_id) {
+            entry.log = Some(log.clone());
+        }
+        self.count();
+        let delivery = tokio::spawn(Arc::clone(&self).deliver(log.clone()).in_current_span());
+        let uplink = Arc::clone(&self.uplink);
+        let (partials, relay) = crate::partials::start(attempt, uplink, self.link.subscribe());
+        let shared = Arc::clone(&self.shared);
+        let work = Work { shared, order, log: log.clone(), wishes, partials, stop };
+        let worked = tokio::spawn(work.run().in_current_span()).await;
+        if let Err(error) = worked {
+            tracing::error!(%error, "the owner of an attempt failed");
+            self.bury(&log).await;
+        }
+        drop(slot);
+        self.process_gone(attempt);
+        self.count();
+        let _ = relay.await;
+        let _ = delivery.await;
+    }
+
+    /// Writes that an attempt starts. While the disk refuses nothing is started.
+    async fn begin(&self, order: &RunnerExecute) -> Option<AttemptLog> {
+        loop {
+            let started = Record::Started { at: Timestamp::now() };
+            match self.journal.begin(order, &started).await {
+                Ok(log) => return Some(log),
+                Err(JournalError::Io(error)) => {
+                    tracing::error!(%error, "the start can't be written; not starting");
+                }
+                Err(error) => {
+                    tracing::error!(%error, "the journal refuses; nothing is started");
+                    return None;
+                }
+            }
+            tokio::select! {
+                () = tokio::time::sleep(DISK_RETRY) => {}
+                () = self.shared.shutdown.cancelled() => return None,
+            }
+        }
+    }
+
+    fn process_gone(&self, attempt: Attempt) {
+        let mut entries = self.entries();
+        let entry = entries.get_mut(&attempt.command_id).filter(|entry| entry.attempt == attempt);
+        if let Some(entry) = entry {
+            entry.wishes = None;
+        }
+    }
+
+    fn count(&self) {
+        let works = |entry: &&Entry| entry.wishes.is_some() && entry.log.is_some();
+        let executing = self.entries().values().filter(works).count();
+        self.shared.facts.set_executing(executing);
+    }
+
+    fn reports(&self) -> Vec<AttemptReport> {
+        let entries = self.entries();
+        let begun = entries.values().filter_map(|entry| Some((entry, entry.log.as_ref()?)));
+        begun
+            .map(|(entry, log)| AttemptReport {
+                attempt: entry.attempt,
+                last_record: log.on_disk().borrow().last,
+                alive: entry.wishes.is_some(),
+            })
+            .collect()
+    }
+
+    /// Takes what the server has of an attempt.
+    async fn welcomed(self: &Arc<Self>, acknowledged: Acknowledged) {
+        let Acknowledged { attempt, last_record, closed } = acknowledged;
+        let log = {
+            let entries = self.entries();
+            let entry = entries.get(&attempt.command_id).filter(|entry| entry.attempt == attempt);
+            entry.and_then(|entry| entry.log.clone())
+        };
+        let Some(log) = log else { return };
+        if closed {
+            // The delivery sees it when the link is up, and forgets the attempt.
+            log.close();
+            return;
+        }
+        let on_disk = *log.on_disk().borrow();
+        if last_record <= on_disk.last {
+            return log.acknowledge(last_record).await;
+        }
+        tracing::warn!(last_record, on_disk.last, "the server has records this disk lost");
+        let _ = log.skip_to(last_record).await;
+        if on_disk.finished {
+            self.write_interrupted(&log, Vec::new()).await;
+        }
+    }
+}
+
+/// Resolves when somebody wants the attempt stopped before it began.
+async fn stopped(
+    wishes: &mut mpsc::Receiver<Wish>,
+) -> Option<oneshot::Sender<Vec<afield_proto::runner::KilledProcess>>> {
+    loop {
+        match wishes.recv().await {
+            Some(Wish::Kill(done)) => return Some(done),
+            Some(Wish::SetMode(_, done)) => {
+                let _ = done.send(Err(not_running()));
+            }
+            Some(Wish::Answer(..) | Wish::Interrupt) => {}
+            None => std::future::pending().await,
+        }
+    }
+}
+
+fn not_running() -> ErrorBody {
+    ErrorBody::new(ErrorCode::ProcessNotFound, "this attempt does not run here")
+}
+
+fn no_answer() -> ErrorBody {
+    let seconds = MODE_TIMEOUT.as_secs();
+    ErrorBody::new(ErrorCode::AgentUnavailable, format!("the agent did not answer in {seconds} s"))
+}
+
+type Reply = Result<Box<RawValue>, ErrorBody>;
+
+impl RunnerHandle {
+    /// The connection is up: agrees with the server on what each side has.
+    ///
+    /// **Errors**: the server refuses this runner.
+    pub async fn connected(&self) -> Result<(), AskError> {
+        let inner = &self.0;
+        let generation = inner.link.borrow().generation;
+        let hello = RunnerHello {
+            protocol: PROTOCOL_VERSIONS,
+            facts: inner.shared.facts.facts().await,
+            attempts: inner.reports(),
+        };
+        let data = to_raw_value(&hello).map_err(|_| AskError::Disconnected)?;
+        let welcome = inner.uplink.ask("runner_hello", data).await?;
+        let welcome: RunnerWelcome = serde_json::from_str(welcome.get()).map_err(|error| {
+            AskError::Refused(ErrorBody::new(ErrorCode::ProtocolMismatch, error.to_string()))
+        })?;
+        tracing::info!(runner = %welcome.runner_id, "welcomed by the server");
+        for acknowledged in welcome.acknowledged {
+            inner.welcomed(acknowledged).await;
+        }
+        // Gone meanwhile: the next connection says hello again.
+        let still_there = inner.link.send_if_modified(|link| {
+            let same = link.generation == generation;
+            if same {
+                *link = Link { generation: generation + 1, up: true };
+            }
+            same
+        });
+        if still_there { Ok(()) } else { Err(AskError::Disconnected) }
+    }
+
+    /// The connection is gone: everything is kept on disk until it is back.
+    pub fn disconnected(&self) {
+        self.0.link.send_modify(|link| {
+            *link = Link { generation: link.generation + 1, up: false };
+        });
+    }
+
+    /// Takes an order of the server. `None` when it has no reply.
+    pub async fn order(&self, name: &str, data: &RawValue) -> Option<Reply> {
+        match name {
+            "runner_execute" => self.told(data, |order| self.0.execute(order)),
+            "runner_answer" => {
+                let order: RunnerAnswer = read(data).ok()?;
+                self.wish(order.attempt, Wish::Answer(order.approval_id, order.answer)).await;
+                None
+            }
+            "runner_interrupt" => {
+                let order: RunnerInterrupt = read(data).ok()?;
+                self.wish(order.attempt, Wish::Interrupt).await;
+                None
+            }
+            "runner_kill" => Some(self.kill(data).await),
+            "runner_set_mode" => Some(self.set_mode(data).await),
+            "runner_resolve_path" => Some(self.resolve(data).await),
+            "runner_measure" => Some(self.measure().await),
+            _ => {
+                let message = format!("this runner knows no order {name:?}");
+                Some(Err(ErrorBody::new(ErrorCode::ValidationFailed, message)))
+            }
+        }
+    }
+
+    fn told<T: DeserializeOwned>(&self, data: &RawValue, take: impl FnOnce(T)) -> Option<Reply> {
+        match read(data) {
+            Ok(order) => take(order),
+            Err(error) => tracing::warn!(%error, "an order can't be read"),
+        }
+        self.0.count();
+        None
+    }
+
+    async fn wish(&self, attempt: Attempt, wish: Wish) -> bool {
+        match self.0.wishes(attempt) {
+            Some(wishes) => wishes.send(wish).await.is_ok(),
+            None => false,
+        }
+    }
+
+    async fn kill(&self, data: &RawValue) -> Reply {
+        let RunnerKill { attempt } = read(data)?;
+        let (done, killed) = oneshot::channel();
+        let killed = if self.wish(attempt, Wish::Kill(done)).await {
+            killed.await.unwrap_or_default()
+        } else {
+            Vec::new()
+        };
+        write(&RunnerKilled { attempt, killed })
+    }
+
+    async fn set_mode(&self, data: &RawValue) -> Reply {
+        let RunnerSetMode { attempt, permission_mode } = read(data)?;
+        self.0.shared.policy.check_permission_mode(permission_mode)?;
+        let (done, changed) = oneshot::channel();
+        if !self.wish(attempt, Wish::SetMode(permission_mode, done)).await {
+            return Err(not_running());
+        }
+        let changed = tokio::time::timeout(MODE_TIMEOUT, changed).await;
+        changed.map_err(|_| no_answer())?.unwrap_or_else(|_| Err(not_running()))?;
+        write(&Empty {})
+    }
+
+    async fn resolve(&self, data: &RawValue) -> Reply {
+        let RunnerResolvePath { path } = read(data)?;
+        let roots = self.0.shared.policy.roots.clone();
+        let resolved = tokio::task::spawn_blocking(move || crate::path::resolve(&path, &roots));
+        let resolved = resolved
+            .await
+            .map_err(|error| ErrorBody::new(ErrorCode::InternalError, error.to_string()))?;
+        write(&resolved.map_err(crate::path::PathError::body)?)
+    }
+
+    async fn measure(&self) -> Reply {
+        let health = self.0.shared.facts.health().await;
+        let failed = || ErrorBody::new(ErrorCode::InternalError, "the machine can't be measured");
+        write(&health.ok_or_else(failed)?)
+    }
+}
+
+fn read<T: DeserializeOwned>(data: &RawValue) -> Result<T, ErrorBody> {
+    serde_json::from_str(data.get())
+        .map_err(|error| ErrorBody::new(ErrorCode::ValidationFailed, error.to_string()))
+}
+
+fn write(reply: &impl Serialize) -> Reply {
+    to_raw_value(reply).map_err(|error| ErrorBody::new(ErrorCode::InternalError, error.to_string()))
+}

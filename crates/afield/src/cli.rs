@@ -1,0 +1,194 @@
+//! The command line: what can be said, and who does it.
+
+mod answer;
+mod approvals;
+mod attach;
+mod config_cmd;
+mod control;
+mod doctor;
+mod event_line;
+mod explain;
+mod health;
+mod history;
+mod link;
+mod patience;
+mod projects;
+mod run;
+mod shell;
+mod token;
+mod typed;
+
+use clap::{Parser, Subcommand};
+
+use crate::connect::Global;
+use crate::failure::Failure;
+use crate::{Outcome, config, exit, logging, runner_cmd, serve, up};
+
+/// Run and orchestrate coding agents on your own machines, from any device.
+#[derive(Debug, Parser)]
+#[command(name = "afield", version, after_help = exit::TABLE, disable_help_subcommand = true)]
+#[command(arg_required_else_help = true, subcommand_required = true)]
+pub(crate) struct Cli {
+    /// Flags every command understands.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Start a server and a runner on this machine
+    Up(up::Args),
+    /// Start a server alone
+    Server(serve::Args),
+    /// Start a runner: this machine works for a server
+    Runner(runner_cmd::Args),
+    /// Send a prompt to a project's agent and watch it work
+    Run(run::Args),
+    /// Watch a project live, type prompts, answer what the agent asks
+    Attach(attach::Args),
+    /// Stop what runs in a project, with every process it made
+    Kill(control::Args),
+    /// End the running turn; the conversation can go on
+    Interrupt(control::Args),
+    /// Make the next prompt start a new conversation
+    NewSession(control::Args),
+    /// Add, list and change projects
+    #[command(subcommand)]
+    Projects(projects::Command),
+    /// Show what was said in a project
+    History(history::Args),
+    /// Show what agents ask, and answer
+    Approvals(approvals::Args),
+    /// Make, list and revoke credentials
+    #[command(subcommand)]
+    Token(token::Command),
+    /// Make a new one-time link (and QR code) that signs a browser in
+    Link,
+    /// Show the configuration
+    #[command(subcommand)]
+    Config(config_cmd::Command),
+    /// Look for what is wrong, and say what to do
+    Doctor,
+    /// Explain an error code
+    Explain(explain::Args),
+    /// Measure the server, its store and its runners
+    Health,
+    /// Print completions for a shell
+    Completions(shell::CompletionsArgs),
+    /// Print the manual page
+    Man,
+}
+
+/// Does it.
+pub(crate) fn run(cli: Cli) -> Outcome {
+    let Cli { global, command } = cli;
+    if !command.logs_by_itself() {
+        logging::start_client(global.verbose);
+    }
+    match command {
+        Command::Explain(args) => explain::run(&global, &args),
+        Command::Completions(args) => Ok(shell::completions(&args)),
+        Command::Man => shell::manual(),
+        Command::Config(command) => config_cmd::run(&global, &command),
+        other => block_on(dispatch(global, other)),
+    }
+}
+
+impl Command {
+    /// Commands that start something log as the configuration says.
+    fn logs_by_itself(&self) -> bool {
+        matches!(self, Self::Up(_) | Self::Server(_) | Self::Runner(_))
+    }
+}
+
+async fn dispatch(global: Global, command: Command) -> Outcome {
+    match command {
+        Command::Up(args) => Box::pin(up::run(&global, args)).await,
+        Command::Server(args) => Box::pin(serve::run(&global, args)).await,
+        Command::Runner(args) => Box::pin(runner_cmd::run(&global, args)).await,
+        Command::Run(args) => Box::pin(run::run(&global, args)).await,
+        Command::Attach(args) => Box::pin(attach::run(&global, args)).await,
+        Command::Kill(args) => control::kill(&global, &args).await,
+        Command::Interrupt(args) => control::interrupt(&global, &args).await,
+        Command::NewSession(args) => control::new_session(&global, &args).await,
+        Command::Projects(command) => projects::run(&global, command).await,
+        Command::History(args) => history::run(&global, &args).await,
+        Command::Approvals(args) => approvals::run(&global, &args).await,
+        Command::Token(command) => token::run(&global, command).await,
+        Command::Link => link::run(&global).await,
+        Command::Doctor => Box::pin(doctor::run(&global)).await,
+        Command::Health => health::run(&global).await,
+        Command::Explain(_) | Command::Completions(_) | Command::Man | Command::Config(_) => {
+            unreachable!("these need no runtime and are done by now")
+        }
+    }
+}
+
+fn block_on(future: impl Future<Output = Outcome>) -> Outcome {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::from(anyhow::Error::new(error)))?;
+    let outcome = runtime.block_on(future);
+    // A thread that waits for standard input would hold the program.
+    runtime.shutdown_background();
+    outcome
+}
+
+/// The configuration that goes with these flags.
+pub(crate) fn load_config(
+    global: &Global,
+    file: Option<std::path::PathBuf>,
+    flags: Vec<config::Flag>,
+) -> Result<config::Loaded, Failure> {
+    let sources = config::Sources {
+        data_dir: global.data_dir()?.path().to_owned(),
+        file,
+        environment: std::env::vars().collect(),
+        flags,
+    };
+    config::load(&sources).map_err(|error| {
+        Failure::usage(error.to_string()).with_next("see what can be set: afield config default")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_lines_scripts_use_are_understood() {
+        for line in [
+            "afield up --data-dir D --listen 127.0.0.1:0 --json",
+            "afield --data-dir D token create --name N --scopes all --json",
+            "afield token create --name N --kind runner --scopes runner",
+            "afield runner --server http://h:1 --token-file F --name N --data-dir D",
+            "afield projects add --runner N DIR --json",
+            "afield run -p . --agent demo --model m --permission-mode acceptEdits --timeout 5 --key k hi",
+            "afield run -",
+            "afield history -p x --limit 5 --before 9 --kind text --direction claude --search w",
+            "afield approvals answer 0190 --allow",
+            "afield explain",
+            "afield explain PROJECT_NOT_FOUND",
+        ] {
+            let parsed = Cli::try_parse_from(line.split_whitespace());
+            assert!(parsed.is_ok(), "{line}: {}", parsed.err().unwrap());
+        }
+    }
+
+    #[test]
+    fn help_names_the_exit_codes() {
+        let help = Cli::command().render_long_help().to_string();
+        assert!(help.contains("Exit codes:") && help.contains("attach"));
+    }
+}

@@ -1,0 +1,119 @@
+//! What can be typed in `afield attach`.
+
+use afield_proto::agent::PermissionMode;
+
+use crate::cli::run::permission_mode;
+
+/// The words, for `/help`.
+pub(super) const HELP: &str = "\
+A line is a prompt for the agent. Lines with a slash are orders:
+  /allow [n]           yes to the oldest question (or the n-th); /session [n] for the session
+  /deny [n] [reason]   no, and why
+  /answer TEXT         answer a question: number or words, several separated by ;
+  /mode MODE           change when the running agent asks
+  /interrupt           end the turn; the conversation can go on
+  /stop                stop the agent with every process it made
+  /new                 start a new conversation with the next prompt
+  /history N           the last N messages
+  /quit                leave; the agent goes on";
+
+/// One typed line.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Order {
+    /// Nothing.
+    Nothing,
+    /// A prompt.
+    Prompt(String),
+    /// Yes to a question, by its place in the list.
+    Allow { place: usize, for_session: bool },
+    /// No, and why.
+    Deny { place: usize, reason: String },
+    /// The answer to a question in words.
+    Answer(String),
+    /// Another permission mode.
+    Mode(PermissionMode),
+    /// End the turn.
+    Interrupt,
+    /// Stop the agent.
+    Stop,
+    /// A new conversation.
+    New,
+    /// So many messages of the past.
+    History(u32),
+    /// The words that are understood.
+    Help,
+    /// Leave.
+    Quit,
+    /// Not understood, and why.
+    Wrong(String),
+}
+
+/// Reads a typed line.
+pub(super) fn read(line: &str) -> Order {
+    let line = line.trim();
+    let Some(order) = line.strip_prefix('/') else {
+        return if line.is_empty() { Order::Nothing } else { Order::Prompt(line.to_owned()) };
+    };
+    let (word, rest) = order.split_once(char::is_whitespace).unwrap_or((order, ""));
+    let (place, words) = numbered(rest.trim());
+    match word {
+        "allow" | "yes" | "y" => Order::Allow { place, for_session: false },
+        "session" | "s" => Order::Allow { place, for_session: true },
+        "deny" | "no" | "n" => Order::Deny { place, reason: words.to_owned() },
+        "answer" | "a" => Order::Answer(rest.trim().to_owned()),
+        "mode" => permission_mode(rest.trim()).map_or_else(Order::Wrong, Order::Mode),
+        "interrupt" => Order::Interrupt,
+        "stop" | "kill" => Order::Stop,
+        "new" => Order::New,
+        "history" => Order::History(rest.trim().parse().unwrap_or(30)),
+        "help" | "?" => Order::Help,
+        "quit" | "q" | "exit" => Order::Quit,
+        _ => Order::Wrong(format!("there is no order /{word}; /help lists them")),
+    }
+}
+
+/// `2 because` is the second, because; without a number the first is meant.
+fn numbered(rest: &str) -> (usize, &str) {
+    let (first, words) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+    match first.parse::<usize>() {
+        Ok(place) if place > 0 => (place - 1, words.trim()),
+        _ => (0, rest),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_prompts_and_slashes_are_orders() {
+        assert_eq!(read("  fix it "), Order::Prompt("fix it".into()));
+        assert_eq!(read(""), Order::Nothing);
+        assert_eq!(read("/allow"), Order::Allow { place: 0, for_session: false });
+        assert_eq!(read("/session 2"), Order::Allow { place: 1, for_session: true });
+        assert_eq!(read("/deny 2 not now"), Order::Deny { place: 1, reason: "not now".into() });
+        assert_eq!(read("/deny not now"), Order::Deny { place: 0, reason: "not now".into() });
+        assert_eq!(read("/mode acceptedits"), Order::Mode(PermissionMode::AcceptEdits));
+        assert!(matches!(read("/mode x"), Order::Wrong(why) if why.contains("plan")));
+        assert_eq!(read("/history 5"), Order::History(5));
+        assert!(matches!(read("/dance"), Order::Wrong(why) if why.contains("/help")));
+    }
+
+    #[test]
+    fn help_names_every_order() {
+        for word in [
+            "allow",
+            "session",
+            "deny",
+            "answer",
+            "mode",
+            "interrupt",
+            "stop",
+            "new",
+            "history",
+            "quit",
+        ] {
+            assert!(HELP.contains(&format!("/{word}")), "{word}");
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! The loop of `afield attach`: events in, typed lines out, and the answers to requests, none of
+//! them waiting for another.
+
+use afield_client::{AskError, Event, Follow, Followed, Link, LinkState};
+use afield_proto::approval::{Answer, Approval, ApprovalState};
+use afield_proto::command::Command;
+use afield_proto::fact::{Fact, SessionResetReason};
+use afield_proto::project::Project;
+use afield_proto::request::{
+    AgentInterrupt, AgentKill, AgentNewSession, AgentSetMode, ApprovalAnswer, Ask, Execute,
+};
+use owo_colors::OwoColorize as _;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::order::{self, HELP, Order};
+use crate::Outcome;
+use crate::cli::patience::Patience;
+use crate::cli::{answer, event_line, history, typed};
+use crate::exit::Exit;
+use crate::screen::Screen;
+use crate::stop::Signals;
+use crate::transcript::{Look, Transcript, answered, ending, question};
+use crate::words::count;
+
+/// What a request led to.
+enum Said {
+    Nothing,
+    Note(String),
+    Page(String),
+}
+
+/// One attached terminal.
+pub(super) struct Room {
+    link: Link,
+    project: Project,
+    json: bool,
+    screen: Screen,
+    transcript: Transcript,
+    /// Questions without an answer, oldest first.
+    asked: Vec<Approval>,
+    requests: JoinSet<Said>,
+    patience: Patience,
+    online: bool,
+    leaving: bool,
+}
+
+impl Room {
+    /// A terminal that has shown the past already.
+    pub(super) fn new(link: Link, project: Project, terminal: bool, json: bool) -> Self {
+        Self {
+            link,
+            project,
+            json,
+            screen: Screen::new(!terminal || json),
+            transcript: Transcript::new(Look { prompts: true, everything: false }),
+            asked: Vec::new(),
+            requests: JoinSet::new(),
+            patience: Patience::default(),
+            online: true,
+            leaving: false,
+        }
+    }
+
+    /// Stays until somebody leaves, or the input ends.
+    pub(super) async fn stay(mut self, mut follow: Follow, asked: Vec<Approval>) -> Outcome {
+        let mut signals = Signals::listen()?;
+        let mut lines = typed::lines();
+        let mut state = self.link.state();
+        state.mark_unchanged();
+        let mut signalled = 0;
+        self.note(&format!("attached to {}; /help for what you can type", self.project.path));
+        for approval in asked {
+            self.approval(approval);
+        }
+        loop {
+            tokio::select! {
+                followed = follow.next() => match followed.ok_or(AskError::Disconnected)? {
+                    Followed::Event(event) => self.event(&event),
+                    Followed::Gap(gap) => self.note(&format!(
+                        "events {} to {} are missing here; see afield history",
+                        gap.after + 1,
+                        gap.until
+                    )),
+                    Followed::Ended(error) => return Err(error.into()),
+                },
+                Some(said) = self.requests.join_next() => match said {
+                    Ok(Said::Note(note)) => self.note(&note),
+                    Ok(Said::Page(page)) => self.line(&page),
+                    Ok(Said::Nothing) | Err(_) => {}
+                },
+                what = self.patience.ends() => self.note(&what),
+                Ok(()) = state.changed() => self.link_changed(&mut state),
+                line = lines.recv(), if !self.leaving => match line {
+                    Some(line) => self.obey(order::read(&line)),
+                    None => self.leaving = true,
+                },
+                () = signals.next() => {
+                    signalled += 1;
+                    if signalled > 1 {
+                        return Ok(Exit::Signalled);
+                    }
+                    self.leaving = true;
+                }
+            }
+            // What was asked on the last lines is still sent.
+            if self.leaving && self.requests.is_empty() {
+                return Ok(Exit::Done);
+            }
+        }
+    }
+
+    fn event(&mut self, event: &Event) {
+        if self.json {
+            event_line::print(event);
+            return;
+        }
+        match event.fact() {
+            Ok(Some(fact)) => self.fact(fact),
+            Ok(None) => {}
+            Err(error) => tracing::warn!("an event that can't be read: {error}"),
+        }
+    }
+
+    fn fact(&mut self, fact: Fact) {
+        match fact {
+            Fact::AgentMessage(message) => {
+                let text = self.transcript.message(&message);
+                self.screen.write(&text);
+            }
+            Fact::CommandState(command) => self.command(&command),
+            Fact::ApprovalState(approval) => self.approval(approval),
+            Fact::SessionReset { reason, .. } => self.note(match reason {
+                SessionResetReason::Requested => "the next prompt starts a new conversation",
+                SessionResetReason::Lost => {
+                    "the agent no longer knew the conversation; the next prompt starts a new one"
+                }
+            }),
+            Fact::ProcessKilled { killed, .. } => {
+                self.note(&format!("stopped {}", count(killed.len(), "process", "processes")));
+            }
+            Fact::ProjectDeleted { .. } => {
+                self.note("the project was removed");
+                self.leaving = true;
+            }
+            _ => {}
+        }
+    }
+
+    fn command(&mut self, command: &Command) {
+        self.patience.changed(command);
+        if command.state.is_final() {
+            self.line(&ending(command));
+        }
+    }
+
+    fn approval(&mut self, approval: Approval) {
+        let id = approval.ask.approval_id;
+        if approval.state == ApprovalState::Open {
+            if self.asked.iter().any(|asked| asked.ask.approval_id == id) {
+                return;
+            }
+            let place = self.asked.len() + 1;
+            self.text(&question(&approval));
+            self.note(&format!("[{place}] /allow {place}, /session {place}, /deny {place} why"));
+            self.asked.push(approval);
+        } else {
+            self.asked.retain(|asked| asked.ask.approval_id != id);
+            self.text(&answered(&approval));
+        }
+    }
+
+    fn obey(&mut self, order: Order) {
+        let project_id = Some(self.project.id);
+        match order {
+            Order::Nothing => {}
+            Order::Prompt(prompt) => self.prompt(prompt),
+            Order::Allow { place, for_session } => self.answer(place, answer::yes(for_session)),
+            Order::Deny { place, reason } => self.answer(place, answer::no(&reason)),
+            Order::Answer(words) => self.answer_in_words(&words),
+            Order::Mode(permission_mode) => {
+                self.request(AgentSetMode { project_id, permission_mode }, |_| {
+                    Said::Note("the agent asks by the new mode".to_owned())
+                });
+            }
+            Order::Interrupt => self.request(AgentInterrupt { project_id }, |_| Said::Nothing),
+            Order::Stop => self.request(AgentKill { project_id }, |_| Said::Nothing),
+            Order::New => self.request(AgentNewSession { project_id }, |_| Said::Nothing),
+            Order::History(limit) => {
+                self.request(super::page_request(&self.project, limit), |page| {
+                    history::page_text(&page, false)
+                        .map_or_else(|error| Said::Note(error.to_string()), Said::Page)
+                });
+            }
+            Order::Help => self.line(HELP),
+            Order::Quit => self.leaving = true,
+            Order::Wrong(why) => self.note(&why),
+        }
+    }
+
+    fn prompt(&mut self, prompt: String) {
+        let key = Some(format!("attach-{}", uuid::Uuid::now_v7()));
+        let project_id = Some(self.project.id);
+        self.request(Execute { project_id, prompt, options: None, agent: None, key }, |_| {
+            Said::Nothing
+        });
+    }
+
+    fn answer(&mut self, place: usize, answer: Answer) {
+        let Some(approval) = self.asked.get(place) else {
+            return self.note("no such question is open");
+        };
+        let approval_id = approval.ask.approval_id;
+        self.request(ApprovalAnswer { approval_id, answer }, |_| Said::Nothing);
+    }
+
+    fn answer_in_words(&mut self, words: &str) {
+        match self.asked.first().map(|approval| answer::read(approval, words)) {
+            None => self.note("no question is open"),
+            Some(None) => self.note("that is no answer to the oldest question"),
+            Some(Some(answer)) => self.answer(0, answer),
+        }
+    }
+
+    /// Asks the server without waiting here; what comes of it is told.
+    fn request<R>(&mut self, request: R, said: impl FnOnce(R::Reply) -> Said + Send + 'static)
+    where
+        R: Ask + Send + Sync + 'static,
+        R::Reply: Send,
+    {
+        let link = self.link.clone();
+        self.requests.spawn(async move {
+            match link.ask(&request).await {
+                Ok(reply) => said(reply),
+                Err(AskError::Refused(error)) => Said::Note(format!("refused: {error}")),
+                Err(error) => Said::Note(format!("not known whether it was done: {error}")),
+            }
+        });
+    }
+
+    fn link_changed(&mut self, state: &mut watch::Receiver<LinkState>) {
+        let state = state.borrow_and_update().clone();
+        let was_online =
+            std::mem::replace(&mut self.online, matches!(state, LinkState::Online { .. }));
+        match state {
+            // Every failed try is a change as well; people hear of the first.
+            LinkState::Offline { reason, .. } if was_online => {
+                self.note(&format!("connection lost ({reason}); coming back"));
+            }
+            LinkState::Online { .. } if !was_online => self.note("connected again"),
+            _ => {}
+        }
+    }
+
+    fn text(&mut self, text: &str) {
+        let line_end = self.transcript.break_line();
+        if !self.json {
+            self.screen.write(&format!("{line_end}{text}"));
+        }
+    }
+
+    fn line(&mut self, line: &str) {
+        self.text(&format!("{}\n", line.trim_end()));
+    }
+
+    /// Something about the conversation, not of it.
+    fn note(&mut self, line: &str) {
+        self.line(&format!("{}", format!("· {}", line.trim_end()).dimmed()));
+    }
+}

@@ -1,0 +1,186 @@
+//! `afield history`: what was said in a project.
+
+use afield_proto::Timestamp;
+use afield_proto::agent::{Direction, MessageKind};
+use afield_proto::request::{GetMessages, GetMessagesReply};
+use afield_proto::wire::HistoryMessage;
+use owo_colors::OwoColorize as _;
+
+use crate::connect::{Global, connect};
+use crate::exit::Exit;
+use crate::transcript::{Look, Transcript};
+use crate::{Outcome, out, project_ref};
+
+/// `afield history`
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Project: id, name or directory [default: the one of the current directory]
+    #[arg(short, long, value_name = "PROJECT")]
+    project: Option<String>,
+    /// At most so many messages
+    #[arg(short = 'n', long, default_value_t = 50, value_name = "N")]
+    limit: u32,
+    /// Only messages before this number; the newest of them
+    #[arg(long, value_name = "SEQ")]
+    before: Option<u64>,
+    /// Only messages after this number, oldest first
+    #[arg(long, value_name = "SEQ", conflicts_with = "before")]
+    after: Option<u64>,
+    /// Only messages of this time or later (RFC 3339, such as 2026-11-20T12:00:00Z)
+    #[arg(long, value_name = "TIME")]
+    since: Option<Timestamp>,
+    /// Only messages of this kind, such as prompt, text, tool_use, result
+    #[arg(long, value_name = "KIND", value_parser = word::<MessageKind>)]
+    kind: Option<MessageKind>,
+    /// Only messages from people (client) or from the agent (claude)
+    #[arg(long, value_name = "WHO", value_parser = word::<Direction>)]
+    direction: Option<Direction>,
+    /// Only messages with this text, in any case of letters
+    #[arg(long, value_name = "TEXT")]
+    search: Option<String>,
+    /// Also starts of turns and frames without words
+    #[arg(long)]
+    all: bool,
+}
+
+/// Reads a word of the protocol.
+fn word<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
+    let json = serde_json::Value::String(text.to_owned());
+    serde_json::from_value(json).map_err(|error| error.to_string())
+}
+
+/// Does it.
+pub(super) async fn run(global: &Global, args: &Args) -> Outcome {
+    let connection = connect(global).await?;
+    let project = project_ref::find(&connection, args.project.as_deref()).await?;
+    let request = GetMessages {
+        project_id: Some(project.id),
+        since: args.since,
+        after: args.after,
+        before: args.before,
+        limit: Some(args.limit),
+        direction: args.direction,
+        kind: args.kind,
+        text: args.search.clone(),
+    };
+    let page = connection.ask(&request).await?;
+    if global.json {
+        for message in &page.messages {
+            out::json(message);
+        }
+        return Ok(Exit::Done);
+    }
+    if page.messages.is_empty() {
+        out::line(match nothing_is_filtered(args) {
+            true => format!("Nothing was said in {} yet: afield run \"…\"", project.path),
+            false => format!("Nothing in {} fits.", project.path),
+        });
+        return Ok(Exit::Done);
+    }
+    out::text(&page_text(&page, args.all)?);
+    more(args, &page);
+    Ok(Exit::Done)
+}
+
+fn nothing_is_filtered(args: &Args) -> bool {
+    args.before.or(args.after).is_none()
+        && args.since.is_none()
+        && args.kind.is_none()
+        && args.direction.is_none()
+        && args.search.is_none()
+}
+
+/// A page as people read it; a day's first message says which day.
+pub(super) fn page_text(page: &GetMessagesReply, everything: bool) -> anyhow::Result<String> {
+    let mut transcript = Transcript::new(Look { prompts: true, everything });
+    let mut text = String::new();
+    let (mut day, mut gaps) = (String::new(), page.gaps.iter().peekable());
+    for raw in &page.messages {
+        let entry: HistoryMessage = serde_json::from_str(raw.get())?;
+        while let Some((first, last)) = gaps.next_if(|gap| gap.0 < entry.seq) {
+            text.push_str(&gap_line(*first, *last));
+        }
+        let shown = transcript.message(&entry.message);
+        let at = entry.message.timestamp.to_string();
+        if !shown.is_empty() && at.get(..10) != Some(day.as_str()) {
+            day = at.get(..10).unwrap_or_default().to_owned();
+            text.push_str(&format!("{}\n", format!("── {day} ──").dimmed()));
+        }
+        if entry.message.kind == MessageKind::Prompt {
+            let time = at.get(11..16).unwrap_or_default();
+            text.push_str(&format!("{}\n", format!("#{} {time} UTC", entry.seq).dimmed()));
+        }
+        text.push_str(&shown);
+    }
+    for (first, last) in gaps {
+        text.push_str(&gap_line(*first, *last));
+    }
+    Ok(text)
+}
+
+fn gap_line(first: u64, last: u64) -> String {
+    format!("{}\n", format!("── {first} to {last} can't be read and are missing here ──").yellow())
+}
+
+fn more(args: &Args, page: &GetMessagesReply) {
+    let seq = |raw: Option<&Box<serde_json::value::RawValue>>| {
+        serde_json::from_str::<HistoryMessage>(raw?.get()).ok().map(|message| message.seq)
+    };
+    if !page.more {
+        return;
+    }
+    let next = match args.after {
+        Some(_) => seq(page.messages.last()).map(|last| format!("--after {last}")),
+        None => seq(page.messages.first()).map(|first| format!("--before {first}")),
+    };
+    if let Some(next) = next {
+        out::error_line(format!("there is more: {next}").dimmed());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::value::RawValue;
+
+    fn entry(seq: u64, at: &str, kind: &str, text: &str) -> Box<RawValue> {
+        let json = serde_json::json!({
+            "seq": seq, "timestamp": at, "direction": "claude", "kind": kind, "text": text,
+            "message": {},
+        });
+        RawValue::from_string(json.to_string()).unwrap()
+    }
+
+    #[test]
+    fn a_page_has_days_numbers_and_gaps() {
+        let page = GetMessagesReply {
+            messages: vec![
+                entry(1, "2026-11-19T23:59:00.000Z", "prompt", "hello"),
+                entry(2, "2026-11-19T23:59:01.000Z", "text", "hi"),
+                entry(7, "2026-11-20T00:00:02.000Z", "prompt", "again"),
+            ],
+            more: false,
+            seq: 9,
+            gaps: vec![(3, 6), (8, 9)],
+        };
+        let text = anstream::adapter::strip_str(&page_text(&page, false).unwrap()).to_string();
+        let expected = "\
+── 2026-11-19 ──
+#1 23:59 UTC
+› hello
+hi
+── 3 to 6 can't be read and are missing here ──
+── 2026-11-20 ──
+#7 00:00 UTC
+› again
+── 8 to 9 can't be read and are missing here ──
+";
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn words_of_the_protocol_are_understood() {
+        assert_eq!(word::<MessageKind>("tool_use"), Ok(MessageKind::ToolUse));
+        assert!(word::<Direction>("me").unwrap_err().contains("client"));
+    }
+}

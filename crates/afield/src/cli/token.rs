@@ -1,0 +1,154 @@
+//! `afield token create|list|revoke`: credentials of devices.
+
+use std::time::Duration;
+
+use afield_client::Connection;
+use afield_proto::device::{Device, DeviceKind, Scopes};
+use afield_proto::request::{DeviceCreate, DeviceList, DeviceRevoke};
+use afield_proto::{DeviceId, Timestamp};
+use comfy_table::{ContentArrangement, Table, presets};
+
+use crate::connect::{Global, connect};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::words::age;
+use crate::{Outcome, out};
+
+/// What to do with credentials.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Command {
+    /// Make a device and its credential
+    Create(CreateArgs),
+    /// List the devices
+    List,
+    /// Throw a device out; its connections are cut
+    Revoke(RevokeArgs),
+}
+
+/// `afield token create`
+#[derive(Debug, clap::Args)]
+pub(crate) struct CreateArgs {
+    /// A name for lists
+    #[arg(long, value_name = "NAME")]
+    name: String,
+    /// What it may do: all, or some of view,approve,prompt,shell,admin,runner
+    #[arg(long, default_value = "all", value_name = "SCOPES")]
+    scopes: Scopes,
+    /// What it is [default: cli, or runner with the scope runner]
+    #[arg(long, value_enum, value_name = "KIND")]
+    kind: Option<Kind>,
+    /// End it by itself after so many days
+    #[arg(long, value_name = "DAYS")]
+    days: Option<u32>,
+}
+
+/// What a device can be.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Kind {
+    Cli,
+    Browser,
+    Editor,
+    Runner,
+}
+
+/// `afield token revoke`
+#[derive(Debug, clap::Args)]
+pub(crate) struct RevokeArgs {
+    /// The device: id, the beginning of it, or its name
+    #[arg(value_name = "DEVICE")]
+    device: String,
+}
+
+/// Does it.
+pub(super) async fn run(global: &Global, command: Command) -> Outcome {
+    let connection = connect(global).await?;
+    match command {
+        Command::Create(args) => create(global, &connection, args).await,
+        Command::List => list(global, &connection).await,
+        Command::Revoke(args) => revoke(global, &connection, &args).await,
+    }
+}
+
+async fn create(global: &Global, connection: &Connection, args: CreateArgs) -> Outcome {
+    let kind = args.kind.map(|kind| match kind {
+        Kind::Cli => DeviceKind::Cli,
+        Kind::Browser => DeviceKind::Browser,
+        Kind::Editor => DeviceKind::Editor,
+        Kind::Runner => DeviceKind::Runner,
+    });
+    let day = Duration::from_secs(24 * 60 * 60);
+    let expires_at = args.days.map(|days| Timestamp::now().plus(day * days));
+    let scopes = args.scopes;
+    let request = DeviceCreate { name: args.name, kind, scopes, expires_at };
+    let reply = connection.ask(&request).await?;
+    if global.json {
+        let json = serde_json::json!({ "token": reply.token, "device_id": reply.device.id });
+        out::json(&json);
+    } else {
+        out::line(&reply.token);
+        out::error_line(format!("for {} ({}); it is shown only now", reply.device.name, scopes));
+    }
+    Ok(Exit::Done)
+}
+
+async fn list(global: &Global, connection: &Connection) -> Outcome {
+    let devices = connection.ask(&DeviceList {}).await?;
+    if global.json {
+        out::json(&devices);
+        return Ok(Exit::Done);
+    }
+    let now = Timestamp::now();
+    let mut table = Table::new();
+    table
+        .load_style(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_header(["NAME", "KIND", "SCOPES", "LAST SEEN", "STATE", "ID"]);
+    for device in &devices.devices {
+        table.add_row([
+            device.name.clone(),
+            format!("{:?}", device.kind).to_lowercase(),
+            device.scopes.to_string(),
+            device.last_seen_at.map_or("never".to_owned(), |at| age(at, now)),
+            state(device, now).to_owned(),
+            device.id.to_string(),
+        ]);
+    }
+    out::line(table);
+    Ok(Exit::Done)
+}
+
+fn state(device: &Device, now: Timestamp) -> &'static str {
+    match (device.revoked_at, device.expires_at) {
+        (Some(_), _) => "revoked",
+        (None, Some(at)) if at <= now => "expired",
+        (None, _) => "valid",
+    }
+}
+
+async fn revoke(global: &Global, connection: &Connection, args: &RevokeArgs) -> Outcome {
+    let devices = connection.ask(&DeviceList {}).await?.devices;
+    let device_id = choose(&devices, &args.device)?;
+    let device = connection.ask(&DeviceRevoke { device_id }).await?;
+    if global.json {
+        out::json(&device);
+    } else {
+        out::line(format!("{} is thrown out; its connections are cut", device.name));
+    }
+    Ok(Exit::Done)
+}
+
+fn choose(devices: &[Device], meant: &str) -> Result<DeviceId, Failure> {
+    let fits = |device: &&Device| {
+        device.revoked_at.is_none()
+            && (device.name == meant
+                || (meant.len() >= 4 && device.id.to_string().starts_with(meant)))
+    };
+    let found: Vec<_> = devices.iter().filter(fits).collect();
+    match found.as_slice() {
+        [device] => Ok(device.id),
+        [] => Err(Failure::new(Exit::Refused, format!("no valid device is called {meant}"))
+            .with_next("see what there is: afield token list")),
+        _ => Err(Failure::new(Exit::Refused, format!("several devices are called {meant}"))
+            .with_next("name one by its id: afield token list")),
+    }
+}

@@ -1,0 +1,145 @@
+//! Which project is meant: an id, the beginning of one, a name, a directory, or where one stands.
+
+use std::path::{Path, PathBuf};
+
+use afield_client::Connection;
+use afield_proto::project::Project;
+use afield_proto::request::ProjectList;
+
+use crate::exit::Exit;
+use crate::failure::Failure;
+
+/// Fewest characters of an id that are taken for its beginning.
+const PREFIX_MIN: usize = 4;
+
+/// Asks the server which project is meant.
+pub(crate) async fn find(connection: &Connection, meant: Option<&str>) -> Result<Project, Failure> {
+    let projects = connection.ask(&ProjectList {}).await?.projects;
+    choose(&projects, meant)
+}
+
+/// Finds the one that is meant.
+pub(crate) fn choose(projects: &[Project], meant: Option<&str>) -> Result<Project, Failure> {
+    let found = match meant {
+        Some(word) => {
+            let named = by_word(projects, word);
+            let directory = Path::new(word);
+            // A relative path means something here only if it exists here; an absolute one may lie
+            // on another machine.
+            let directory = Some(directory).filter(|path| path.is_absolute() || path.exists());
+            match directory {
+                Some(directory) if named.is_empty() => by_directory(projects, directory),
+                _ => named,
+            }
+        }
+        None => by_directory(projects, Path::new(".")),
+    };
+    match found.as_slice() {
+        [project] => Ok((*project).clone()),
+        [] => Err(none(projects, meant)),
+        several => Err(ambiguous(several)),
+    }
+}
+
+fn by_word<'a>(projects: &'a [Project], word: &str) -> Vec<&'a Project> {
+    let starts = |project: &&Project| {
+        word.len() >= PREFIX_MIN && project.id.to_string().starts_with(&word.to_lowercase())
+    };
+    let called = |project: &&Project| {
+        project.settings.name.as_deref() == Some(word)
+            || (!word.contains('/') && Path::new(&project.path).ends_with(word))
+    };
+    let by_id: Vec<_> = projects.iter().filter(starts).collect();
+    if by_id.is_empty() { projects.iter().filter(called).collect() } else { by_id }
+}
+
+/// The projects whose directory this is, or lies around it.
+fn by_directory<'a>(projects: &'a [Project], directory: &Path) -> Vec<&'a Project> {
+    let directory = absolute(directory);
+    projects.iter().filter(|project| directory.starts_with(&project.path)).collect()
+}
+
+/// The directory without links and dots where it exists here, else as it was written.
+pub(crate) fn absolute(directory: &Path) -> PathBuf {
+    std::fs::canonicalize(directory)
+        .or_else(|_| std::path::absolute(directory))
+        .unwrap_or_else(|_| directory.to_owned())
+}
+
+fn none(projects: &[Project], meant: Option<&str>) -> Failure {
+    let directory = absolute(Path::new(meant.unwrap_or(".")));
+    let sentence = match meant {
+        Some(word) => format!("no project is called {word}, and none lies there"),
+        None => format!("{} is no project, and lies in none", directory.display()),
+    };
+    let next = if projects.is_empty() {
+        format!("make one: afield projects add {}", directory.display())
+    } else {
+        format!(
+            "see what there is: afield projects list; or make one: afield projects add {}",
+            directory.display()
+        )
+    };
+    Failure::new(Exit::Refused, sentence).with_next(next)
+}
+
+fn ambiguous(several: &[&Project]) -> Failure {
+    let listed: Vec<_> =
+        several.iter().map(|project| format!("{} ({})", project.id, project.path)).collect();
+    Failure::new(Exit::Refused, format!("several projects fit: {}", listed.join(", ")))
+        .with_next("name one by its id: -p ID")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use afield_proto::project::{ProjectSettings, ProjectState};
+    use afield_proto::{DeviceId, ProjectId, Timestamp};
+
+    fn project(path: &str, name: Option<&str>) -> Project {
+        Project {
+            id: ProjectId::generate(),
+            path: path.to_owned(),
+            runner_id: DeviceId::generate(),
+            state: ProjectState::Idle,
+            reason: None,
+            session_id: None,
+            command_id: None,
+            settings: ProjectSettings { name: name.map(str::to_owned), ..Default::default() },
+            created_at: Timestamp::now(),
+            last_active: Timestamp::now(),
+        }
+    }
+
+    #[test]
+    fn finds_by_id_name_and_directory() {
+        let projects = [project("/no/such/a", Some("web shop")), project("/no/such/b", None)];
+        let found = |word: &str| choose(&projects, Some(word)).unwrap().path;
+        let id = projects[1].id.to_string();
+        assert_eq!(found(&id), "/no/such/b");
+        assert_eq!(found("web shop"), "/no/such/a");
+        assert_eq!(found("b"), "/no/such/b");
+        assert_eq!(found("/no/such/a"), "/no/such/a");
+        assert_eq!(found("/no/such/a/deep/inside"), "/no/such/a");
+        assert!(choose(&projects, Some("/no/such/abc")).is_err());
+        assert!(choose(&projects, Some("c")).is_err());
+    }
+
+    #[test]
+    fn the_current_directory_is_the_default() {
+        let here = absolute(Path::new("."));
+        let projects = [project(here.to_str().unwrap(), None), project("/no/such", None)];
+        assert_eq!(choose(&projects, None).unwrap().id, projects[0].id);
+        let failure = choose(&projects[1..], None).unwrap_err();
+        assert_eq!(failure.exit(), Exit::Refused);
+        assert!(choose(&projects, Some("no-such-place")).is_err());
+        assert_eq!(choose(&projects, Some("src")).unwrap().id, projects[0].id);
+    }
+
+    #[test]
+    fn two_that_fit_are_named() {
+        let projects = [project("/no/such/x", Some("x")), project("/other/x", None)];
+        let failure = choose(&projects, Some("x")).unwrap_err();
+        assert!(failure.to_string().contains("several projects fit"));
+    }
+}

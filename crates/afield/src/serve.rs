@@ -1,0 +1,139 @@
+//! `afield server`: a server alone, from configuration to the last goodbye.
+
+mod flags;
+mod options;
+
+use std::fs::File;
+
+use afield_server::Running;
+use anyhow::Context as _;
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::load_config;
+use crate::connect::Global;
+use crate::data_dir::{DataDir, ServerFile};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::parent::{self, News};
+use crate::stop::Signals;
+use crate::{Outcome, logging, out};
+
+pub(crate) use flags::{Flags, LogFlags};
+
+/// `afield server`
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// What is set.
+    #[command(flatten)]
+    pub flags: Flags,
+    /// Ends with its parent, tells it what happens
+    #[arg(long, hide = true)]
+    supervised: bool,
+}
+
+/// Does it.
+pub(crate) async fn run(global: &Global, args: Args) -> Outcome {
+    let loaded = load_config(global, args.flags.config.clone(), args.flags.values())?;
+    logging::start_service(&loaded.config.log, global.verbose)?;
+    let data_dir = global.data_dir()?;
+    data_dir.ensure()?;
+    let _lock = lock(&data_dir)?;
+    let options = options::options(&loaded, &data_dir)?;
+    let mut signals = Signals::listen()?;
+    let parent = if args.supervised { parent::watch()? } else { CancellationToken::new() };
+    let running = afield_server::start(options).await.map_err(failed)?;
+    data_dir.write_server_file(&server_file(&running))?;
+    announce(&running, global.json, args.supervised);
+    let broken = tokio::select! {
+        () = running.broken() => true,
+        () = signals.next() => false,
+        () = parent.cancelled() => false,
+    };
+    data_dir.remove_server_file();
+    tokio::select! {
+        () = running.shutdown() => {}
+        () = signals.next() => return Ok(Exit::Signalled),
+    }
+    if broken {
+        return Err(Failure::new(Exit::Failed, "the store failed, and nothing more is accepted")
+            .with_next("see the log; check free space and the disk, then start again"));
+    }
+    Ok(Exit::Done)
+}
+
+fn failed(error: afield_server::Error) -> Failure {
+    match error {
+        afield_server::Error::Configuration(text) => Failure::usage(text),
+        afield_server::Error::Listen { .. } => Failure::new(Exit::Failed, error.to_string())
+            .with_next("take another address: --listen 127.0.0.1:0"),
+        other => Failure::new(Exit::Failed, other.to_string()),
+    }
+}
+
+/// One server per data directory. The lock goes with the process, however it ends.
+fn lock(data_dir: &DataDir) -> Result<File, Failure> {
+    let path = data_dir.file("server.lock");
+    let file = File::create(&path).with_context(|| format!("can't write {}", path.display()))?;
+    if file.try_lock().is_err() {
+        let who = data_dir
+            .server_file()
+            .map(|server| format!(" (process {}, {})", server.pid, server.url));
+        let who = who.unwrap_or_default();
+        return Err(Failure::new(
+            Exit::Failed,
+            format!("a server already runs on {}{who}", data_dir.path().display()),
+        )
+        .with_next("use it as it is, stop it, or take another directory: --data-dir DIR"));
+    }
+    Ok(file)
+}
+
+fn server_file(running: &Running) -> ServerFile {
+    ServerFile {
+        url: running.url.clone(),
+        pid: std::process::id(),
+        token: running.console_token.clone(),
+        fingerprint: running.fingerprint.clone(),
+    }
+}
+
+fn announce(running: &Running, json: bool, supervised: bool) {
+    let ready = News::Ready {
+        url: running.url.clone(),
+        listen: supervised.then(|| running.local_addr.to_string()),
+        fingerprint: running.fingerprint.clone().filter(|_| supervised),
+        link: running.first_link.clone().filter(|_| supervised),
+    };
+    if json || supervised {
+        ready.tell();
+        return;
+    }
+    out::line(format!("Afield's server is running at {}", running.url));
+    if let Some(fingerprint) = &running.fingerprint {
+        out::line(format!("certificate SHA-256: {fingerprint}"));
+    }
+    if let Some(link) = &running.first_link {
+        if let Some(code) = crate::qr::render(link) {
+            out::line(code);
+        }
+        out::line(format!("in a browser (works once): {link}"));
+    }
+    out::line(
+        "connect a runner from the machine that works:\n  afield runner --server URL --token-file FILE --name NAME",
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_server_on_the_same_directory_is_refused() {
+        let outer = tempfile::tempdir().unwrap();
+        let data_dir = DataDir::resolve(Some(outer.path().to_owned())).unwrap();
+        let held = lock(&data_dir).unwrap();
+        assert!(lock(&data_dir).unwrap_err().to_string().contains("already runs"));
+        drop(held);
+        assert!(lock(&data_dir).is_ok());
+    }
+}

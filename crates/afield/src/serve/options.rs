@@ -1,0 +1,100 @@
+//! From the configuration to what the server is told.
+
+use std::net::ToSocketAddrs as _;
+use std::path::PathBuf;
+
+use afield_server::{Limits, Options, Tls};
+use afield_store::Location;
+
+use crate::config::{Config, Loaded, TlsMode, seconds};
+use crate::data_dir::DataDir;
+use crate::failure::Failure;
+
+/// What the server is told.
+pub(super) fn options(loaded: &Loaded, data_dir: &DataDir) -> Result<Options, Failure> {
+    let config = &loaded.config;
+    let listen = config.server.listen.to_socket_addrs().ok().and_then(|mut found| found.next());
+    let listen = listen.ok_or_else(|| {
+        Failure::usage(format!("server.listen: {:?} is no address", config.server.listen))
+            .with_next("write it like 127.0.0.1:7433 or [::1]:7433")
+    })?;
+    Ok(Options {
+        data_dir: data_dir.path().to_owned(),
+        listen,
+        store: location(config, data_dir)?,
+        tls: tls(config)?,
+        behind_proxy: config.server.behind_proxy,
+        allowed_hosts: config.server.allowed_hosts.clone(),
+        limits: limits(config),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    })
+}
+
+fn location(config: &Config, data_dir: &DataDir) -> Result<Location, Failure> {
+    match config.store.url.as_str() {
+        "" => Ok(Location::Sqlite(data_dir.file("afield.db"))),
+        url if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
+            Ok(Location::Postgres(url.to_owned()))
+        }
+        _ => Err(Failure::usage("store.url must be empty, or begin with postgres://")),
+    }
+}
+
+fn tls(config: &Config) -> Result<Tls, Failure> {
+    let tls = &config.tls;
+    let named = !tls.certificate.is_empty() && !tls.key.is_empty();
+    match tls.mode {
+        TlsMode::Off => Ok(Tls::Off),
+        TlsMode::SelfSigned => Ok(Tls::SelfSigned),
+        TlsMode::Files if named => {
+            let (certificate, key) = (PathBuf::from(&tls.certificate), PathBuf::from(&tls.key));
+            Ok(Tls::Files { certificate, key })
+        }
+        TlsMode::Files => Err(Failure::usage("tls.mode files needs tls.certificate and tls.key")),
+    }
+}
+
+fn limits(config: &Config) -> Limits {
+    let limits = &config.limits;
+    Limits {
+        message_bytes: limits.message_bytes,
+        runner_message_bytes: limits.runner_message_bytes,
+        connections: limits.connections,
+        connections_per_address: limits.connections_per_address,
+        projects_per_org: limits.projects_per_org,
+        requests_per_second: limits.requests_per_second,
+        http_requests_per_second: limits.http_requests_per_second,
+        auth_failures: limits.auth_failures,
+        outbound_bytes: limits.outbound_bytes,
+        slow_consumer_timeout: seconds(limits.slow_consumer_timeout_seconds),
+        ping_interval: seconds(limits.ping_interval_seconds),
+        idle_timeout: seconds(limits.idle_timeout_seconds),
+        first_byte_timeout: seconds(limits.first_byte_timeout_seconds),
+        handshake_timeout: seconds(limits.handshake_timeout_seconds),
+        header_timeout: seconds(limits.header_timeout_seconds),
+        shutdown_timeout: seconds(limits.shutdown_timeout_seconds),
+        segment_messages: limits.segment_messages,
+        segment_bytes: limits.segment_bytes,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_configurations_defaults_are_the_servers() {
+        let ours = format!("{:?}", limits(&Config::default()));
+        assert_eq!(ours, format!("{:?}", Limits::default()));
+    }
+
+    #[test]
+    fn impossible_settings_are_named() {
+        let mut config = Config::default();
+        config.tls.mode = TlsMode::Files;
+        assert!(tls(&config).is_err());
+        config.store.url = "mysql://x".into();
+        let data_dir = DataDir::resolve(Some("/nowhere".into())).unwrap();
+        assert!(location(&config, &data_dir).is_err());
+    }
+}

@@ -1,0 +1,81 @@
+//! Small wording: ages, durations, sizes, plurals, and cutting a line to a width.
+
+use std::time::Duration;
+
+use afield_proto::Timestamp;
+
+/// `42 s`, `3 min`, `2 h`, `5 d`.
+pub(crate) fn duration(duration: Duration) -> String {
+    match duration.as_secs() {
+        0 if duration.as_millis() > 0 => format!("{} ms", duration.as_millis()),
+        seconds @ 0..60 => format!("{seconds} s"),
+        seconds @ 60..3600 => format!("{} min", seconds / 60),
+        seconds @ 3600..86_400 => format!("{} h", seconds / 3600),
+        seconds => format!("{} d", seconds / 86_400),
+    }
+}
+
+/// `3 min ago`.
+pub(crate) fn age(at: Timestamp, now: Timestamp) -> String {
+    let age = now.since(at);
+    if age < Duration::from_secs(2) { "now".to_owned() } else { format!("{} ago", duration(age)) }
+}
+
+/// `3.4 MiB`.
+pub(crate) fn bytes(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let (mut value, mut unit) = (bytes as f64, 0);
+    while value >= 1024.0 && unit + 1 < UNITS.len() {
+        (value, unit) = (value / 1024.0, unit + 1);
+    }
+    if unit == 0 { format!("{bytes} B") } else { format!("{value:.1} {}", UNITS[unit]) }
+}
+
+/// `1 process`, `2 processes` (give both words).
+pub(crate) fn count(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}
+
+/// The text on one line, at most `width` characters.
+pub(crate) fn one_line(text: &str, width: usize) -> String {
+    let mut line = String::new();
+    for (index, character) in
+        text.split_whitespace().collect::<Vec<_>>().join(" ").chars().enumerate()
+    {
+        if index + 1 >= width {
+            line.push('…');
+            break;
+        }
+        line.push(character);
+    }
+    line.chars().filter(|character| !character.is_control()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_one_unit() {
+        let said = |ms| duration(Duration::from_millis(ms));
+        assert_eq!(said(0), "0 s");
+        assert_eq!(said(20), "20 ms");
+        assert_eq!(said(59_000), "59 s");
+        assert_eq!(said(61_000), "1 min");
+        assert_eq!(said(7_200_000), "2 h");
+        assert_eq!(said(3 * 86_400_000), "3 d");
+    }
+
+    #[test]
+    fn lines_are_cut_and_cleaned() {
+        assert_eq!(one_line("a\n  b\tc", 80), "a b c");
+        assert_eq!(one_line("abcdef", 4), "abc…");
+        assert_eq!(one_line("\u{1b}[31mred", 80), "[31mred");
+    }
+
+    #[test]
+    fn sizes_are_readable() {
+        assert_eq!(bytes(12), "12 B");
+        assert_eq!(bytes(3 * 1024 * 1024 / 2), "1.5 MiB");
+    }
+}

@@ -1,0 +1,191 @@
+//! Nothing answers without a paired credential; scopes, hosts, origins and limits hold.
+
+use std::time::Instant;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use testkit::client::ClientError;
+
+use super::*;
+
+/// One HTTP request, written by hand; returns the whole response.
+async fn http(afield: &Afield, head: &str, body: &str) -> String {
+    let address = afield.url.trim_start_matches("http://");
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let host = if head.to_lowercase().contains("\nhost:") {
+        String::new()
+    } else {
+        format!("Host: {address}\r\n")
+    };
+    let (line, rest) = head.split_once('\n').unwrap_or((head, ""));
+    let rest: String = rest.lines().map(|line| format!("{line}\r\n")).collect();
+    let length = body.len();
+    let text = format!(
+        "{line} HTTP/1.1\r\n{host}{rest}Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+    );
+    stream.write_all(text.as_bytes()).await.unwrap();
+    let mut response = String::new();
+    stream.read_to_string(&mut response).await.unwrap();
+    response
+}
+
+fn status(response: &str) -> u16 {
+    response.split(' ').nth(1).unwrap().parse().unwrap()
+}
+
+#[tokio::test]
+async fn no_route_answers_without_a_valid_credential() {
+    let afield = demo().await;
+    let revoked =
+        afield.cli(&["token", "create", "--name", "r", "--scopes", "all", "--json"]).await;
+    let revoked: Value = serde_json::from_str(&revoked.stdout).unwrap();
+    afield.cli(&["token", "revoke", revoked["device_id"].as_str().unwrap()]).await;
+    let mut mistyped = afield.token.clone().into_bytes();
+    *mistyped.last_mut().unwrap() ^= 1;
+    let mistyped = String::from_utf8(mistyped).unwrap();
+    let bad = [
+        String::new(),
+        "Authorization: Bearer ".into(),
+        "Authorization: Bearer afd_".into(),
+        format!("Authorization: Bearer {mistyped}"),
+        format!("Authorization: Bearer {}x", afield.token),
+        format!("Authorization: Basic {}", afield.token),
+        format!("Authorization: Bearer {}", revoked["token"].as_str().unwrap()),
+        format!("X-Token: {}", afield.token),
+    ];
+    let mut routes: Vec<(String, String)> = afield_proto::rest::ROUTES
+        .iter()
+        .map(|route| (route.method.to_owned(), route.path.replace(['{', '}'], "x")))
+        .collect();
+    for path in ["/ws", "/readyz", "/metrics", "/api/v1/openapi.json", "/nonsense"] {
+        routes.push(("GET".into(), path.into()));
+    }
+    // Few enough failures per address: each bad credential comes from its own loopback address.
+    for (index, credential) in bad.iter().enumerate() {
+        for (method, path) in routes.iter().step_by(if index == 0 { 1 } else { 7 }) {
+            let head = format!("{method} {path}\n{credential}");
+            let response = http(&afield, head.trim_end(), "").await;
+            assert!(matches!(status(&response), 401 | 429), "{head}: {response}");
+        }
+    }
+    let lockout =
+        http(&afield, &format!("GET /api/v1/projects\nAuthorization: Bearer {mistyped}"), "").await;
+    assert!(matches!(status(&lockout), 401 | 429));
+    assert_eq!(status(&http(&afield, "GET /healthz", "").await), 200);
+}
+
+#[tokio::test]
+async fn other_hosts_and_origins_are_refused_before_the_credential() {
+    let afield = demo().await;
+    let bearer = format!("Authorization: Bearer {}", afield.token);
+    for (extra, expected) in [
+        ("Host: evil.example", 403),
+        ("Host: localhost", 403),
+        ("Origin: http://evil.example", 403),
+        ("Origin: null", 403),
+        ("Sec-Fetch-Site: cross-site", 403),
+        ("Origin: URL", 200),
+        ("", 200),
+    ] {
+        let extra = extra.replace("URL", &afield.url);
+        let head = format!("GET /api/v1/projects\n{bearer}\n{extra}");
+        let response = http(&afield, head.trim_end(), "").await;
+        assert_eq!(status(&response), expected, "{extra}: {response}");
+    }
+}
+
+#[tokio::test]
+async fn the_first_link_signs_a_browser_in_once() {
+    let afield = demo().await;
+    let link = afield.cli(&["link", "--json"]).await;
+    let link: Value = serde_json::from_str(&link.stdout).unwrap();
+    let url = link["link"].as_str().unwrap();
+    let (before, secret) = url.split_once("#link=").unwrap();
+    assert!(!before.contains(secret), "the secret is in the fragment only");
+    let body = json!({ "secret": secret }).to_string();
+    let origin = format!("Origin: {}", afield.url);
+    let response = http(&afield, &format!("POST /api/v1/session\n{origin}"), &body).await;
+    assert_eq!(status(&response), 204, "{response}");
+    let cookie = response.lines().find_map(|line| line.strip_prefix("set-cookie: ")).unwrap();
+    assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"), "{cookie}");
+    let cookie = format!("Cookie: {}", cookie.split(';').next().unwrap());
+    let again = http(&afield, &format!("POST /api/v1/session\n{origin}"), &body).await;
+    assert_eq!(status(&again), 401, "a link works once");
+    assert_eq!(status(&http(&afield, &format!("GET /api/v1/projects\n{cookie}"), "").await), 200);
+    let no_origin = http(&afield, &format!("POST /api/v1/links\n{cookie}"), "{}").await;
+    assert_eq!(status(&no_origin), 403, "a cookie changes nothing without an origin");
+    let with = http(&afield, &format!("POST /api/v1/links\n{cookie}\n{origin}"), "{}").await;
+    assert_eq!(status(&with), 200, "{with}");
+    assert_eq!(
+        status(&http(&afield, &format!("DELETE /api/v1/session\n{cookie}\n{origin}"), "").await),
+        204
+    );
+    assert_eq!(status(&http(&afield, &format!("GET /api/v1/projects\n{cookie}"), "").await), 401);
+}
+
+#[tokio::test]
+async fn scopes_are_what_the_server_says() {
+    let afield = demo().await;
+    let made = afield.cli(&["token", "create", "--name", "v", "--scopes", "view", "--json"]).await;
+    let made: Value = serde_json::from_str(&made.stdout).unwrap();
+    let mut owner = afield.client().await;
+    let project = afield.project(&mut owner, "p").await;
+    let mut viewer = Client::connect(&afield.url, made["token"].as_str().unwrap()).await.unwrap();
+    viewer.ask("project_list", json!({})).await.unwrap();
+    follow(&mut viewer, &project, 0).await;
+    for (kind, data) in [
+        ("execute", json!({ "project_id": project, "prompt": "x", "agent": "demo" })),
+        ("project_create", json!({ "path": "/" })),
+        ("project_delete", json!({ "project_id": project })),
+        ("agent_kill", json!({ "project_id": project })),
+        ("device_create", json!({ "name": "x", "scopes": ["view"] })),
+        ("device_list", json!({})),
+        ("runner_hello", json!({ "protocol": [1, 1], "facts": {}, "attempts": [] })),
+        (
+            "runner_records",
+            json!({ "attempt": { "command_id": project, "attempt": 1, "fence": 1 }, "first_record": 1, "records": [] }),
+        ),
+    ] {
+        assert_eq!(testkit::harness::code(viewer.ask(kind, data).await), "FORBIDDEN", "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn revoking_cuts_a_live_connection_within_a_second() {
+    let afield = demo().await;
+    let made =
+        afield.cli(&["token", "create", "--name", "lost", "--scopes", "all", "--json"]).await;
+    let made: Value = serde_json::from_str(&made.stdout).unwrap();
+    let mut lost = Client::connect(&afield.url, made["token"].as_str().unwrap()).await.unwrap();
+    lost.ask("project_list", json!({})).await.unwrap();
+    let mut owner = afield.client().await;
+    let start = Instant::now();
+    owner.ask("device_revoke", json!({ "device_id": made["device_id"] })).await.unwrap();
+    let closed = loop {
+        match lost.next().await {
+            Ok(_) => {}
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(closed, ClientError::Closed(4401, _)), "{closed}");
+    assert!(start.elapsed().as_millis() < 1000, "{:?}", start.elapsed());
+    assert!(Client::connect(&afield.url, made["token"].as_str().unwrap()).await.is_err());
+}
+
+#[tokio::test]
+async fn more_connections_than_the_limit_are_refused_by_name() {
+    let afield = demo().await;
+    let from: std::net::IpAddr = "127.0.0.77".parse().unwrap();
+    let mut open = Vec::new();
+    let refused = loop {
+        match Client::connect_from(&afield.url, &afield.token, Some(from)).await {
+            Ok(client) => open.push(client),
+            Err(error) => break error.to_string(),
+        }
+        assert!(open.len() <= 100, "the limit per address is 100");
+    };
+    assert_eq!(open.len(), 100);
+    assert!(refused.contains("429"), "{refused}");
+    afield.client().await.ask("project_list", json!({})).await.unwrap();
+}

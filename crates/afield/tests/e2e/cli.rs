@@ -1,0 +1,78 @@
+//! The command line as a newcomer and a script use it.
+
+use super::*;
+
+#[tokio::test]
+async fn the_first_five_minutes() {
+    let afield = demo().await;
+    let dir = afield.make_dir("demo");
+    let added = afield.cli(&["projects", "add", &dir, "--json"]).await;
+    let project: Value = serde_json::from_str(&added.stdout).expect(&added.stderr);
+    let listed = afield.cli(&["projects", "list"]).await;
+    assert!(listed.stdout.contains("demo"), "{}", listed.stdout);
+    let ran = afield.cli(&["run", "-p", &dir, "--agent", "demo", "hello"]).await;
+    assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
+    assert!(!ran.stdout.trim().is_empty());
+    assert!(!ran.stdout.contains('\u{1b}'), "no colours into a pipe");
+    let failed = afield.cli(&["run", "-p", &dir, "--agent", "demo", "fail"]).await;
+    assert_eq!(failed.code, Some(1), "{}", failed.stderr);
+    let id = project["id"].as_str().unwrap();
+    let json = afield.cli(&["run", "-p", id, "--agent", "demo", "--json", "hello"]).await;
+    let last: Value = serde_json::from_str(json.stdout.lines().last().unwrap()).unwrap();
+    assert_eq!(
+        (&last["event"], &last["outcome"]["kind"]),
+        (&json!("finished"), &json!("succeeded"))
+    );
+    let history = afield.cli(&["history", "-p", &dir]).await;
+    assert!(history.stdout.contains("hello"), "{}", history.stdout);
+    let health = afield.cli(&["health", "--json"]).await;
+    let health: Value = serde_json::from_str(&health.stdout).expect(&health.stderr);
+    assert_eq!(health["status"], "ok");
+    let removed = afield.cli(&["projects", "rm", id]).await;
+    assert_eq!(removed.code, Some(0), "{}", removed.stderr);
+}
+
+#[tokio::test]
+async fn errors_say_what_to_do_next() {
+    let afield = demo().await;
+    let dir = afield.make_dir("p");
+    afield.cli(&["projects", "add", &dir]).await;
+    let missing = afield.cli(&["run", "-p", &dir, "hello"]).await;
+    assert_ne!(missing.code, Some(0));
+    assert!(missing.stderr.contains("CLAUDE_NOT_FOUND"), "{}", missing.stderr);
+    assert!(missing.stderr.contains("explain"), "{}", missing.stderr);
+    let page = afield.cli(&["explain", "CLAUDE_NOT_FOUND"]).await;
+    assert!(page.stdout.contains("What to do"), "{}", page.stdout);
+    let outside = afield.cli(&["projects", "add", "/etc"]).await;
+    assert!(outside.stderr.contains("INVALID_PATH"), "{}", outside.stderr);
+}
+
+#[tokio::test]
+async fn attach_shows_history_and_takes_prompts() {
+    let afield = demo().await;
+    let dir = afield.make_dir("p");
+    afield.cli(&["projects", "add", &dir]).await;
+    let settings = afield.cli(&["projects", "set", &dir, "--agent", "demo"]).await;
+    assert_eq!(settings.code, Some(0), "{}", settings.stderr);
+    afield.cli(&["run", "-p", &dir, "first words"]).await;
+    let attached = afield.cli_with_input(&["attach", "-p", &dir], "/help\n/quit\n").await;
+    assert_eq!(attached.code, Some(0), "{}", attached.stderr);
+    assert!(attached.stdout.contains("first words"), "{}", attached.stdout);
+    assert!(attached.stdout.contains("/allow"), "{}", attached.stdout);
+}
+
+#[tokio::test]
+async fn a_child_that_dies_is_restarted_and_says_so() {
+    let mut afield = demo().await;
+    afield.kill_child("runner");
+    let line = afield.next_line().await;
+    assert!(line["event"].is_string(), "{line}");
+    let mut client = afield.client_again().await;
+    loop {
+        let list = client.ask("runner_list", json!({})).await.unwrap();
+        if list["runners"][0]["online"] == true {
+            break;
+        }
+    }
+    assert!(afield.stop().await.success());
+}

@@ -1,0 +1,78 @@
+//! End to end: the real binary, real processes, real sockets, a real disk.
+//!
+//! Each test starts its own `afield up` in a temporary directory.
+
+#![expect(clippy::unwrap_used, reason = "these are tests")]
+
+mod access;
+mod agents;
+mod approvals;
+mod bad_input;
+mod cli;
+mod crashes;
+mod following;
+mod older_clients;
+mod projects;
+mod stopping;
+mod volume;
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use testkit::client::Client;
+use testkit::harness::{Afield, Setup, workspace_binary};
+
+fn setup() -> Setup {
+    Setup { binary: env!("CARGO_BIN_EXE_afield").into(), ..Setup::default() }
+}
+
+/// An Afield without any agent but the built-in ones.
+async fn demo() -> Afield {
+    let env = vec![("AFIELD_CLAUDE_PATH".into(), "/nonexistent/claude".into())];
+    Afield::up(Setup { env, ..setup() }).await
+}
+
+fn mock_claude() -> PathBuf {
+    workspace_binary(Path::new(env!("CARGO_BIN_EXE_afield")), "testkit", "mock-claude")
+}
+
+/// An Afield whose Claude is the double.
+async fn with_mock() -> Afield {
+    with_mock_and(Vec::new()).await
+}
+
+async fn with_mock_and(mut env: Vec<(String, String)>) -> Afield {
+    env.push(("AFIELD_CLAUDE_PATH".into(), mock_claude().display().to_string()));
+    Afield::up(Setup { env, ..setup() }).await
+}
+
+/// Subscribes to a project's topic from its beginning.
+async fn follow(client: &mut Client, project: &str, after: u64) -> Value {
+    let topic = format!("project:{project}");
+    client.ask("subscribe", json!({ "topic": topic, "after": after })).await.unwrap()
+}
+
+/// Waits for the end of a command and returns its last state.
+async fn finished(client: &mut Client, command: &Value) -> Value {
+    let id = command["id"].clone();
+    let frame = client
+        .event("command_state", |data| data["id"] == id && !data["finished_at"].is_null())
+        .await
+        .unwrap();
+    frame["data"]["data"].clone()
+}
+
+/// Runs a prompt to its end, following the project.
+async fn run(client: &mut Client, project: &str, prompt: &str) -> Value {
+    let command =
+        client.ask("execute", json!({ "project_id": project, "prompt": prompt })).await.unwrap();
+    finished(client, &command).await
+}
+
+/// Every event the client has seen so far, asserting that their numbers have neither gap nor
+/// duplicate.
+fn assert_gapless(events: &[Value], after: u64) {
+    let seqs: Vec<u64> = events.iter().filter_map(|event| event["seq"].as_u64()).collect();
+    let expected: Vec<u64> = (after + 1..).take(seqs.len()).collect();
+    assert_eq!(seqs, expected);
+}

@@ -1,0 +1,106 @@
+//! Bursts and large lines: nothing lost, order kept, memory bounded.
+
+use super::*;
+
+/// Writes a Claude stand-in of a few lines that prints what a test needs.
+fn fake_claude(afield_dir: &Path, body: &str) -> PathBuf {
+    let path = afield_dir.join("fake-claude");
+    let script = format!(
+        "#!/usr/bin/env python3\nimport sys, json\nif '--version' in sys.argv:\n    print('2.1.329 (Claude Code)'); sys.exit(0)\nfor line in sys.stdin:\n    frame = json.loads(line)\n    if frame['type'] == 'control_request':\n        print(json.dumps({{'type': 'control_response', 'response': {{'subtype': 'success', 'request_id': frame['request_id'], 'response': {{}}}}}}), flush=True)\n    if frame['type'] == 'user':\n        break\nsid = 'a0000000-0000-4000-8000-000000000001'\ndef say(text):\n    sys.stdout.write(json.dumps({{'type': 'assistant', 'message': {{'id': 'm', 'role': 'assistant', 'content': [{{'type': 'text', 'text': text}}]}}, 'session_id': sid}}) + '\\n')\n{body}\nsys.stdout.write(json.dumps({{'type': 'result', 'subtype': 'success', 'is_error': False, 'result': 'done', 'num_turns': 1, 'session_id': sid, 'total_cost_usd': 0}}) + '\\n')\nsys.stdout.flush()\n"
+    );
+    std::fs::write(&path, script).unwrap();
+    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    path
+}
+
+async fn with_fake(body: &str) -> (Afield, tempfile::TempDir) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = fake_claude(dir.path(), body);
+    let env = vec![("AFIELD_CLAUDE_PATH".into(), path.display().to_string())];
+    (Afield::up(Setup { env, ..setup() }).await, dir)
+}
+
+#[tokio::test]
+async fn ten_thousand_lines_arrive_in_order_live_and_in_history() {
+    let (afield, _dir) = with_fake("for n in range(10000): say(f'line {n}')").await;
+    let mut client = afield.client().await;
+    let project = afield.project(&mut client, "burst").await;
+    follow(&mut client, &project, 0).await;
+    let ask = json!({ "project_id": project, "prompt": "go" });
+    let command = client.ask("execute", ask).await.unwrap();
+    let mut lines = Vec::new();
+    let mut last = 0;
+    loop {
+        let frame = client.next().await.unwrap();
+        let Some(seq) = frame["seq"].as_u64().filter(|_| frame["type"] == "event") else {
+            continue;
+        };
+        assert_eq!(seq, last + 1, "no gap and no duplicate");
+        last = seq;
+        let data = &frame["data"]["data"];
+        if data["kind"] == "text" {
+            lines.push(data["text"].as_str().unwrap().to_owned());
+        }
+        if data["id"] == command["id"] && !data["finished_at"].is_null() {
+            assert_eq!(data["state"], "succeeded", "{data}");
+            break;
+        }
+    }
+    let expected: Vec<String> = (0..10_000).map(|n| format!("line {n}")).collect();
+    assert_eq!(lines, expected);
+    // The same from history, page by page, across the rotation that follows.
+    let mut history = Vec::new();
+    let mut after = 0;
+    loop {
+        let ask = json!({ "project_id": project, "after": after, "limit": 1000, "kind": "text" });
+        let page = client.ask("get_messages", ask).await.unwrap();
+        let messages = page["messages"].as_array().unwrap();
+        history.extend(messages.iter().map(|m| m["text"].as_str().unwrap().to_owned()));
+        match messages.last() {
+            Some(message) => after = message["seq"].as_u64().unwrap(),
+            None => break,
+        }
+    }
+    assert_eq!(history, expected);
+}
+
+#[tokio::test]
+async fn ordinary_long_lines_and_one_of_ten_mebibytes_are_delivered() {
+    let body = "for n in range(20): say('x' * 70000)\nsay('0123456789abcdef' * (10 * 65536))";
+    let (afield, _dir) = with_fake(body).await;
+    let mut client = afield.client().await;
+    let project = afield.project(&mut client, "long").await;
+    follow(&mut client, &project, 0).await;
+    let runner = afield.child_pid("runner");
+    let server = afield.child_pid("server");
+    let before = (resident(runner), resident(server));
+    let ask = json!({ "project_id": project, "prompt": "go" });
+    let command = client.ask("execute", ask).await.unwrap();
+    for _ in 0..20 {
+        let seventy = |data: &Value| data["kind"] == "text";
+        let event = client.event("agent_message", seventy).await.unwrap();
+        let text = &event["data"]["data"]["message"]["message"]["content"][0]["text"];
+        assert_eq!(text.as_str().unwrap().len(), 70_000);
+    }
+    let event = client.event("agent_message", |data| data["kind"] == "text").await.unwrap();
+    let message = &event["data"]["data"];
+    assert!(message["message"].is_object(), "the long line is delivered");
+    assert_eq!(finished(&mut client, &command).await["state"], "succeeded");
+    let line = 10 * 1024 * 1024;
+    let grown = (peak(runner).saturating_sub(before.0), peak(server).saturating_sub(before.1));
+    assert!(grown.0 < 8 * line && grown.1 < 8 * line, "grew by {grown:?} bytes");
+}
+
+fn status_line(pid: u32, name: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+    line.split_whitespace().next().unwrap().parse::<u64>().unwrap() * 1024
+}
+
+fn resident(pid: u32) -> u64 {
+    status_line(pid, "VmRSS:")
+}
+
+fn peak(pid: u32) -> u64 {
+    status_line(pid, "VmHWM:")
+}
