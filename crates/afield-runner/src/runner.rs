@@ -118,12 +118,17 @@ impl Runner {
             timing: options.timing,
             shutdown: CancellationToken::new(),
         };
+        let left = opened.logs.iter().map(|log| {
+            let entry =
+                Entry { attempt: log.attempt, log: Some(log.clone()), wishes: None, next: None };
+            (log.attempt.command_id, entry)
+        });
         let inner = Arc::new(Inner {
             shared: Arc::new(shared),
             journal: opened.journal,
             uplink,
             link: watch::Sender::new(Link::default()),
-            entries: Mutex::default(),
+            entries: Mutex::new(left.collect()),
             fences: Mutex::new(opened.fences),
             slots,
             tasks: TaskTracker::new(),
@@ -138,9 +143,6 @@ impl Runner {
         let written = CancellationToken::new();
         let writer = tokio::spawn(writer.run(written.clone()));
         for log in left {
-            let entry =
-                Entry { attempt: log.attempt, log: Some(log.clone()), wishes: None, next: None };
-            inner.entries().insert(log.attempt.command_id, entry);
             inner.tasks.spawn(Arc::clone(&inner).resume(log));
         }
         let mut reaper = OrphanReaper::default();

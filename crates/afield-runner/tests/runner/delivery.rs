@@ -1,10 +1,11 @@
 //! What arrives at the server, whatever happens to connection and runner.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use afield_proto::agent::{AgentKind, MessageKind};
 use afield_proto::command::OutcomeKind;
-use afield_proto::runner::{Attempt, Record};
+use afield_proto::runner::{Attempt, Record, RunnerExecute};
 
 use crate::rig::{Home, Rig, alive, ended, texts};
 
@@ -112,11 +113,7 @@ async fn a_closed_attempt_is_stopped_and_forgotten() {
     rig.disconnect();
     rig.server.close(order.attempt);
     rig.connect().await;
-    let begin = std::time::Instant::now();
-    while home.data().join("attempts").join(order.attempt.command_id.to_string()).exists() {
-        assert!(begin.elapsed().as_secs() < 10, "the attempt is not forgotten");
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    }
+    until_gone(&home.data().join("attempts").join(order.attempt.command_id.to_string())).await;
     assert!(!alive(&pid));
     rig.stop().await;
 }
@@ -160,6 +157,65 @@ async fn what_was_not_delivered_is_delivered_by_the_next_runner() {
     rig.stop().await;
 }
 
+const STARTED: &str = r#"{"started":{"at":"2026-11-20T12:00:00.000Z"}}"#;
+const FINISHED: &str =
+    r#"{"finished":{"at":"2026-11-20T12:00:01.000Z","outcome":{"kind":"succeeded"}}}"#;
+
+/// Writes the journal of an attempt as an earlier runner left it.
+fn leave(home: &Home, order: &RunnerExecute, records: &[&str], torn_tail: &str) -> PathBuf {
+    let attempt = home.data().join("attempts").join(order.attempt.command_id.to_string());
+    std::fs::create_dir_all(&attempt).unwrap();
+    std::fs::write(attempt.join("order.json"), serde_json::to_vec(order).unwrap()).unwrap();
+    let line = |json: &&str| {
+        format!("{:08x} {:08x} {json}\n", crc32fast::hash(json.as_bytes()), json.len())
+    };
+    let lines: String = records.iter().map(line).collect();
+    std::fs::write(attempt.join("records-000000000001.log"), lines + torn_tail).unwrap();
+    attempt
+}
+
+async fn until_gone(path: &Path) {
+    let begin = std::time::Instant::now();
+    while path.exists() {
+        assert!(begin.elapsed().as_secs() < 10, "{} is still there", path.display());
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn an_attempt_the_server_has_in_full_is_forgotten_on_connecting() {
+    let home = Home::new();
+    let order = home.order(AgentKind::Command, COUNT);
+    let attempt = leave(&home, &order, &[STARTED, FINISHED], "");
+    let server = Arc::new(crate::server::Server::new());
+    let records = [STARTED, FINISHED].map(|json| serde_json::from_str(json).unwrap());
+    server.has(order.attempt, records.to_vec());
+    let rig = Rig::start_with(&home, home.policy(), server);
+    rig.connect().await;
+    until_gone(&attempt).await;
+    rig.execute(&order).await;
+    rig.run(&home.order(AgentKind::Command, "true")).await;
+    assert_eq!(starts(&home), 0);
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_number_the_server_has_is_not_given_to_another_record() {
+    let home = Home::new();
+    let order = home.order(AgentKind::Command, COUNT);
+    leave(&home, &order, &[STARTED], "");
+    let server = Arc::new(crate::server::Server::new());
+    let withdrawn = r#"{"withdrawn":{"at":"2026-11-20T12:00:00.500Z","approval_id":"019a0000-0000-7000-8000-000000000001"}}"#;
+    let records = [STARTED, withdrawn, withdrawn].map(|json| serde_json::from_str(json).unwrap());
+    server.has(order.attempt, records.to_vec());
+    let rig = Rig::start_with(&home, home.policy(), server);
+    rig.connect().await;
+    let (outcome, _) = rig.finished(order.attempt).await;
+    assert_eq!(outcome.kind, OutcomeKind::Interrupted);
+    assert_eq!(rig.server.records(order.attempt).len(), 4);
+    rig.stop().await;
+}
+
 #[tokio::test]
 async fn an_attempt_whose_runner_died_is_interrupted_and_its_processes_are_swept() {
     let home = Home::new();
@@ -171,13 +227,7 @@ async fn an_attempt_whose_runner_died_is_interrupted_and_its_processes_are_swept
         .env("AFIELD_RUN_ID", &mark)
         .spawn()
         .unwrap();
-    let attempt = home.data().join("attempts").join(&mark);
-    std::fs::create_dir_all(&attempt).unwrap();
-    std::fs::write(attempt.join("order.json"), serde_json::to_vec(&order).unwrap()).unwrap();
-    let started = r#"{"started":{"at":"2026-11-20T12:00:00.000Z"}}"#;
-    let crc = crc32fast::hash(started.as_bytes());
-    let line = format!("{crc:08x} {:08x} {started}\n1c291ca3 0000", started.len());
-    std::fs::write(attempt.join("records-000000000001.log"), line).unwrap();
+    leave(&home, &order, &[STARTED], "1c291ca3 0000");
 
     let rig = Rig::start_with(&home, home.policy(), Arc::new(crate::server::Server::new()));
     rig.connect().await;

@@ -76,3 +76,21 @@ fn assert_gapless(events: &[Value], after: u64) {
     let expected: Vec<u64> = (after + 1..).take(seqs.len()).collect();
     assert_eq!(seqs, expected);
 }
+
+/// Writes a Claude stand-in of a few lines that prints what a test needs.
+fn fake_claude(afield_dir: &Path, body: &str) -> PathBuf {
+    let path = afield_dir.join("fake-claude");
+    let script = format!(
+        "#!/usr/bin/env python3\nimport sys, json\nif '--version' in sys.argv:\n    print('2.1.329 (Claude Code)'); sys.exit(0)\nfor line in sys.stdin:\n    frame = json.loads(line)\n    if frame['type'] == 'control_request':\n        print(json.dumps({{'type': 'control_response', 'response': {{'subtype': 'success', 'request_id': frame['request_id'], 'response': {{}}}}}}), flush=True)\n    if frame['type'] == 'user':\n        break\nsid = 'a0000000-0000-4000-8000-000000000001'\ndef say(text):\n    sys.stdout.write(json.dumps({{'type': 'assistant', 'message': {{'id': 'm', 'role': 'assistant', 'content': [{{'type': 'text', 'text': text}}]}}, 'session_id': sid}}) + '\\n')\n{body}\nsys.stdout.write(json.dumps({{'type': 'result', 'subtype': 'success', 'is_error': False, 'result': 'done', 'num_turns': 1, 'session_id': sid, 'total_cost_usd': 0}}) + '\\n')\nsys.stdout.flush()\n"
+    );
+    std::fs::write(&path, script).unwrap();
+    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    path
+}
+
+async fn with_fake(body: &str) -> (Afield, tempfile::TempDir) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = fake_claude(dir.path(), body);
+    let env = vec![("AFIELD_CLAUDE_PATH".into(), path.display().to_string())];
+    (Afield::up(Setup { env, ..setup() }).await, dir)
+}
