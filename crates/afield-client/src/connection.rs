@@ -15,7 +15,7 @@ use afield_proto::error::{ErrorBody, ErrorCode};
 use afield_proto::request::Ask;
 use afield_proto::wire;
 use serde::Serialize;
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, to_raw_value};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -170,7 +170,8 @@ impl Connection {
         request: &R,
         timeout: Duration,
     ) -> Result<R::Reply, AskError> {
-        let reply = self.ask_raw(R::NAME, request, timeout).await?;
+        let data = to_raw_value(request).expect("Afield's own types always serialise");
+        let reply = self.ask_raw(R::NAME, &data, timeout).await?;
         read_reply::<R>(&reply)
     }
 
@@ -178,12 +179,12 @@ impl Connection {
     pub async fn ask_raw(
         &self,
         name: &'static str,
-        data: &(impl Serialize + ?Sized),
+        data: &RawValue,
         timeout: Duration,
     ) -> Result<Box<RawValue>, AskError> {
         let exchange = async {
             let (ticket, reply) = self.waiting.expect_reply(name).ok_or(AskError::Disconnected)?;
-            self.send(wire::request_frame(name, &ticket.id(), &data)).await?;
+            self.send(wire::raw_request_frame(name, &ticket.id(), data)).await?;
             let reply = reply.await.map_err(|_| AskError::Disconnected)?;
             drop(ticket);
             reply.map_err(AskError::Refused)

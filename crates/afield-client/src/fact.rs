@@ -82,7 +82,8 @@ mod tests {
 
     fn round_trip(fact: &Fact) -> Fact {
         let body = wire::fact_body(None, fact);
-        let frame = Incoming::read(&wire::fact_frame(&body, None, Timestamp::now())).unwrap();
+        let frame =
+            Incoming::read(&wire::fact_frame(&body, None, Timestamp::now()).concat()).unwrap();
         read_fact(&frame).unwrap().unwrap()
     }
 

@@ -81,7 +81,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
 
     async fn event(&mut self, topic: Topic, seq: Option<u64>) {
         let body = r#"{"type":"server_stats","data":{}}"#;
-        self.send(wire::event_frame(&topic, body, seq, Timestamp::now())).await;
+        self.send(wire::event_frame(&topic, body, seq, Timestamp::now()).concat()).await;
     }
 
     async fn close(&mut self, code: u16, reason: &str) {

@@ -8,6 +8,8 @@
 //! {"type": "event", "topic": "project:…", "seq": 42, "at": "…", "data": {fact}}      event
 //! ```
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -180,6 +182,12 @@ pub fn request_frame(name: &str, id: &CorrelationId, data: &impl Serialize) -> S
     Outgoing { id: Some(id), ..Outgoing::new(name, data) }.text()
 }
 
+/// A request frame around data that is JSON already; a large text is copied once.
+pub fn raw_request_frame(name: &str, id: &CorrelationId, data: &RawValue) -> String {
+    let id = serde_json::to_string(id).expect("a mark always serialises");
+    format!("{{\"type\":\"{name}\",\"id\":{id},\"data\":{}}}", data.get())
+}
+
 /// A frame that expects no reply.
 pub fn notice_frame(name: &str, data: &impl Serialize) -> String {
     Outgoing::new(name, data).text()
@@ -207,46 +215,65 @@ pub fn error_frame(id: Option<&CorrelationId>, error: &ErrorBody) -> String {
 pub fn fact_body(project_id: Option<ProjectId>, fact: &Fact) -> String {
     // Written piece by piece: serde's adjacent tagging would buffer the data, which a raw agent
     // frame does not survive.
-    let mut text = format!("{{\"type\":\"{}\",", fact.name());
+    let mut text = Vec::with_capacity(512 + agent_frame_bytes(fact));
+    text.extend_from_slice(format!("{{\"type\":\"{}\",", fact.name()).as_bytes());
     if let Some(id) = project_id {
-        text.push_str(&format!("\"project_id\":\"{id}\","));
+        text.extend_from_slice(format!("\"project_id\":\"{id}\",").as_bytes());
     }
-    text.push_str("\"data\":");
-    text.push_str(&fact_data(fact));
-    text.push('}');
-    text
+    text.extend_from_slice(b"\"data\":");
+    write_data(fact, &mut text);
+    text.push(b'}');
+    String::from_utf8(text).expect("JSON is UTF-8")
 }
 
-fn fact_data(fact: &Fact) -> String {
-    let text = match fact {
-        Fact::ProjectState(data) | Fact::ProjectUpdate(data) => serde_json::to_string(data),
-        Fact::AgentMessage(data) => serde_json::to_string(data),
-        Fact::CommandState(data) => serde_json::to_string(data),
-        Fact::ApprovalState(data) => serde_json::to_string(data),
-        Fact::RunnerState(data) => serde_json::to_string(data),
-        Fact::ServerStats(data) => serde_json::to_string(data),
-        Fact::HealthCheck(data) => serde_json::to_string(data),
-        Fact::ConnectionHealth(data) => serde_json::to_string(data),
+/// How long the agent's own frame in a fact is, so that a large one is copied once.
+fn agent_frame_bytes(fact: &Fact) -> usize {
+    match fact {
+        Fact::AgentMessage(message) => message.message.get().len(),
+        _ => 0,
+    }
+}
+
+fn write_data(fact: &Fact, text: &mut Vec<u8>) {
+    let written = match fact {
+        Fact::ProjectState(data) | Fact::ProjectUpdate(data) => serde_json::to_writer(text, data),
+        Fact::AgentMessage(data) => serde_json::to_writer(text, data),
+        Fact::CommandState(data) => serde_json::to_writer(text, data),
+        Fact::ApprovalState(data) => serde_json::to_writer(text, data),
+        Fact::RunnerState(data) => serde_json::to_writer(text, data),
+        Fact::ServerStats(data) => serde_json::to_writer(text, data),
+        Fact::HealthCheck(data) => serde_json::to_writer(text, data),
+        Fact::ConnectionHealth(data) => serde_json::to_writer(text, data),
         Fact::ProjectDeleted { .. } | Fact::SessionReset { .. } | Fact::ProcessKilled { .. } => {
-            serde_json::to_value(fact).map(|value| value["data"].to_string())
+            serde_json::to_value(fact).and_then(|value| serde_json::to_writer(text, &value["data"]))
         }
     };
-    text.expect("Afield's own types always serialise")
+    written.expect("Afield's own types always serialise");
 }
 
-/// A fact as it is sent to those who joined a project, made from its stored form.
-pub fn fact_frame(body: &str, seq: Option<u64>, at: Timestamp) -> String {
+/// A fact as it is sent to those who joined a project, made from its stored form: the pieces of
+/// the text, in order.
+pub fn fact_frame(body: &str, seq: Option<u64>, at: Timestamp) -> [Cow<'_, str>; 3] {
     let inner = body.strip_suffix('}').unwrap_or(body);
-    match seq {
-        Some(seq) => format!("{inner},\"seq\":{seq},\"at\":\"{at}\"}}"),
-        None => format!("{inner},\"at\":\"{at}\"}}"),
-    }
+    let rest = match seq {
+        Some(seq) => format!(",\"seq\":{seq},\"at\":\"{at}\"}}"),
+        None => format!(",\"at\":\"{at}\"}}"),
+    };
+    ["".into(), inner.into(), rest.into()]
 }
 
-/// A fact as it is sent to those who subscribed to its topic, made from its stored form.
-pub fn event_frame(topic: &Topic, body: &str, seq: Option<u64>, at: Timestamp) -> String {
+/// A fact as it is sent to those who subscribed to its topic, made from its stored form: the
+/// pieces of the text, in order.
+pub fn event_frame<'a>(
+    topic: &Topic,
+    body: &'a str,
+    seq: Option<u64>,
+    at: Timestamp,
+) -> [Cow<'a, str>; 3] {
     let seq = seq.map(|seq| format!("\"seq\":{seq},")).unwrap_or_default();
-    format!("{{\"type\":\"event\",\"topic\":\"{topic}\",{seq}\"at\":\"{at}\",\"data\":{body}}}")
+    let start =
+        format!("{{\"type\":\"event\",\"topic\":\"{topic}\",{seq}\"at\":\"{at}\",\"data\":");
+    [start.into(), body.into(), "}".into()]
 }
 
 /// One message of a page of history: an `agent_message` with its number.
@@ -353,13 +380,14 @@ mod tests {
         let fact = Fact::AgentMessage(message(r#"{"b":1, "a":[1.0]}"#));
         let body = fact_body(Some(project_id), &fact);
         let at = Timestamp::from_unix_ms(5);
-        let bare = Incoming::read(&fact_frame(&body, Some(7), at)).unwrap();
+        let bare = Incoming::read(&fact_frame(&body, Some(7), at).concat()).unwrap();
         assert_eq!(
             (bare.kind.as_str(), bare.seq, bare.project_id),
             ("agent_message", Some(7), Some(project_id))
         );
         let event =
-            Incoming::read(&event_frame(&Topic::Project(project_id), &body, Some(7), at)).unwrap();
+            Incoming::read(&event_frame(&Topic::Project(project_id), &body, Some(7), at).concat())
+                .unwrap();
         assert_eq!((event.seq, event.at), (Some(7), Some(at)));
         let inner: Incoming = event.data().unwrap();
         let back: AgentMessage = inner.data().unwrap();

@@ -175,7 +175,7 @@ impl Core {
     /// Sends a fact to one connection.
     pub(crate) fn tell(&self, conn: &Conn, fact: &Fact) {
         let body = wire::fact_body(None, fact);
-        let frame = codec::text_frame(&wire::fact_frame(&body, None, Timestamp::now()));
+        let frame = codec::pieces_frame(&wire::fact_frame(&body, None, Timestamp::now()));
         conn.outbox().push_ephemeral(&frame);
     }
 

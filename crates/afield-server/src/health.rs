@@ -146,7 +146,7 @@ pub(crate) async fn tell_stats(core: &Core) -> Result<(), ErrorBody> {
     };
     crate::metrics::record(&stats);
     let body = wire::fact_body(None, &Fact::ServerStats(stats));
-    let frame = codec::text_frame(&wire::fact_frame(&body, None, Timestamp::now()));
+    let frame = codec::pieces_frame(&wire::fact_frame(&body, None, Timestamp::now()));
     for conn in core.all_conns() {
         if !conn.is_runner() && conn.actor().org == core.owner.org_id {
             conn.outbox().push_ephemeral(&frame);

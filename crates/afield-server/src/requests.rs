@@ -288,7 +288,7 @@ async fn join(
     .await?;
     // Older clients wait for the state as a fact.
     let body = wire::fact_body(Some(project_id), &state);
-    conn.reply(&wire::fact_frame(&body, None, afield_proto::Timestamp::now()));
+    conn.reply(&wire::fact_frame(&body, None, afield_proto::Timestamp::now()).concat());
     Ok(None)
 }
 

@@ -76,7 +76,7 @@ impl Recent {
 }
 
 fn encode(form: Form, topic: &Topic, body: &str, seq: Option<u64>, at: Timestamp) -> Bytes {
-    codec::text_frame(&match form {
+    codec::pieces_frame(&match form {
         Form::Fact => wire::fact_frame(body, seq, at),
         Form::Event => wire::event_frame(topic, body, seq, at),
     })

@@ -138,6 +138,12 @@ impl ToValue for [u8; 32] {
     }
 }
 
+impl ToValue for [u8] {
+    fn value(&self) -> Value<'_> {
+        Value::Bytes(self)
+    }
+}
+
 impl ToValue for Vec<u8> {
     fn value(&self) -> Value<'_> {
         Value::Bytes(self)

@@ -28,6 +28,10 @@ pub const ROOT_VARIABLE: &str = "POWERCUT_ROOT";
 /// Names the folder of the undo journals. It must not lie below the root.
 pub const DIR_VARIABLE: &str = "POWERCUT_DIR";
 
+/// Makes the disk a liar: syncs succeed and keep nothing. For the negative control of a test whose
+/// program has no switch for syncing; goes into the environment beside [`environment`].
+pub const LYING_DISK: (&str, &str) = ("POWERCUT_LYING_DISK", "1");
+
 /// What a program needs in its environment so that [`rollback`] can cut its power.
 ///
 /// **Errors**: the shared library was not built beside the running test.

@@ -4,10 +4,14 @@ use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use powercut_shim::{Error, Mode, Report, environment, rollback};
+use powercut_shim::{Error, LYING_DISK, Mode, Report, environment, rollback};
 
 /// Runs the writing half of the test and kills it once everything is written.
 fn written_then_killed(root: &Path, dir: &Path) {
+    written_with(root, dir, &[]);
+}
+
+fn written_with(root: &Path, dir: &Path, more: &[(&str, &str)]) {
     std::fs::write(root.join("changed"), "0123456").expect("a file can be written");
     std::fs::write(root.join("appended"), "zero\n").expect("a file can be written");
     std::fs::write(root.join("emptied"), "whole").expect("a file can be written");
@@ -16,6 +20,7 @@ fn written_then_killed(root: &Path, dir: &Path) {
         .arg("files")
         .arg(root)
         .envs(environment(root, dir).expect("the library is there"))
+        .envs(more.iter().copied())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -75,6 +80,16 @@ fn what_was_not_synced_vanishes() {
     let report = rollback(dir.path(), Mode::All).unwrap();
     assert_eq!(contents(root.path()), named(&ALL_LOST));
     assert!(report.undone >= 8 && report.kept == 0 && report.gone == 0, "{report:?}");
+}
+
+#[test]
+fn a_lying_disk_keeps_nothing() {
+    let (root, dir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    written_with(root.path(), dir.path(), &[LYING_DISK]);
+    rollback(dir.path(), Mode::All).unwrap();
+    let mut lost = ALL_LOST;
+    (lost[0].1, lost[5].1) = ("zero\n", "");
+    assert_eq!(contents(root.path()), named(&lost));
 }
 
 #[test]

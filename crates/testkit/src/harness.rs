@@ -189,18 +189,22 @@ impl Afield {
         self.child.id().expect("it has not been waited for")
     }
 
-    /// The process ids of the children of `up` whose command line holds this word.
-    pub fn child_pid(&self, word: &str) -> u32 {
-        let own = self.pid();
-        let found = children(own).into_iter().find(|pid| {
+    /// The process id of a child of `up`, `server` or `runner`, while there is one.
+    pub fn find_child(&self, word: &str) -> Option<u32> {
+        children(self.pid()).into_iter().find(|pid| {
             let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
             line.split(|byte| *byte == 0).any(|part| part == word.as_bytes())
-        });
-        found.unwrap_or_else(|| panic!("no {word} below {own}"))
+        })
     }
 
-    /// kill -9 for one of the children: `server` or `runner`.
-    pub fn kill_child(&self, word: &str) {
+    /// The process id of a child of `up` that must be there.
+    pub fn child_pid(&self, word: &str) -> u32 {
+        self.find_child(word).unwrap_or_else(|| panic!("no {word} below {}", self.pid()))
+    }
+
+    /// kill -9 for one of the children, once it is there: `server` or `runner`.
+    pub async fn kill_child(&self, word: &str) {
+        until(&format!("there is a {word}"), || self.find_child(word).is_some()).await;
         signal(self.child_pid(word), Signal::SIGKILL);
     }
 

@@ -252,8 +252,8 @@ fn events_are_read_from_frames() {
     let topic = Topic::Project(ProjectId::generate());
     let at = Timestamp::from_unix_ms(0);
     let body = r#"{"type":"project_deleted","data":{}}"#;
-    let frame = Incoming::read(&event_frame(&topic, body, Some(4), at)).unwrap();
+    let frame = Incoming::read(&event_frame(&topic, body, Some(4), at).concat()).unwrap();
     assert_eq!(Seen::of(&frame), Some(Seen { seq: 4, body: body.into(), command: None }));
-    let ephemeral = Incoming::read(&event_frame(&topic, body, None, at)).unwrap();
+    let ephemeral = Incoming::read(&event_frame(&topic, body, None, at).concat()).unwrap();
     assert_eq!(Seen::of(&ephemeral), None);
 }

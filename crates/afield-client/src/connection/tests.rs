@@ -152,7 +152,7 @@ async fn large_frames_pass_in_both_directions() {
     assert!(peer.receive().await.data.unwrap().get().len() > text.len());
     let body = format!(r#"{{"type":"agent_message","data":{{"text":"{text}"}}}}"#);
     let topic = Topic::Project(ProjectId::generate());
-    peer.send(wire::event_frame(&topic, &body, Some(1), Timestamp::now())).await;
+    peer.send(wire::event_frame(&topic, &body, Some(1), Timestamp::now()).concat()).await;
     let Some(Inbound::Event(event)) = inbox.next().await else { panic!("an event") };
     assert_eq!((event.topic, event.seq), (topic, Some(1)));
     assert!(event.frame.data.unwrap().get().len() > text.len());

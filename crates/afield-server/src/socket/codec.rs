@@ -4,6 +4,8 @@
 //! connection holds no buffer, and a frame to be sent is encoded once for all its receivers.
 //! Knows nothing of sockets.
 
+use std::borrow::Cow;
+
 use bytes::{BufMut, Bytes, BytesMut};
 
 /// A close code of RFC 6455, section 7.4.1.
@@ -321,17 +323,23 @@ fn unmask(payload: &mut [u8], mask: [u8; 4]) {
 
 /// A text frame, ready to be sent to any number of receivers.
 pub(crate) fn text_frame(text: &str) -> Bytes {
-    frame(0x81, text.as_bytes())
+    frame(0x81, &[text.as_bytes()])
+}
+
+/// The same of a text in pieces, each copied once.
+pub(crate) fn pieces_frame(pieces: &[Cow<'_, str>; 3]) -> Bytes {
+    let [a, b, c] = pieces;
+    frame(0x81, &[a.as_bytes(), b.as_bytes(), c.as_bytes()])
 }
 
 /// A ping frame.
 pub(crate) fn ping_frame(payload: &[u8]) -> Bytes {
-    frame(0x89, payload)
+    frame(0x89, &[payload])
 }
 
 /// A pong frame.
 pub(crate) fn pong_frame(payload: &[u8]) -> Bytes {
-    frame(0x8a, payload)
+    frame(0x8a, &[payload])
 }
 
 /// A close frame. A reason longer than the protocol allows (123 bytes) is left out.
@@ -339,24 +347,25 @@ pub(crate) fn close_frame(code: u16, reason: &str) -> Bytes {
     let reason = if reason.len() <= 123 { reason } else { "" };
     let mut payload = code.to_be_bytes().to_vec();
     payload.extend_from_slice(reason.as_bytes());
-    frame(0x88, &payload)
+    frame(0x88, &[&payload])
 }
 
-fn frame(first: u8, payload: &[u8]) -> Bytes {
-    let mut bytes = BytesMut::with_capacity(payload.len() + 10);
+fn frame(first: u8, pieces: &[&[u8]]) -> Bytes {
+    let length = pieces.iter().map(|piece| piece.len()).sum::<usize>();
+    let mut bytes = BytesMut::with_capacity(length + 10);
     bytes.put_u8(first);
-    match payload.len() {
-        length @ 0..=125 => bytes.put_u8(length as u8),
-        length @ 126..=0xffff => {
+    match length {
+        0..=125 => bytes.put_u8(length as u8),
+        126..=0xffff => {
             bytes.put_u8(126);
             bytes.put_u16(length as u16);
         }
-        length => {
+        _ => {
             bytes.put_u8(127);
             bytes.put_u64(length as u64);
         }
     }
-    bytes.put_slice(payload);
+    pieces.iter().for_each(|piece| bytes.put_slice(piece));
     bytes.freeze()
 }
 
@@ -367,7 +376,7 @@ mod tests {
 
     fn client_frame(first: u8, payload: &[u8]) -> Vec<u8> {
         let mask = [1, 2, 3, 4];
-        let mut bytes = frame(first, payload).to_vec();
+        let mut bytes = frame(first, &[payload]).to_vec();
         let header = bytes.len() - payload.len();
         bytes[1] |= 0x80;
         // Not through `unmask`, whose mistakes would cancel each other out.

@@ -103,12 +103,16 @@ async fn insert_row(
     first_seq: u64,
     row: &[Pending],
 ) -> Result<(), Error> {
-    let mut body = Vec::with_capacity(row.iter().map(|told| told.body.len() + 1).sum());
-    for (told, seq) in row.iter().zip(first_seq..) {
-        if seq > first_seq {
-            body.push(b'\n');
+    let joined;
+    let body = match row {
+        // Nothing to join: a large message is not copied.
+        [only] => only.body.as_bytes(),
+        several => {
+            joined = join(several);
+            &joined
         }
-        body.extend_from_slice(told.body.as_bytes());
+    };
+    for (told, seq) in row.iter().zip(first_seq..) {
         tx.written.push(CommittedEvent {
             topic: told.topic,
             seq,
@@ -118,10 +122,21 @@ async fn insert_row(
         });
     }
     let last_seq = first_seq + row.len() as u64 - 1;
-    let crc = crc32fast::hash(&body);
-    let values = params![number, last_seq, first_seq, row[0].at, crc, body];
+    let crc = crc32fast::hash(body);
+    let values = params![number, last_seq, first_seq, row[0].at, crc, *body];
     tx.execute(&INSERT_EVENTS, values).await?;
     Ok(())
+}
+
+fn join(row: &[Pending]) -> Vec<u8> {
+    let mut body = Vec::with_capacity(row.iter().map(|told| told.body.len() + 1).sum());
+    for told in row {
+        if !body.is_empty() {
+            body.push(b'\n');
+        }
+        body.extend_from_slice(told.body.as_bytes());
+    }
+    body
 }
 
 /// Takes `count` numbers after the returned head.

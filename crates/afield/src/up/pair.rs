@@ -1,6 +1,6 @@
 //! Pairing the local runner: a credential of its own, kept in its own directory.
 
-use afield_client::{Connection, ConnectionOptions, Endpoint, OpenError, Trust};
+use afield_client::{Connection, ConnectionOptions, Endpoint, Trust};
 use afield_proto::device::{DeviceKind, Scope};
 use afield_proto::request::DeviceCreate;
 
@@ -57,7 +57,7 @@ async fn is_valid(data_dir: &DataDir, token: &str) -> Result<bool, Failure> {
             connection.close();
             Ok(true)
         }
-        Err(OpenError::Refused(_)) => Ok(false),
+        Err(error) if error.terminal().is_some() => Ok(false),
         Err(error) => Err(error.into()),
     }
 }

@@ -64,7 +64,7 @@ async fn attach_shows_history_and_takes_prompts() {
 #[tokio::test]
 async fn a_child_that_dies_is_restarted_and_says_so() {
     let mut afield = demo().await;
-    afield.kill_child("runner");
+    afield.kill_child("runner").await;
     let line = afield.next_line().await;
     assert!(line["event"].is_string(), "{line}");
     let mut client = afield.client_again().await;

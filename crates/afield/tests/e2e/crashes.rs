@@ -40,7 +40,7 @@ async fn killing_the_server_in_the_middle_loses_nothing() {
     let command = client.ask("execute", ask).await.unwrap();
     let first = client.event("agent_message", |data| data["direction"] == "claude").await.unwrap();
     let seen = first["seq"].as_u64().unwrap_or(1);
-    afield.kill_child("server");
+    afield.kill_child("server").await;
     let mut client = afield.client_again().await;
     follow(&mut client, &project, seen).await;
     let end = finished(&mut client, &command).await;
@@ -74,7 +74,7 @@ async fn killing_the_runner_in_the_middle_is_shown_as_interrupted() {
     client.event("project_state", |data| data["state"] == "EXECUTING").await.unwrap();
     let mark = format!("AFIELD_RUN_ID={}", command["id"].as_str().unwrap());
     until("the agent runs", || !processes_marked(&mark).is_empty()).await;
-    afield.kill_child("runner");
+    afield.kill_child("runner").await;
     let end = finished(&mut client, &command).await;
     assert_eq!(end["state"], "interrupted", "{end}");
     assert_eq!(end["attempt"], 1, "it is not started again by itself");

@@ -8,6 +8,7 @@ mod access;
 mod agents;
 mod approvals;
 mod bad_input;
+mod chaos;
 mod cli;
 mod crashes;
 mod following;

@@ -1,0 +1,113 @@
+//! Power cuts of the whole product under load, judged by an outside checker that keeps its own
+//! history: nothing acknowledged is lost, nothing starts twice, logs have no gaps.
+//!
+//! Server and runner run under `powercut-shim`; a cut kills both and takes back every write that
+//! was never synced. The negative control runs the same on a disk that lies about syncing and must
+//! find losses: a plain kill can't show a missing fsync.
+
+mod worker;
+mod world;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use powercut_shim::Mode;
+use testkit::checker::{Evidence, HistoryLog, Violation, check, read_effects, read_history};
+use tokio::sync::Notify;
+use worker::Worker;
+use world::{Disk, World};
+
+/// Each works in a project of its own.
+const WORKERS: usize = 6;
+const CUTS: u64 = 10;
+
+/// What one series of cuts showed.
+struct Seen {
+    violations: Vec<Violation>,
+    acknowledged: usize,
+    started: usize,
+    undone: usize,
+}
+
+/// Runs the product under load, cuts its power again and again, and compares all evidence at the
+/// end.
+async fn cut_again_and_again(disk: Disk, cuts: u64, mode: impl Fn(u64) -> Mode) -> Seen {
+    let world = World::new();
+    let history = Arc::new(HistoryLog::open(&world.history()).expect("a history"));
+    let mut workers = Vec::new();
+    let running = world.start(Disk::Honest).await;
+    for number in 0..WORKERS {
+        let project = running.project(&world, number).await;
+        workers.push(Worker::new(number, project, world.effects(), Arc::clone(&history)));
+    }
+    running.stop(&world).await;
+
+    let mut undone = 0;
+    for cut in 0..cuts {
+        let running = world.start(disk).await;
+        let load = Load::new(usize::try_from(5 + cut * 7 % 40).expect("small"));
+        let tasks: Vec<_> = workers
+            .into_iter()
+            .map(|worker| tokio::spawn(worker.work(running.address(), Arc::clone(&load))))
+            .collect();
+        load.reached.notified().await;
+        undone += running.cut(&world, mode(cut)).await.undone;
+        workers = Vec::new();
+        for task in tasks {
+            workers.push(task.await.expect("a worker does not panic"));
+        }
+    }
+
+    let running = world.start(Disk::Honest).await;
+    let mut evidence = Evidence {
+        history: read_history(&world.history()).expect("a history"),
+        ..Evidence::default()
+    };
+    for worker in workers {
+        worker.conclude(running.address(), &mut evidence).await;
+    }
+    evidence.starts = read_effects(&world.effects()).expect("effects");
+    let seen = Seen {
+        violations: check(&evidence),
+        acknowledged: evidence.history.iter().filter(|line| worker::is_ok(line)).count(),
+        started: evidence.starts.len(),
+        undone,
+    };
+    running.stop(&world).await;
+    seen
+}
+
+/// How much work one cut waits for.
+struct Load {
+    left: AtomicUsize,
+    reached: Notify,
+}
+
+impl Load {
+    fn new(acknowledgements: usize) -> Arc<Self> {
+        Arc::new(Self { left: AtomicUsize::new(acknowledgements), reached: Notify::new() })
+    }
+
+    /// A command was acknowledged.
+    fn acknowledged(&self) {
+        if self.left.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.reached.notify_one();
+        }
+    }
+}
+
+#[tokio::test]
+async fn power_cuts_lose_nothing_and_start_nothing_twice() {
+    let mode = |cut: u64| if cut % 2 == 0 { Mode::All } else { Mode::RandomPrefix(cut) };
+    let seen = cut_again_and_again(Disk::Honest, CUTS, mode).await;
+    assert_eq!(seen.violations, []);
+    assert!(seen.acknowledged > 100 && seen.started > 50, "{}", seen.acknowledged);
+    assert!(seen.undone > 0, "every cut found nothing to take back: is the library loaded?");
+}
+
+#[tokio::test]
+async fn the_same_test_finds_the_losses_of_a_lying_disk() {
+    let seen = cut_again_and_again(Disk::Lying, 1, |_| Mode::All).await;
+    let lost = seen.violations.iter().any(|found| matches!(found, Violation::Lost { .. }));
+    assert!(lost, "{:?}", seen.violations);
+}
