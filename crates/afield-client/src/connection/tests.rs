@@ -1,3 +1,5 @@
+//! A connection against a server of a few lines.
+
 use std::time::Duration;
 
 use afield_proto::request::{HealthCheckAsk, ProjectList};

@@ -20,7 +20,7 @@ pub async fn a_command_is_accepted(place: Place) -> Outcome {
     assert_eq!(project.command_id, Some(command.id));
     assert!(project.session_id.is_some() && project.session_id == command.session_id);
     let topic = Topic::Project(project.id);
-    assert_eq!(world.told(topic).await?, ["project_update", "agent_message", "command_state"]);
+    assert_eq!(world.told(topic).await?, ["project_state", "agent_message", "command_state"]);
     let said = &world.events(topic).await?[1].body;
     assert!(said.contains(r#""message":{"prompt":"say \"hi\"\nand\u0000 bye"}"#), "{said}");
     let order = world.lease().await?;

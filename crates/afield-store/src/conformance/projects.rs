@@ -63,7 +63,7 @@ pub async fn a_project_lives_and_goes(place: Place) -> Outcome {
         world.store.delete_project(world.org, made.id, at(4)).await,
         Refusal::ProjectNotFound
     );
-    let own = ["project_update", "project_update", "session_reset", "project_deleted"];
+    let own = ["project_state", "project_update", "session_reset", "project_deleted"];
     assert_eq!(world.told(Topic::Project(made.id)).await?, own);
     let orgs = ["project_update", "project_update", "project_deleted"];
     assert_eq!(world.told(Topic::Org(world.org)).await?, orgs);

@@ -38,7 +38,7 @@ pub async fn records_are_applied_once(place: Place) -> Outcome {
     let idle = world.store.project(world.org, project.id).await?;
     assert_eq!((idle.state, idle.command_id), (ProjectState::Idle, None));
     let expected = [
-        "project_update",
+        "project_state",
         "agent_message",
         "command_state",
         "command_state",

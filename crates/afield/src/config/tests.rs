@@ -1,3 +1,5 @@
+//! Layers, unknown keys and the default file.
+
 use super::layers::Origin;
 use super::*;
 

@@ -1,3 +1,5 @@
+//! What messages look like in a terminal.
+
 use super::*;
 use afield_proto::agent::{Direction, MessageFlags, ToolRef};
 use afield_proto::approval::{Approval, ApprovalAsk, ApprovalKind, ApprovalState};

@@ -82,7 +82,8 @@ impl Worker {
                     self.unanswered = None;
                     self.note(&mark, Step::Ok { id: text(&command["id"]) });
                     load.acknowledged();
-                    self.open = Some(text(&command["id"])).filter(|_| command["finished_at"].is_null());
+                    self.open =
+                        Some(text(&command["id"])).filter(|_| command["finished_at"].is_null());
                 }
                 Err(error @ ClientError::Refused(_)) => {
                     self.note(&mark, Step::Fail { code: error.to_string() });
@@ -168,7 +169,8 @@ impl Worker {
 
     async fn whole_log(&self, client: &mut Client) -> Vec<Seen> {
         let ask = json!({ "topic": self.follower.topic, "after": 0 });
-        let head = client.ask("subscribe", ask).await.expect("a reply")["seq"].as_u64().unwrap_or(0);
+        let head =
+            client.ask("subscribe", ask).await.expect("a reply")["seq"].as_u64().unwrap_or(0);
         let mut log: Vec<Seen> = Vec::new();
         while log.last().map_or(0, |event| event.seq) < head {
             log.extend(event(&client.next().await.expect("an event")));
@@ -193,7 +195,8 @@ fn marks(log: &[Seen]) -> HashMap<String, String> {
     let prompts = log.iter().filter_map(|event| {
         let fact: Value = serde_json::from_str(&event.body).ok()?;
         let message = &fact["data"];
-        (message["kind"] == "prompt").then(|| (text(&message["command_id"]), text(&message["text"])))
+        (message["kind"] == "prompt")
+            .then(|| (text(&message["command_id"]), text(&message["text"])))
     });
     prompts.collect()
 }
@@ -201,4 +204,3 @@ fn marks(log: &[Seen]) -> HashMap<String, String> {
 fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
-
