@@ -34,6 +34,9 @@ pub(crate) struct ClaudeFound {
     pub(crate) program: Option<PathBuf>,
     /// Its version.
     pub(crate) version: Option<(u32, u32, u32)>,
+    /// Whether it answered when it was asked for its version. An odd answer is no reason to refuse:
+    /// what it can do shows when it works.
+    pub(crate) answers: bool,
     /// Why it can't be used, or what is odd about it.
     pub(crate) note: Option<String>,
 }
@@ -41,7 +44,7 @@ pub(crate) struct ClaudeFound {
 impl ClaudeFound {
     /// Whether it can be started.
     pub(crate) fn usable(&self) -> bool {
-        self.version.is_some_and(|version| version >= CLAUDE_OLDEST)
+        self.answers
     }
 }
 
@@ -177,7 +180,8 @@ async fn find_claude(policy: &Policy) -> ClaudeFound {
     let program = tokio::task::spawn_blocking(move || locate(&configured)).await.ok().flatten();
     let Some(program) = program else {
         let note = "no program named claude in PATH, ~/.local/bin or ~/.claude/local";
-        return ClaudeFound { program: None, version: None, note: Some(note.to_owned()) };
+        let note = Some(note.to_owned());
+        return ClaudeFound { program: None, version: None, answers: false, note };
     };
     let launch = Launch {
         program: program.clone().into(),
@@ -192,11 +196,11 @@ async fn find_claude(policy: &Policy) -> ClaudeFound {
         (Err(error), _) => Some(format!("{}: {error}", program.display())),
         (Ok(_), None) => Some(format!("{} does not tell its version", program.display())),
         (Ok(_), Some(version)) if version < CLAUDE_OLDEST => {
-            Some("too old: 2.0.0 or newer is needed".to_owned())
+            Some("older than 2.0.0: it may lack what Afield needs".to_owned())
         }
         _ => None,
     };
-    ClaudeFound { program: Some(program), version, note }
+    ClaudeFound { program: Some(program), version, answers: words.is_ok(), note }
 }
 
 /// Where Claude is: the configured path, or the usual places.
@@ -256,15 +260,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_claude_that_can_not_be_used_says_why() {
-        for (script, why) in [
-            ("echo 1.0.5", "too old"),
-            ("exit 3", "failed"),
-            ("echo hello", "does not tell its version"),
+    async fn a_claude_that_is_odd_says_why_and_is_refused_only_when_it_fails() {
+        for (script, why, usable) in [
+            ("echo 1.0.5", "older", true),
+            ("exit 3", "failed", false),
+            ("echo hello", "does not tell its version", true),
         ] {
             let (_folder, facts) = facts(script);
             let found = facts.claude().await;
-            assert!(!found.usable());
+            assert_eq!(found.usable(), usable);
             assert!(found.note.as_ref().unwrap().contains(why), "{:?}", found.note);
         }
     }

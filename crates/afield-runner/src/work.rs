@@ -31,6 +31,9 @@ use session::{Session, Why};
 /// Wait before a record the disk refused is tried again: a full disk may have room later.
 pub(crate) const DISK_RETRY: Duration = Duration::from_secs(2);
 
+/// The variable that tells an agent which request it works for.
+const REQUEST_VARIABLE: &str = "AFIELD_REQUEST_ID";
+
 /// What others want of a running attempt.
 pub(crate) enum Wish {
     /// A person answered.
@@ -215,6 +218,8 @@ impl Work {
         let mut environment = environment::environment(std::env::vars_os(), passed);
         let own = program.variables.into_iter().map(|(name, value)| (name.into(), value));
         environment.extend(own);
+        // The agent's own tools can log what led to them.
+        environment.push((REQUEST_VARIABLE.into(), self.order.request_id.to_string().into()));
         Launch {
             program: program.program,
             arguments: program.arguments,

@@ -64,8 +64,10 @@ pub(crate) async fn execute(
     };
     let submitted =
         core.store.submit_command(submit, Timestamp::now()).await.map_err(from_store)?;
-    core.runners.deliver(submitted.command.runner_id);
-    Ok(submitted.command)
+    let command = submitted.command;
+    tracing::info!(%request_id, command = %command.id, agent = agent.name(), "command accepted");
+    core.runners.deliver(command.runner_id);
+    Ok(command)
 }
 
 fn check_prompt(agent: AgentKind, prompt: &str, options: &ExecuteOptions) -> Result<(), ErrorBody> {

@@ -101,7 +101,6 @@ impl Core {
 
     /// Undoes everything that refers to a connection.
     pub(crate) async fn disconnected(self: &Arc<Self>, conn: &Arc<Conn>) {
-        self.conns().remove(&conn.id());
         conn.outbox().shut();
         for topic in conn.topics() {
             self.topics.unfollow(&topic, conn);
@@ -109,6 +108,8 @@ impl Core {
         if conn.is_runner() {
             crate::runners::left(self, conn).await;
         }
+        // Last: a stopping server waits for this before it closes the store.
+        self.conns().remove(&conn.id());
         tracing::debug!(conn = conn.id(), device = %conn.actor().device, "disconnected");
     }
 

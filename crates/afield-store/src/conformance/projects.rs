@@ -65,7 +65,7 @@ pub async fn a_project_lives_and_goes(place: Place) -> Outcome {
     );
     let own = ["project_state", "project_update", "session_reset", "project_deleted"];
     assert_eq!(world.told(Topic::Project(made.id)).await?, own);
-    let orgs = ["project_update", "project_update", "project_deleted"];
+    let orgs = ["project_state", "project_update", "project_deleted"];
     assert_eq!(world.told(Topic::Org(world.org)).await?, orgs);
     world.project("/a").await?;
     Ok(())

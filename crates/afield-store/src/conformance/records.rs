@@ -50,7 +50,7 @@ pub async fn records_are_applied_once(place: Place) -> Outcome {
         "project_state",
     ];
     assert_eq!(world.told(Topic::Project(project.id)).await?, expected);
-    let orgs = ["project_update", "project_state", "project_state"];
+    let orgs = ["project_state", "project_state", "project_state"];
     assert_eq!(world.told(Topic::Org(world.org)).await?, orgs);
     world.submit(project.id, "more").await?;
     assert_eq!(world.lease().await?.native_session.as_deref(), Some("native-1"));

@@ -98,3 +98,25 @@ async fn a_plain_program_runs_with_its_arguments_as_they_are() {
         .unwrap();
     assert_eq!(page["messages"][0]["text"], "oops");
 }
+
+#[tokio::test]
+async fn one_id_follows_a_request_through_server_runner_and_agent() {
+    let afield = demo().await;
+    let mut client = afield.client().await;
+    let project = afield.project(&mut client, "p").await;
+    follow(&mut client, &project, 0).await;
+    let argv = json!(["/bin/sh", "-c", "echo $AFIELD_REQUEST_ID"]);
+    let ask = json!({
+        "project_id": project, "agent": "command", "prompt": "", "options": { "argv": argv },
+    });
+    let command = client.ask("execute", ask).await.unwrap();
+    finished(&mut client, &command).await;
+    let ask = json!({ "project_id": project, "kind": "stdout" });
+    let page = client.ask("get_messages", ask).await.unwrap();
+    let request_id = page["messages"][0]["text"].as_str().unwrap();
+    assert_eq!(request_id.len(), 36);
+    let log = afield.log();
+    let lines: Vec<&str> = log.lines().filter(|line| line.contains(request_id)).collect();
+    assert!(lines.iter().any(|line| line.contains("accepted")), "the server's log: {log}");
+    assert!(lines.iter().any(|line| line.contains("agent started")), "the runner's log: {log}");
+}
