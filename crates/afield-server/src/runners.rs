@@ -224,7 +224,7 @@ async fn redeliver_answers(core: &Core, link: &Link) {
     let actor = link.conn.actor();
     match core.store.answers_to_deliver(actor.org, actor.device).await {
         Ok(answers) => {
-            for (_, answer) in answers {
+            for answer in answers {
                 link.order("runner_answer", &answer);
             }
         }

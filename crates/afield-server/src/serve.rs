@@ -49,6 +49,8 @@ pub struct Running {
     core: Arc<Core>,
     shutdown: CancellationToken,
     tasks: TaskTracker,
+    /// HTTP connections; those that became WebSockets are counted by the core.
+    connections: TaskTracker,
 }
 
 /// Starts a server; it serves when this returns.
@@ -68,7 +70,8 @@ pub async fn start(options: Options) -> Result<Running, Error> {
     let owner = store.bootstrap(Timestamp::now()).await?;
     let core = Arc::new(Core::new(options, store, owner));
     let (console_token, first_start) = console(&core).await?;
-    let (shutdown, tasks) = (CancellationToken::new(), TaskTracker::new());
+    let shutdown = CancellationToken::new();
+    let (tasks, connections) = (TaskTracker::new(), TaskTracker::new());
     let allowed = Allowed::new(local_addr, &core.options.allowed_hosts, tls.is_some());
     tasks.spawn(publish(Arc::clone(&core), events));
     tasks.spawn(timers(Arc::clone(&core), shutdown.clone()));
@@ -77,14 +80,24 @@ pub async fn start(options: Options) -> Result<Running, Error> {
         router: http::router(Arc::clone(&core), allowed),
         tls: tls.as_ref().map(|tls| tls.acceptor.clone()),
         shutdown: shutdown.clone(),
-        tasks: TaskTracker::new(),
+        tasks: connections.clone(),
     };
     tasks.spawn(accept.run(listener));
     let url = url(&core.options, local_addr);
     let first_link = if first_start { Some(first_link(&core, &url).await?) } else { None };
     tracing::info!(%url, store = core.store.engine(), "serving");
     let fingerprint = tls.map(|tls| tls.fingerprint);
-    Ok(Running { local_addr, url, fingerprint, first_link, console_token, core, shutdown, tasks })
+    Ok(Running {
+        local_addr,
+        url,
+        fingerprint,
+        first_link,
+        console_token,
+        core,
+        shutdown,
+        tasks,
+        connections,
+    })
 }
 
 /// **Errors**: a configuration that would put the server on a network unencrypted.
@@ -253,7 +266,9 @@ impl Running {
             let hint = format!("{{\"retry_in_ms\":{}}}", 100 + spread);
             conn.outbox().close(codec::close_frame(1012, &hint), false);
         }
+        self.connections.close();
         let gone = async {
+            self.connections.wait().await;
             while self.core.conn_count() > 0 {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }

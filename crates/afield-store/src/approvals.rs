@@ -91,7 +91,7 @@ impl Store {
         &self,
         org: OrgId,
         runner_id: DeviceId,
-    ) -> Result<Vec<(DeviceId, RunnerAnswer)>, Error> {
+    ) -> Result<Vec<RunnerAnswer>, Error> {
         self.read((org, runner_id), answers_to_deliver).await
     }
 }
@@ -219,12 +219,12 @@ async fn approvals(
 async fn answers_to_deliver(
     tx: &mut Tx,
     (org, runner_id): &(OrgId, DeviceId),
-) -> Result<Vec<(DeviceId, RunnerAnswer)>, Error> {
+) -> Result<Vec<RunnerAnswer>, Error> {
     let found = tx.all(&ANSWERED, params![org, runner_id], answered).await?;
     let deliver = |found: Answered| {
         let (attempt, approval_id) = (found.attempt, found.approval.ask.approval_id);
         let answer = found.approval.answer?;
-        Some((found.runner_id, RunnerAnswer { attempt, approval_id, answer }))
+        Some(RunnerAnswer { attempt, approval_id, answer })
     };
     Ok(found.into_iter().filter_map(deliver).collect())
 }
