@@ -19,7 +19,8 @@ use world::{Disk, World};
 
 /// Each works in a project of its own.
 const WORKERS: usize = 6;
-const CUTS: u64 = 10;
+/// Enough to hit most places where a sync could be missing; AFIELD_TEST_CUTS asks for more.
+const CUTS: u64 = 40;
 
 /// What one series of cuts showed.
 struct Seen {
@@ -98,8 +99,13 @@ impl Load {
 
 #[tokio::test]
 async fn power_cuts_lose_nothing_and_start_nothing_twice() {
-    let mode = |cut: u64| if cut % 2 == 0 { Mode::All } else { Mode::RandomPrefix(cut) };
-    let seen = cut_again_and_again(Disk::Honest, CUTS, mode).await;
+    let mode = |cut: u64| match cut.is_multiple_of(2) {
+        true => Mode::All,
+        false => Mode::RandomPrefix(cut),
+    };
+    let asked = std::env::var("AFIELD_TEST_CUTS").ok();
+    let cuts = asked.map_or(CUTS, |asked| asked.parse().expect("AFIELD_TEST_CUTS is a number"));
+    let seen = cut_again_and_again(Disk::Honest, cuts, mode).await;
     assert_eq!(seen.violations, []);
     assert!(seen.acknowledged > 100 && seen.started > 50, "{}", seen.acknowledged);
     assert!(seen.undone > 0, "every cut found nothing to take back: is the library loaded?");

@@ -1,7 +1,7 @@
 //! One client at work: submits commands to its project, follows its events over every cut, and
 //! writes down what it did.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -111,12 +111,21 @@ impl Worker {
         })
     }
 
+    fn last_seen(&self) -> u64 {
+        self.follower.seen.last().map_or(0, |event| event.seq)
+    }
+
     /// Follows from the last event seen, and takes all there is.
     async fn catch_up(&mut self, client: &mut Client) -> Result<(), ClientError> {
-        let after = self.follower.seen.last().map_or(0, |event| event.seq);
+        let after = self.last_seen();
         let ask = json!({ "topic": self.follower.topic, "after": after });
         let head = client.ask("subscribe", ask).await?["seq"].as_u64().unwrap_or(0);
-        while self.follower.seen.last().map_or(0, |event| event.seq) < head {
+        if head < after {
+            // The log is shorter than what was shown: there is nothing to wait for, and the
+            // checker will say what is missing.
+            self.open = None;
+        }
+        while self.last_seen() < head {
             let frame = client.next().await?;
             self.take(&frame);
         }
@@ -147,24 +156,31 @@ impl Worker {
     /// Waits until all is quiet, then adds what it saw and what the product says in the end.
     pub(crate) async fn conclude(mut self, address: Address, evidence: &mut Evidence) {
         let mut client = address.connect().await;
-        // A lost log makes waiting for its events senseless; the checker says so.
-        let caught_up = tokio::time::timeout(PATIENCE, async {
-            self.catch_up(&mut client).await?;
-            self.idle(&mut client).await
-        });
-        let _ = caught_up.await;
+        self.catch_up(&mut client).await.expect("the server answers");
+        self.idle(&mut client).await.expect("what was at work comes to an end");
         let log = self.whole_log(&mut address.connect().await).await;
         let marks = marks(&log);
-        let ask = json!({ "project_id": self.project, "limit": 1000 });
-        let commands = client.ask("command_list", ask).await.expect("a list");
-        for command in commands["commands"].as_array().into_iter().flatten() {
-            let command: Command = serde_json::from_value(command.clone()).expect("a command");
+        for command in self.commands(&mut client, &marks).await {
             let id = command.id.to_string();
             let mark = marks.get(&id).cloned().unwrap_or_default();
             evidence.end.commands.push(FinalCommand { id, mark, state: command.state });
         }
         evidence.end.topics.insert(self.follower.topic.clone(), log);
         evidence.followers.push(self.follower);
+    }
+
+    /// Every command there is: the list shows the newest, the log names those before.
+    async fn commands(&self, client: &mut Client, marks: &HashMap<String, String>) -> Vec<Command> {
+        let ask = json!({ "project_id": self.project, "limit": 1000 });
+        let list = client.ask("command_list", ask).await.expect("a list")["commands"].take();
+        let mut found: Vec<Command> = serde_json::from_value(list).expect("commands");
+        let listed: HashSet<String> = found.iter().map(|command| command.id.to_string()).collect();
+        for id in marks.keys().filter(|id| !listed.contains(*id)) {
+            if let Ok(command) = client.ask("command_get", json!({ "command_id": id })).await {
+                found.push(serde_json::from_value(command).expect("a command"));
+            }
+        }
+        found
     }
 
     async fn whole_log(&self, client: &mut Client) -> Vec<Seen> {
@@ -178,9 +194,6 @@ impl Worker {
         log
     }
 }
-
-/// How long the end of a test may take to become quiet.
-const PATIENCE: std::time::Duration = std::time::Duration::from_secs(30);
 
 fn event(frame: &Value) -> Option<Seen> {
     if frame["type"] != "event" {
