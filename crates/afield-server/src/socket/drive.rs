@@ -64,18 +64,18 @@ enum Done {
 /// Drives a connection to its end, then cleans up after it.
 ///
 /// `early` is what the client sent right behind its handshake.
-pub(crate) async fn drive<S>(core: Arc<Core>, conn: Arc<Conn>, io: S, early: Bytes)
+pub(crate) async fn drive<S>(core: Arc<Core>, conn: Arc<Conn>, io: S, mut early: Vec<u8>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     core.connected(&conn);
     let mut driver = Box::new(Driver::new(Arc::clone(&core), Arc::clone(&conn), io));
-    if !early.is_empty() {
-        driver.feed(&mut early.to_vec());
-    }
+    driver.feed(&mut early);
+    drop(early);
     std::future::poll_fn(|cx| driver.poll(cx)).await;
     let Driver { work, .. } = *driver;
-    core.disconnected(&conn).await;
+    // Boxed: its state must not lie in every idle connection.
+    Box::pin(core.disconnected(&conn)).await;
     if let Some(mut work) = work {
         // What was started is finished; only its answer has nowhere to go.
         tokio::spawn(async move { while work.next().await.is_some() {} });
@@ -379,6 +379,17 @@ impl Rate {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_idle_connection_is_small() {
+        type Io = tokio::net::TcpStream;
+        fn bytes_of<F: Future>(_: impl FnOnce(Arc<Core>, Arc<Conn>, Io, Vec<u8>) -> F) -> usize {
+            size_of::<F>()
+        }
+        assert!(size_of::<Driver<Io>>() <= 512, "{}", size_of::<Driver<Io>>());
+        assert!(size_of::<Conn>() <= 512, "{}", size_of::<Conn>());
+        assert!(bytes_of(drive::<Io>) <= 512, "{}", bytes_of(drive::<Io>));
+    }
 
     #[test]
     fn advancing_keeps_the_rest_of_a_half_sent_frame() {

@@ -11,7 +11,6 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
@@ -61,11 +60,18 @@ async fn begin(core: Arc<Core>, conn: Arc<Conn>, upgraded: OnUpgrade, peer: Peer
 
 /// Finds the socket under the HTTP machinery, which is then freed.
 async fn split(core: Arc<Core>, conn: Arc<Conn>, upgraded: Upgraded) {
+    // What was read early is copied out: the buffer it lies in would live as long as the connection.
     match upgraded.downcast::<TokioIo<TcpStream>>() {
-        Ok(parts) => Box::pin(drive(core, conn, parts.io.into_inner(), parts.read_buf)).await,
+        Ok(parts) => {
+            let (io, early) = (parts.io.into_inner(), parts.read_buf.to_vec());
+            Box::pin(drive(core, conn, io, early)).await;
+        }
         Err(upgraded) => match upgraded.downcast::<TokioIo<TlsStream<TcpStream>>>() {
-            Ok(parts) => Box::pin(drive(core, conn, parts.io.into_inner(), parts.read_buf)).await,
-            Err(other) => Box::pin(drive(core, conn, TokioIo::new(other), Bytes::new())).await,
+            Ok(parts) => {
+                let (io, early) = (parts.io.into_inner(), parts.read_buf.to_vec());
+                Box::pin(drive(core, conn, io, early)).await;
+            }
+            Err(other) => Box::pin(drive(core, conn, TokioIo::new(other), Vec::new())).await,
         },
     }
 }

@@ -120,14 +120,21 @@ impl Worker {
         let after = self.last_seen();
         let ask = json!({ "topic": self.follower.topic, "after": after });
         let head = client.ask("subscribe", ask).await?["seq"].as_u64().unwrap_or(0);
-        if head < after {
-            // The log is shorter than what was shown: there is nothing to wait for, and the
-            // checker will say what is missing.
-            self.open = None;
-        }
         while self.last_seen() < head {
             let frame = client.next().await?;
             self.take(&frame);
+        }
+        self.still_open(client).await
+    }
+
+    /// A command that is lost, or over without an event, is nothing to wait for: the checker will
+    /// say what is missing.
+    async fn still_open(&mut self, client: &mut Client) -> Result<(), ClientError> {
+        let Some(id) = self.open.take() else { return Ok(()) };
+        match client.ask("command_get", json!({ "command_id": id })).await {
+            Ok(command) if command["finished_at"].is_null() => self.open = Some(id),
+            Ok(_) | Err(ClientError::Refused(_)) => {}
+            Err(error) => return Err(error),
         }
         Ok(())
     }
