@@ -151,8 +151,9 @@ impl Worker {
     fn take(&mut self, frame: &Value) {
         let Some(seen) = event(frame) else { return };
         if let Some((id, state)) = &seen.command {
+            // Words about an earlier command may still come when the next one was accepted.
             if !state.is_final() {
-                self.open = Some(id.clone());
+                self.open.get_or_insert_with(|| id.clone());
             } else if self.open.as_ref() == Some(id) {
                 self.open = None;
             }
