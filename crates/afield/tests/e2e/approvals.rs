@@ -63,6 +63,7 @@ async fn withdrawn_by_the_agent_or_by_the_end() {
     follow(&mut client, &project, 0).await;
     let ask = json!({ "project_id": project, "prompt": "[[mock:permission_cancel]]" });
     let command = client.ask("execute", ask).await.unwrap();
+    asked(&mut client).await;
     client.event("approval_state", |data| data["state"] == "withdrawn").await.unwrap();
     finished(&mut client, &command).await;
     let ask = json!({ "project_id": project, "prompt": "[[mock:permission]]" });

@@ -26,13 +26,17 @@ async fn the_older_dialogue_works_unchanged() {
     let settings = json!({ "settings": { "agent": "demo" } });
     client.ask("project_update", settings).await.unwrap();
     client.send_text(r#"{"type":"execute","data":{"prompt":"hello"}}"#).await.unwrap();
-    client.fact("project_state", |data| data["state"] == "EXECUTING").await.unwrap();
+    let executing =
+        client.fact("project_state", |data| data["state"] == "EXECUTING").await.unwrap();
     let answer = client
         .fact("agent_message", |data| data["direction"] == "claude" && data["kind"] == "result")
         .await
         .unwrap();
     assert!(answer["data"]["timestamp"].is_string() && answer["data"]["message"].is_object());
-    client.fact("project_state", |data| data["state"] == "IDLE").await.unwrap();
+    // Not one of those that were told before it began.
+    let later = |f: &Value| f["seq"].as_u64() > executing["seq"].as_u64();
+    let idle = |f: &Value| f["type"] == "project_state" && f["data"]["state"] == "IDLE" && later(f);
+    client.wait_for("the end", idle).await.unwrap();
     client.send_text(r#"{"type":"get_messages"}"#).await.unwrap();
     let page = client.wait_for("get_messages", |f| f["type"] == "get_messages").await.unwrap();
     let messages = page["data"]["messages"].as_array().unwrap();
