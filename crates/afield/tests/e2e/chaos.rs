@@ -81,10 +81,14 @@ async fn crashes_under_load_lose_nothing_and_start_nothing_twice() {
         client = afield.client_again().await;
     }
     let finals = settle(&mut client, &history).await;
-    check_starts(&effects, &history, &finals);
+    let mut stored = BTreeSet::new();
     for project in &projects {
+        stored.extend(commands(&mut client, project).await);
         check_log(&afield, project).await;
     }
+    let submitted = history.acknowledged.len() + history.unknown.len();
+    assert!(stored.len() <= submitted, "{} are stored, {submitted} were submitted", stored.len());
+    check_starts(&effects, &stored, &finals);
     assert!(history.acknowledged.len() > 20, "there was load: {}", history.acknowledged.len());
 }
 
@@ -107,16 +111,23 @@ async fn settle(client: &mut Client, history: &History) -> BTreeMap<String, Stri
     finals
 }
 
+/// The ids of all commands of a project, acknowledged or not.
+async fn commands(client: &mut Client, project: &str) -> Vec<String> {
+    let ask = json!({ "project_id": project, "limit": 1000 });
+    let list = client.ask("command_list", ask).await.unwrap();
+    let commands = list["commands"].as_array().unwrap();
+    commands.iter().map(|command| command["id"].as_str().unwrap().to_owned()).collect()
+}
+
 /// At most one start each; none of what was never submitted; one for all that succeeded.
-fn check_starts(effects: &Path, history: &History, finals: &BTreeMap<String, String>) {
+fn check_starts(effects: &Path, stored: &BTreeSet<String>, finals: &BTreeMap<String, String>) {
     let mut starts: BTreeMap<String, u32> = BTreeMap::new();
     for id in std::fs::read_to_string(effects).unwrap().lines() {
         *starts.entry(id.to_owned()).or_default() += 1;
     }
     for (id, count) in &starts {
         assert_eq!(*count, 1, "{id} was started {count} times");
-        let known = finals.contains_key(id) || !history.unknown.is_empty();
-        assert!(known, "{id} was started and never submitted");
+        assert!(stored.contains(id), "{id} was started and is no command");
     }
     for (id, state) in finals {
         match state.as_str() {
