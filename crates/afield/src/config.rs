@@ -136,26 +136,29 @@ pub(crate) struct Limits {
 }
 
 impl Default for Limits {
+    /// The server's own.
     fn default() -> Self {
+        let limits = afield_server::Limits::default();
+        let seconds = |time: std::time::Duration| u32::try_from(time.as_secs()).unwrap_or(u32::MAX);
         Self {
-            message_bytes: 1024 * 1024,
-            runner_message_bytes: 16 * 1024 * 1024,
-            connections: 10_000,
-            connections_per_address: 100,
-            projects_per_org: 100,
-            requests_per_second: 5_000,
-            http_requests_per_second: 500,
-            auth_failures: 30,
-            outbound_bytes: 1024 * 1024,
-            slow_consumer_timeout_seconds: 5,
-            ping_interval_seconds: 30,
-            idle_timeout_seconds: 300,
-            first_byte_timeout_seconds: 5,
-            handshake_timeout_seconds: 5,
-            header_timeout_seconds: 10,
-            shutdown_timeout_seconds: 5,
-            segment_messages: 10_000,
-            segment_bytes: 100 * 1024 * 1024,
+            message_bytes: limits.message_bytes,
+            runner_message_bytes: limits.runner_message_bytes,
+            connections: limits.connections,
+            connections_per_address: limits.connections_per_address,
+            projects_per_org: limits.projects_per_org,
+            requests_per_second: limits.requests_per_second,
+            http_requests_per_second: limits.http_requests_per_second,
+            auth_failures: limits.auth_failures,
+            outbound_bytes: limits.outbound_bytes,
+            slow_consumer_timeout_seconds: seconds(limits.slow_consumer_timeout),
+            ping_interval_seconds: seconds(limits.ping_interval),
+            idle_timeout_seconds: seconds(limits.idle_timeout),
+            first_byte_timeout_seconds: seconds(limits.first_byte_timeout),
+            handshake_timeout_seconds: seconds(limits.handshake_timeout),
+            header_timeout_seconds: seconds(limits.header_timeout),
+            shutdown_timeout_seconds: seconds(limits.shutdown_timeout),
+            segment_messages: limits.segment_messages,
+            segment_bytes: limits.segment_bytes,
         }
     }
 }

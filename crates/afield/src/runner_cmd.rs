@@ -6,11 +6,15 @@
 mod orders;
 
 use std::ffi::OsString;
+use std::fs::File;
+use std::io::Write as _;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use afield_client::{AskError, Connection, DialOptions, Dialer, Inbound, Inbox, Terminal};
 use afield_proto::{ErrorBody, ErrorCode};
+use afield_runner::policy::FILE_NAME;
 use afield_runner::{Options, Policy, Runner, RunnerHandle, Timing, Uplink, demo};
 use anyhow::Context as _;
 use futures::future::BoxFuture;
@@ -77,6 +81,8 @@ pub(crate) async fn run(global: &Global, args: Args) -> Outcome {
 }
 
 async fn open(data_dir: &DataDir, wire: Arc<Wire>) -> Result<(Runner, RunnerHandle), Failure> {
+    write_default_policy(&data_dir.path().join(FILE_NAME))
+        .context("writing the runner's policy")?;
     let policy = Policy::load(data_dir.path()).map_err(|error| {
         Failure::usage(format!("the runner's policy: {:#}", anyhow::Error::new(error)))
             .with_next("see runner.toml in the runner's data directory")
@@ -92,6 +98,15 @@ async fn open(data_dir: &DataDir, wire: Arc<Wire>) -> Result<(Runner, RunnerHand
     let opened = tokio::task::spawn_blocking(move || Runner::open(options, wire)).await;
     let opened = opened.context("opening the runner's journal")?;
     opened.map_err(|error| Failure::new(Exit::Failed, format!("{:#}", anyhow::Error::new(error))))
+}
+
+/// Puts the policy with its defaults and reasons where its owner will look for it.
+fn write_default_policy(path: &Path) -> std::io::Result<()> {
+    match File::create_new(path) {
+        Ok(mut file) => file.write_all(Policy::default_text().as_bytes()),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 /// What is said about the connection, and to whom.
@@ -224,4 +239,20 @@ pub(crate) fn demo_agent(arguments: &[String]) -> std::process::ExitCode {
     let pace = std::env::var(demo::PACE_VARIABLE).ok().and_then(|pace| pace.parse().ok());
     let input = std::io::BufReader::new(std::io::stdin());
     demo::run(input, std::io::stdout(), arguments, pace.unwrap_or(1.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_policy_is_written_once_and_is_the_default() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(FILE_NAME);
+        write_default_policy(&path).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), Policy::default_text());
+        std::fs::write(&path, "shell = true\n").unwrap();
+        write_default_policy(&path).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "shell = true\n");
+    }
 }
