@@ -22,14 +22,23 @@ pub fn may_follow(from: CommandState, to: CommandState) -> bool {
         Cancelled, Dead, Expired, Failed, Interrupted, Leased, Queued, Running, Succeeded,
     };
     match from {
-        Queued => matches!(to, Leased | Cancelled | Expired | Dead),
+        // At once to its end: a command the server carries out by itself.
+        Queued => matches!(to, Leased | Succeeded | Failed | Cancelled | Expired | Dead),
         Leased => matches!(
             to,
             Running | Queued | Succeeded | Failed | Cancelled | Expired | Interrupted | Dead
         ),
-        Running => matches!(to, Succeeded | Failed | Cancelled | Interrupted | Dead),
+        // Back to queued: it failed and is tried again, or nobody knows and a person decides so.
+        Running => {
+            matches!(to, Queued | Succeeded | Failed | Cancelled | Interrupted | Dead)
+        }
         Succeeded | Failed | Cancelled | Expired | Interrupted | Dead => false,
     }
+}
+
+/// Whether a person may put a command back that is over. One that succeeded is sent anew instead.
+pub fn may_put_back(state: CommandState) -> bool {
+    state.is_final() && state != CommandState::Succeeded
 }
 
 /// The state a command is in after a record, or why the record can't be.
@@ -112,15 +121,6 @@ pub fn project_after(outcome: &Outcome) -> (ProjectState, Option<String>) {
             (ProjectState::Idle, None)
         }
         kind => (ProjectState::Error, Some(kind.name().to_owned())),
-    }
-}
-
-/// What people are told a command waits for.
-pub fn waiting_for(state: CommandState) -> Option<&'static str> {
-    match state {
-        CommandState::Queued => Some("runner"),
-        CommandState::Leased => Some("start"),
-        _ => None,
     }
 }
 

@@ -5,3 +5,6 @@
 
 pub mod command;
 pub mod path;
+pub mod queue;
+pub mod retry;
+pub mod select;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::agent::AgentKind;
+use crate::queue::{BlobRef, Priority};
 use crate::{CommandId, DeviceId, ProjectId, SessionId, Timestamp};
 
 /// How far a command has come.
@@ -28,7 +29,7 @@ pub enum CommandState {
     Expired,
     /// The machine failed in the middle: outcome unknown.
     Interrupted,
-    /// Retries used up.
+    /// Retries used up. A person can put it back.
     Dead,
 }
 
@@ -175,6 +176,12 @@ pub struct Outcome {
     /// When the usage limit ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resets_at: Option<Timestamp>,
+    /// How long the agent's service asked to wait, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after_ms: Option<u64>,
+    /// The whole message, when `message` is only its beginning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blob: Option<BlobRef>,
 }
 
 impl Outcome {
@@ -190,6 +197,8 @@ impl Outcome {
             turns: None,
             duration_ms: None,
             resets_at: None,
+            retry_after_ms: None,
+            blob: None,
         }
     }
 
@@ -210,6 +219,22 @@ pub enum CommandKind {
     Prompt,
     /// A plain program or shell line.
     Shell,
+    /// The prompts behind it start a new conversation. Needs no runner.
+    NewSession,
+    /// Stops what its project runs, as soon as the runner can be reached.
+    Kill,
+}
+
+impl CommandKind {
+    /// The word on the wire and in storage.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Prompt => "prompt",
+            Self::Shell => "shell",
+            Self::NewSession => "new_session",
+            Self::Kill => "kill",
+        }
+    }
 }
 
 /// A command as clients see it.
@@ -234,9 +259,35 @@ pub struct Command {
     pub agent: AgentKind,
     /// How far it has come.
     pub state: CommandState,
-    /// What it waits for, for people; while queued or leased.
+    /// What it waits for, in one word (see `WaitReason`); while queued or leased.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting_for: Option<String>,
+    /// The beginning of what it asks for, for lists.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[cfg_attr(feature = "schema", ts(as = "Option<String>"))]
+    pub summary: String,
+    /// How urgent it is; `normal` when not given.
+    #[serde(default, skip_serializing_if = "Priority::is_normal")]
+    #[cfg_attr(feature = "schema", ts(as = "Option<Priority>"))]
+    pub priority: Priority,
+    /// Its sender's own mark.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// The ordering key it was given: commands of one key run one after the other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<String>,
+    /// It does not start before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<Timestamp>,
+    /// It does not start after.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+    /// Somebody holds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_by: Option<DeviceId>,
+    /// Somebody asked to stop it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kill_requested_by: Option<DeviceId>,
     /// How often it was given to a runner.
     pub attempt: u32,
     /// The device that submitted it.

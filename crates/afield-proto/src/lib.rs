@@ -14,6 +14,7 @@ pub mod error;
 pub mod fact;
 pub mod limits;
 pub mod project;
+pub mod queue;
 pub mod request;
 pub mod rest;
 pub mod runner;

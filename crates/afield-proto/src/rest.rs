@@ -34,7 +34,19 @@ pub const ROUTES: &[Route] = &[
     route("POST", "/api/v1/projects/{project_id}/new-session", "agent_new_session"),
     route("GET", "/api/v1/projects/{project_id}/messages", "get_messages"),
     route("GET", "/api/v1/commands", "command_list"),
-    route("GET", "/api/v1/commands/{command_id}", "command_get"),
+    route("POST", "/api/v1/commands", "command_submit"),
+    route("GET", "/api/v1/commands/{command_id}", "command_show"),
+    route("PATCH", "/api/v1/commands/{command_id}", "command_edit"),
+    route("GET", "/api/v1/commands/{command_id}/explain", "command_explain"),
+    route("POST", "/api/v1/commands/{command_id}/cancel", "command_cancel"),
+    route("POST", "/api/v1/commands/{command_id}/move", "command_move"),
+    route("POST", "/api/v1/commands/{command_id}/resolve", "command_resolve"),
+    route("POST", "/api/v1/commands/retry", "command_retry"),
+    route("POST", "/api/v1/commands/purge", "command_purge"),
+    route("GET", "/api/v1/holds", "hold_list"),
+    route("POST", "/api/v1/holds", "command_hold"),
+    route("POST", "/api/v1/holds/release", "command_release"),
+    route("GET", "/api/v1/blobs/{hash}", "blob_get"),
     route("GET", "/api/v1/approvals", "approval_list"),
     route("POST", "/api/v1/approvals/{approval_id}/answer", "approval_answer"),
     route("GET", "/api/v1/devices", "device_list"),
@@ -47,7 +59,7 @@ pub const ROUTES: &[Route] = &[
 /// Fields that are numbers when they come in a query.
 pub const NUMBER_FIELDS: [&str; 3] = ["limit", "after", "before"];
 /// Fields that are true or false when they come in a query.
-pub const BOOL_FIELDS: [&str; 1] = ["all"];
+pub const BOOL_FIELDS: [&str; 2] = ["all", "waiting"];
 
 #[cfg(test)]
 mod tests {

@@ -9,7 +9,7 @@ use ts_rs::TS as _;
 use crate::fact::Fact;
 use crate::request::{self, Request};
 use crate::runner;
-use crate::{ErrorBody, agent, approval, command, device, fact, project, wire};
+use crate::{ErrorBody, agent, approval, command, device, fact, project, queue, wire};
 
 /// JSON Schema 2020-12 of requests, replies, facts and errors in one document.
 pub fn json_schema() -> Value {
@@ -70,6 +70,22 @@ pub fn typescript() -> String {
         approval::Approval,
         approval::Behavior,
         approval::Answer,
+        queue::Priority,
+        queue::SendMode,
+        queue::Failure,
+        queue::RetryPolicy,
+        queue::Target,
+        queue::Payload,
+        queue::Place,
+        queue::Resolution,
+        queue::WaitReason,
+        queue::Waiting,
+        queue::AttemptView,
+        queue::ChainStep,
+        queue::ChainLink,
+        queue::CommandDetail,
+        queue::Hold,
+        queue::BlobRef,
         command::CommandState,
         command::OutcomeKind,
         command::Outcome,
@@ -138,6 +154,24 @@ pub fn typescript() -> String {
         request::SubscribeReply,
         request::Unsubscribe,
         request::CommandGet,
+        request::CommandSubmit,
+        request::CommandShow,
+        request::CommandExplain,
+        request::CommandExplainReply,
+        request::CommandCancel,
+        request::CommandEdit,
+        request::CommandMove,
+        request::CommandHold,
+        request::CommandRelease,
+        request::CommandHoldReply,
+        request::HoldList,
+        request::HoldListReply,
+        request::CommandRetry,
+        request::CommandPurge,
+        request::CommandsReply,
+        request::CommandResolve,
+        request::BlobGet,
+        request::BlobGetReply,
         request::CommandList,
         request::CommandListReply,
         request::ApprovalList,

@@ -1,34 +1,27 @@
 //! Work: prompts in, stops, approvals. Everything durable happens in the store's transactions.
 
-use std::time::Duration;
-
 use afield_proto::agent::{AgentKind, ExecuteOptions};
 use afield_proto::approval::Approval;
 use afield_proto::command::{Command, CommandKind, CommandState};
 use afield_proto::device::Scope;
+use afield_proto::queue::Priority;
 use afield_proto::request::{
     AgentInterrupt, AgentKill, AgentKillReply, AgentNewSession, AgentNewSessionReply, AgentSetMode,
-    ApprovalAnswer, ApprovalList, ApprovalListReply, CommandGet, CommandList, CommandListReply,
-    Empty, Execute,
+    ApprovalAnswer, ApprovalList, ApprovalListReply, CommandCancel, CommandGet, CommandList,
+    CommandListReply, Empty, Execute,
 };
-use afield_proto::runner::{
-    Attempt, RunnerAnswer, RunnerInterrupt, RunnerKill, RunnerKilled, RunnerSetMode,
-};
+use afield_proto::runner::{Attempt, RunnerAnswer, RunnerInterrupt, RunnerSetMode};
 use afield_proto::{
     DeviceId, ErrorBody, ErrorCode, OrgId, ProjectId, RequestId, Timestamp, limits,
 };
-use afield_store::{Cancel, SubmitCommand};
+use afield_store::{Accept, CommandFilter, SubmitCommand};
 
 use crate::core::Core;
 use crate::error::{from_store, invalid};
 use crate::projects::named;
+use crate::queue::{self, Stopped};
 use crate::runners::ORDER_TIMEOUT;
 use crate::socket::conn::Actor;
-
-/// How long an answer to `agent_kill` waits for the last record after every process is gone.
-const LAST_RECORD_TIMEOUT: Duration = Duration::from_secs(2);
-/// Longest idempotency key, in bytes.
-const KEY_BYTES_MAX: usize = 128;
 
 /// `execute`: accepted when it is on disk; starts when its runner takes it.
 pub(crate) async fn execute(
@@ -39,9 +32,7 @@ pub(crate) async fn execute(
 ) -> Result<Command, ErrorBody> {
     actor.require(Scope::Prompt)?;
     let project_id = named(ask.project_id)?;
-    if ask.key.as_ref().is_some_and(|key| key.is_empty() || key.len() > KEY_BYTES_MAX) {
-        return Err(invalid(format!("key must have 1 to {KEY_BYTES_MAX} bytes")));
-    }
+    queue::check_key("key", ask.key.as_deref())?;
     let project = core.store.project(actor.org, project_id).await.map_err(from_store)?;
     let agent = ask.agent.or(project.settings.agent).unwrap_or(AgentKind::Claude);
     let base = project.settings.options.unwrap_or_default();
@@ -50,27 +41,37 @@ pub(crate) async fn execute(
     if agent == AgentKind::Command {
         actor.require(Scope::Shell)?;
     }
-    check_agent(core, project.runner_id, agent)?;
+    let kind = if agent == AgentKind::Command { CommandKind::Shell } else { CommandKind::Prompt };
+    check_agent_for(core, project.runner_id, kind, agent)?;
     let submit = SubmitCommand {
         org: actor.org,
         project_id,
         submitted_by: actor.device,
-        kind: if agent == AgentKind::Command { CommandKind::Shell } else { CommandKind::Prompt },
+        kind,
         agent,
         prompt: ask.prompt,
         options,
         key: ask.key,
         request_id,
+        accept: Accept::Immediate,
+        session_id: None,
+        order: None,
+        priority: Priority::Normal,
+        not_before: None,
+        expires_at: Some(queue::default_expiry(Timestamp::now())),
+        retry: None,
+        hold: false,
+        submitted_at: None,
     };
-    let submitted =
-        core.store.submit_command(submit, Timestamp::now()).await.map_err(from_store)?;
-    let command = submitted.command;
-    tracing::info!(%request_id, command = %command.id, agent = agent.name(), "command accepted");
-    core.runners.deliver(command.runner_id);
-    Ok(command)
+    queue::accept(core, submit).await
 }
 
-fn check_prompt(agent: AgentKind, prompt: &str, options: &ExecuteOptions) -> Result<(), ErrorBody> {
+/// **Errors**: VALIDATION_FAILED for a prompt no agent could take.
+pub(crate) fn check_prompt(
+    agent: AgentKind,
+    prompt: &str,
+    options: &ExecuteOptions,
+) -> Result<(), ErrorBody> {
     let by_argv = agent == AgentKind::Command && options.argv.is_some();
     if by_argv {
         let argv = options.argv.as_deref().unwrap_or_default();
@@ -85,7 +86,15 @@ fn check_prompt(agent: AgentKind, prompt: &str, options: &ExecuteOptions) -> Res
 
 /// Refuses at once what the connected runner is known not to have. A runner that is away is asked
 /// when it is back.
-fn check_agent(core: &Core, runner: DeviceId, agent: AgentKind) -> Result<(), ErrorBody> {
+pub(crate) fn check_agent_for(
+    core: &Core,
+    runner: DeviceId,
+    kind: CommandKind,
+    agent: AgentKind,
+) -> Result<(), ErrorBody> {
+    if matches!(kind, CommandKind::NewSession | CommandKind::Kill) {
+        return Ok(());
+    }
     let Some(link) = core.runners.get(runner) else { return Ok(()) };
     let facts = link.facts.agents.iter().find(|facts| facts.agent == agent);
     let note = match facts {
@@ -138,22 +147,16 @@ pub(crate) async fn kill(
     let project_id = named(ask.project_id)?;
     core.store.project(actor.org, project_id).await.map_err(from_store)?;
     let (command, _) = active(core, actor.org, project_id).await?;
-    let now = Timestamp::now();
-    let cancelled = core.store.cancel_queued(actor.org, command.id, actor.device, now);
-    let attempt = match cancelled.await.map_err(from_store)? {
-        Cancel::Cancelled(_) => {
-            return Ok(AgentKillReply { command_id: command.id, killed: Vec::new() });
-        }
-        Cancel::Active(attempt) => attempt,
-        Cancel::Over(_) => return Err(nothing_runs()),
-    };
-    let link = core.runners.require(command.runner_id)?;
-    core.store.request_kill(actor.org, command.id, actor.device, now).await.map_err(from_store)?;
-    let last_record = core.wait_final(command.id, LAST_RECORD_TIMEOUT);
-    let killed: RunnerKilled =
-        link.ask("runner_kill", &RunnerKill { attempt }, ORDER_TIMEOUT).await?;
-    last_record.await;
-    Ok(AgentKillReply { command_id: command.id, killed: killed.killed })
+    if command.attempt > 0 && command.state != CommandState::Queued {
+        core.runners.require(command.runner_id)?;
+    }
+    let cancel = CommandCancel { command_id: command.id };
+    let (_, killed) = queue::stop(core, actor, cancel).await?;
+    match killed {
+        Stopped::Over => Err(nothing_runs()),
+        Stopped::Never => Ok(AgentKillReply { command_id: command.id, killed: Vec::new() }),
+        Stopped::Killed(killed) => Ok(AgentKillReply { command_id: command.id, killed }),
+    }
 }
 
 /// `agent_interrupt`
@@ -199,8 +202,15 @@ pub(crate) async fn list(
     ask: CommandList,
 ) -> Result<CommandListReply, ErrorBody> {
     actor.require(Scope::View)?;
-    let limit = ask.limit.unwrap_or(limits::PAGE_MESSAGES_DEFAULT).min(limits::PAGE_MESSAGES_MAX);
-    let commands = core.store.commands(actor.org, ask.project_id, limit).await;
+    let filter = CommandFilter {
+        project_id: ask.project_id,
+        runner_id: ask.runner_id,
+        waiting: ask.waiting,
+        state: ask.state,
+        before: ask.before_id,
+        limit: ask.limit.unwrap_or(limits::PAGE_MESSAGES_DEFAULT).min(limits::PAGE_MESSAGES_MAX),
+    };
+    let commands = core.store.commands(actor.org, filter).await;
     Ok(CommandListReply { commands: commands.map_err(from_store)? })
 }
 

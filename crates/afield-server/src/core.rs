@@ -18,6 +18,8 @@ use tokio::sync::oneshot;
 use crate::auth::throttle::Throttle;
 use crate::error::from_store;
 use crate::options::{Limits, Options};
+use crate::queue::clock::Clock;
+use crate::queue::quota::Quota;
 use crate::runners::Runners;
 use crate::socket::codec;
 use crate::socket::conn::Conn;
@@ -29,6 +31,8 @@ pub(crate) struct Core {
     pub(crate) owner: Owner,
     pub(crate) topics: Topics,
     pub(crate) runners: Runners,
+    pub(crate) clock: Clock,
+    pub(crate) quota: Quota,
     pub(crate) counters: Counters,
     pub(crate) throttle: Throttle,
     pub(crate) started: Instant,
@@ -69,11 +73,13 @@ impl Core {
     pub(crate) fn new(options: Options, store: Store, owner: Owner) -> Self {
         Self {
             throttle: Throttle::new(&options.limits),
+            quota: Quota::new(&options.limits),
             options,
             store,
             owner,
             topics: Topics::default(),
             runners: Runners::default(),
+            clock: Clock::default(),
             counters: Counters::default(),
             started: Instant::now(),
             conns: Mutex::default(),

@@ -103,6 +103,8 @@ fn from_refusal(refusal: Refusal) -> ErrorBody {
             "this key was used for another command; a key belongs to one payload",
         )
         .with_details(json!({ "command_id": command_id })),
+        Refusal::NotPossible { reason } => ErrorBody::new(ErrorCode::Conflict, reason),
+        Refusal::BlobNotFound => not_found("blob"),
         Refusal::ApprovalNotFound => not_found("approval"),
         Refusal::ApprovalResolved { approval } => ErrorBody::new(
             ErrorCode::Conflict,

@@ -19,6 +19,7 @@ mod metrics;
 mod options;
 mod page;
 mod projects;
+mod queue;
 mod requests;
 mod runners;
 mod serve;

@@ -59,6 +59,16 @@ pub struct Limits {
     pub connections_per_address: usize,
     /// Projects of one org.
     pub projects_per_org: u64,
+    /// Commands of one project that are not over.
+    pub queued_per_project: u64,
+    /// Commands one device submitted that are not over.
+    pub queued_per_device: u64,
+    /// Commands of one org that are not over.
+    pub queued_per_org: u64,
+    /// Bytes such commands carry: of a project, a device, an org.
+    pub queued_bytes: u64,
+    /// Commands one device submits in a minute.
+    pub submissions_per_minute: u32,
     /// Requests per second on one WebSocket connection.
     pub requests_per_second: u32,
     /// HTTP requests per second from one address.
@@ -95,6 +105,11 @@ impl Default for Limits {
             connections: 10_000,
             connections_per_address: 100,
             projects_per_org: 100,
+            queued_per_project: 10_000,
+            queued_per_device: 10_000,
+            queued_per_org: 100_000,
+            queued_bytes: 256 * 1024 * 1024,
+            submissions_per_minute: 6_000,
             requests_per_second: 5_000,
             http_requests_per_second: 500,
             auth_failures: 30,

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use afield_proto::device::Scope;
 use afield_proto::fact::Fact;
+use afield_proto::queue::Target;
 use afield_proto::request::{
     Empty, ProjectJoin, ProjectJoinReply, Request, Subscribe, SubscribeReply,
 };
@@ -24,7 +25,7 @@ use crate::socket::codec;
 use crate::socket::conn::{Actor, Conn};
 use crate::socket::drive::Received;
 use crate::topics::Form;
-use crate::{commands, devices, health, projects, runners};
+use crate::{commands, devices, health, projects, queue, runners};
 
 /// Whether a request changes what later requests of the same connection mean, and therefore runs
 /// alone. The hot ones (`execute`, a runner's reports, reading) run side by side.
@@ -44,14 +45,27 @@ pub(crate) fn is_exclusive(request: &Request) -> bool {
         | Request::DeviceCreate(_)
         | Request::DeviceRevoke(_)
         | Request::DeviceLink(_)
+        | Request::CommandCancel(_)
+        | Request::CommandEdit(_)
+        | Request::CommandMove(_)
+        | Request::CommandHold(_)
+        | Request::CommandRelease(_)
+        | Request::CommandRetry(_)
+        | Request::CommandPurge(_)
+        | Request::CommandResolve(_)
         | Request::RunnerHello(_) => true,
         Request::ProjectList(_)
         | Request::ProjectGet(_)
         | Request::Execute(_)
         | Request::GetMessages(_)
         | Request::HealthCheckAsk(_)
+        | Request::CommandSubmit(_)
         | Request::CommandGet(_)
+        | Request::CommandShow(_)
+        | Request::CommandExplain(_)
         | Request::CommandList(_)
+        | Request::HoldList(_)
+        | Request::BlobGet(_)
         | Request::ApprovalList(_)
         | Request::ApprovalAnswer(_)
         | Request::DeviceList(_)
@@ -165,6 +179,19 @@ pub(crate) async fn perform(
         Request::AgentSetMode(ask) => json(&commands::set_mode(core, actor, ask).await?),
         Request::GetMessages(ask) => json(&projects::messages(core, actor, ask).await?),
         Request::HealthCheckAsk(_) => json(&health::check(core, actor).await?),
+        Request::CommandSubmit(ask) => json(&queue::submit(core, actor, ask, request_id).await?),
+        Request::CommandShow(ask) => json(&queue::show(core, actor, ask).await?),
+        Request::CommandExplain(ask) => json(&queue::explain_command(core, actor, ask).await?),
+        Request::CommandCancel(ask) => json(&queue::cancel(core, actor, ask).await?),
+        Request::CommandEdit(ask) => json(&queue::edit(core, actor, ask).await?),
+        Request::CommandMove(ask) => json(&queue::move_command(core, actor, ask).await?),
+        Request::CommandHold(ask) => json(&queue::hold(core, actor, ask).await?),
+        Request::CommandRelease(ask) => json(&queue::release(core, actor, ask).await?),
+        Request::HoldList(_) => json(&queue::holds(core, actor).await?),
+        Request::CommandRetry(ask) => json(&queue::retry(core, actor, ask).await?),
+        Request::CommandPurge(ask) => json(&queue::purge(core, actor, ask).await?),
+        Request::CommandResolve(ask) => json(&queue::resolve(core, actor, ask).await?),
+        Request::BlobGet(ask) => json(&queue::blob(core, actor, ask).await?),
         Request::CommandGet(ask) => json(&commands::get(core, actor, ask).await?),
         Request::CommandList(ask) => json(&commands::list(core, actor, ask).await?),
         Request::ApprovalList(ask) => json(&commands::approvals(core, actor, ask).await?),
@@ -196,6 +223,7 @@ fn causes_facts(request: &Request) -> bool {
         request,
         Request::ProjectDelete(_)
             | Request::Execute(_)
+            | Request::CommandSubmit(_)
             | Request::AgentNewSession(_)
             | Request::AgentKill(_)
     )
@@ -229,6 +257,14 @@ fn fill_project(conn: &Conn, frame: &Incoming, request: &mut Request) -> Option<
         Request::AgentInterrupt(ask) => (&mut ask.project_id, true),
         Request::AgentSetMode(ask) => (&mut ask.project_id, true),
         Request::GetMessages(ask) => (&mut ask.project_id, true),
+        Request::CommandSubmit(ask) => match &mut ask.target {
+            Some(target) => return target.project_id,
+            None => {
+                let joined = frame.project_id.or_else(|| conn.joined())?;
+                ask.target = Some(Target { project_id: Some(joined), ..Target::default() });
+                return Some(joined);
+            }
+        },
         Request::CommandList(ask) => (&mut ask.project_id, false),
         Request::ApprovalList(ask) => (&mut ask.project_id, false),
         _ => return None,

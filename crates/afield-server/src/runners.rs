@@ -3,7 +3,7 @@
 //! A runner's words are untrusted: the store checks every record against the command, the attempt
 //! and the fence, and a runner reaches only commands of its own.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use afield_proto::device::Scope;
 use afield_proto::fact::{Fact, RunnerState};
 use afield_proto::limits::PROTOCOL_VERSIONS;
 use afield_proto::runner::{
-    Acknowledged, RunnerFacts, RunnerHello, RunnerPartial, RunnerRecords, RunnerWelcome,
+    Acknowledged, RunnerFacts, RunnerHello, RunnerKill, RunnerPartial, RunnerRecords, RunnerWelcome,
 };
 use afield_proto::wire::{self, CorrelationId, Incoming};
 use afield_proto::{CommandId, DeviceId, ErrorBody, ErrorCode, ProjectId, Timestamp, Topic};
@@ -41,8 +41,6 @@ pub(crate) struct Link {
     pub(crate) facts: RunnerFacts,
     pending: Mutex<HashMap<i64, oneshot::Sender<Reply>>>,
     next_order: AtomicI64,
-    /// Attempts sent on this connection; not sent again on it.
-    sent: Mutex<HashSet<(CommandId, u32)>>,
     /// The projects of the commands it works on, for relaying without asking the store.
     projects: Mutex<HashMap<CommandId, ProjectId>>,
     deliver: Notify,
@@ -79,6 +77,11 @@ impl Runners {
         links.remove(&runner)
     }
 
+    /// Every connected runner may have something new to carry out.
+    pub(crate) fn deliver_all(&self) {
+        self.links().values().for_each(|link| link.deliver.notify_one());
+    }
+
     /// A runner has something new to carry out.
     pub(crate) fn deliver(&self, runner: DeviceId) {
         if let Some(link) = self.get(runner) {
@@ -94,10 +97,14 @@ impl Link {
             facts,
             pending: Mutex::default(),
             next_order: AtomicI64::new(1),
-            sent: Mutex::default(),
             projects: Mutex::default(),
             deliver: Notify::new(),
         }
+    }
+
+    /// How many commands the runner takes at once.
+    pub(crate) fn slots(&self) -> usize {
+        usize::try_from(self.facts.concurrency).unwrap_or(usize::MAX).max(1)
     }
 
     fn pending(&self) -> MutexGuard<'_, HashMap<i64, oneshot::Sender<Reply>>> {
@@ -232,28 +239,37 @@ async fn redeliver_answers(core: &Core, link: &Link) {
     }
 }
 
-/// Leases what waits for a runner and sends it, whenever there is something new.
+/// Gives a runner again what it was given before and has not begun, then leases what waits and
+/// sends it, whenever there is something new.
 async fn deliver(core: Arc<Core>, link: Arc<Link>) {
     let (org, runner) = (link.conn.actor().org, link.conn.actor().device);
+    let mut again = true;
     loop {
         link.deliver.notified().await;
         let current = core.runners.get(runner);
         if current.is_none_or(|current| !Arc::ptr_eq(&current, &link)) {
             return;
         }
-        match core.store.lease_commands(org, runner, Timestamp::now()).await {
-            Ok(orders) => {
-                for order in orders {
-                    let key = (order.attempt.command_id, order.attempt.attempt);
-                    let mut sent = link.sent.lock().expect("nothing panics while it holds it");
-                    if sent.insert(key) {
-                        link.order("runner_execute", &order);
-                    }
-                }
-            }
+        if again {
+            again = redeliver(&core, &link).await.is_err();
+        }
+        match core.store.lease_commands(org, runner, link.slots(), Timestamp::now()).await {
+            Ok(orders) => orders.iter().for_each(|order| link.order("runner_execute", order)),
             Err(error) => tracing::error!(%error, %runner, "can't lease commands"),
         }
     }
+}
+
+/// What the runner was given before this connection: started or stopped meanwhile, or not begun.
+async fn redeliver(core: &Core, link: &Link) -> Result<(), afield_store::Error> {
+    let (org, runner) = (link.conn.actor().org, link.conn.actor().device);
+    for order in core.store.leased_commands(org, runner).await? {
+        link.order("runner_execute", &order);
+    }
+    for attempt in core.store.kills_to_deliver(org, runner).await? {
+        link.order("runner_kill", &RunnerKill { attempt });
+    }
+    Ok(())
 }
 
 /// A runner's connection ended.
@@ -281,8 +297,9 @@ pub(crate) async fn records(
     let (org, runner) = (conn.actor().org, conn.actor().device);
     let applied = core.store.apply_records(org, runner, batch, Timestamp::now()).await;
     let applied = applied.map_err(from_store)?;
-    if applied.command.state.is_final() {
+    if applied.attempt_over {
         core.is_final(command);
+        core.released(&applied.command);
     }
     Ok(applied.acknowledged)
 }

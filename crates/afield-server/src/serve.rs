@@ -19,7 +19,7 @@ use crate::error::Error;
 use crate::options::{Options, Tls};
 use crate::socket::codec;
 use crate::socket::conn::Conn;
-use crate::{devices, files, health, http, listen, metrics, tls};
+use crate::{devices, files, health, http, listen, metrics, queue, tls};
 
 /// Batches of committed events that may wait to be published. A full queue holds the writer back.
 const COMMITTED_BATCHES_MAX: usize = 1024;
@@ -75,6 +75,7 @@ pub async fn start(options: Options) -> Result<Running, Error> {
     let allowed = Allowed::new(local_addr, &core.options.allowed_hosts, tls.is_some());
     tasks.spawn(publish(Arc::clone(&core), events));
     tasks.spawn(timers(Arc::clone(&core), shutdown.clone()));
+    tasks.spawn(queue_clock(Arc::clone(&core), shutdown.clone()));
     let accept = listen::Listen {
         core: Arc::clone(&core),
         router: http::router(Arc::clone(&core), allowed),
@@ -209,8 +210,17 @@ async fn timers(core: Arc<Core>, shutdown: CancellationToken) {
     }
 }
 
+/// What happens in the queue by itself.
+async fn queue_clock(core: Arc<Core>, shutdown: CancellationToken) {
+    tokio::select! {
+        () = queue::clock::run(&core) => {}
+        () = shutdown.cancelled() => {}
+    }
+}
+
 async fn maintain(core: &Core) {
     core.throttle.sweep();
+    core.quota.tidy();
     if let Err(error) = core.store.rotate_due(Timestamp::now()).await {
         tracing::error!(%error, "can't rotate logs");
     }

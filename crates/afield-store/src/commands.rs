@@ -1,22 +1,30 @@
-//! Commands: accepted, leased, cancelled. What a runner reports about them is in `records`.
+//! Commands: what a row of them is, and reading them. Accepting, leasing and changing them are in
+//! the modules below; what a runner reports about them is in `records`.
 
 use afield_flow::command::{self as life, Known};
-use afield_proto::command::{Command, CommandState, Outcome, OutcomeKind};
+use afield_flow::queue::waiting_for;
+use afield_proto::command::{Command, CommandKind, CommandState, Outcome};
 use afield_proto::fact::Fact;
-use afield_proto::runner::{Attempt, RunnerExecute};
-use afield_proto::{CommandId, DeviceId, OrgId, ProjectId, SessionId, Timestamp};
+use afield_proto::queue::{Priority, RetryPolicy, WaitReason};
+use afield_proto::runner::Attempt;
+use afield_proto::{CommandId, DeviceId, OrgId, ProjectId, Timestamp};
 
 use crate::sql::{Row, params, statements, to_json, word};
 use crate::tx::Tx;
-use crate::{Error, Refusal, Store, projects};
+use crate::{Error, Refusal, Store};
 
 macro_rules! command_columns {
     () => {
-        "c.id, p.id, p.runner_id, c.session_id, c.kind, c.agent, c.state, c.waiting_for, \
+        "c.id, p.id, p.runner_id, c.session_id, c.kind, c.agent, c.state, c.summary, \
          c.attempt, c.submitted_by, c.created_at, c.leased_at, c.started_at, c.finished_at, \
-         c.outcome, c.org_id, c.fence, c.applied, c.kill_requested_by"
+         c.outcome, c.org_id, c.fence, c.applied, c.kill_requested_by, c.project, c.lane, \
+         c.position, c.head, c.due_at, c.for_limit, c.expires_at, c.wake_at, c.priority, \
+         c.held_by, c.key, c.retry, c.attempts_before, c.submitted_at"
     };
 }
+
+/// Columns in front of those a statement adds.
+const COLUMNS: usize = 33;
 
 /// Commands with their projects.
 macro_rules! commands {
@@ -25,23 +33,24 @@ macro_rules! commands {
     };
 }
 
-/// Commands that are not final, found through their projects.
-macro_rules! active_commands {
-    () => {
-        " FROM projects p JOIN commands c ON c.project = p.number AND c.finished_at IS NULL"
-    };
-}
-
 pub(crate) mod accept;
+pub(crate) mod change;
+pub(crate) mod lane;
+pub(crate) mod lease;
+pub(crate) mod show;
+pub(crate) mod sweep;
 
-pub use accept::{SubmitCommand, Submitted};
-
-use accept::Payload;
+pub use accept::{Accept, SubmitCommand, Submitted};
+pub use change::{Cancel, EditCommand, WhichDead};
+pub use show::{Detail, Shown};
+pub use sweep::Swept;
 
 statements! {
-    SAVE_COMMAND = "UPDATE commands SET state = ?2, waiting_for = ?3, attempt = ?4, fence = ?5, \
-        applied = ?6, kill_requested_by = ?7, leased_at = ?8, started_at = ?9, finished_at = ?10, \
-        outcome = ?11 WHERE id = ?1";
+    SAVE_COMMAND = "UPDATE commands SET state = ?2, attempt = ?3, fence = ?4, applied = ?5, \
+        kill_requested_by = ?6, leased_at = ?7, started_at = ?8, finished_at = ?9, outcome = ?10, \
+        session_id = ?11, lane = ?12, position = ?13, head = ?14, due_at = ?15, for_limit = ?16, \
+        expires_at = ?17, wake_at = ?18, priority = ?19, held_by = ?20, retry = ?21, \
+        attempts_before = ?22 WHERE id = ?1";
     /// A batch that only adds messages changes nothing else.
     SAVE_APPLIED = "UPDATE commands SET applied = ?2 WHERE id = ?1";
     COMMAND = concat!("SELECT ", command_columns!(), commands!(),
@@ -49,31 +58,46 @@ statements! {
     COMMAND_LOCKED = concat!("SELECT ", command_columns!(), commands!(),
         " WHERE c.id = ?2 AND c.org_id = ?1 FOR UPDATE OF c");
     COMMANDS = concat!("SELECT ", command_columns!(), commands!(),
-        " WHERE c.org_id = ?1 ORDER BY c.id DESC LIMIT ?2");
+        " WHERE c.org_id = ?1 AND (CAST(?2 AS TEXT) IS NULL OR c.id < ?2) AND (CAST(?3 AS TEXT) IS NULL OR c.state = ?3) \
+        AND (CAST(?4 AS TEXT) IS NULL OR p.runner_id = ?4) ORDER BY c.id DESC LIMIT ?5");
+    DEAD = concat!("SELECT ", command_columns!(), commands!(),
+        " WHERE c.org_id = ?1 AND c.state = 'dead' AND (CAST(?2 AS TEXT) IS NULL OR c.id < ?2) \
+        AND (CAST(?3 AS TEXT) IS NULL OR p.id = ?3) ORDER BY c.id DESC LIMIT ?4");
     FINISHED = concat!("SELECT ", command_columns!(), commands!(),
         " WHERE p.id = ?2 AND p.org_id = ?1 AND c.finished_at IS NOT NULL \
+        AND (CAST(?4 AS TEXT) IS NULL OR c.id < ?4) AND (CAST(?5 AS TEXT) IS NULL OR c.state = ?5) \
         ORDER BY c.id DESC LIMIT ?3");
-    ACTIVE = concat!("SELECT ", command_columns!(), active_commands!(),
-        " WHERE p.id = ?2 AND p.org_id = ?1");
-    /// What a runner should be doing and has not begun.
-    TO_LEASE = concat!("SELECT ", command_columns!(), ", c.payload, c.request_id, p.path, \
-        s.native_id", active_commands!(), " LEFT JOIN sessions s ON s.id = c.session_id \
+    /// In the order they will run, as far as their own lanes tell.
+    WAITING = concat!("SELECT ", command_columns!(), " FROM projects p JOIN commands c \
+        ON c.project = p.number AND c.finished_at IS NULL WHERE p.org_id = ?1 \
+        AND (CAST(?2 AS TEXT) IS NULL OR p.id = ?2) AND (CAST(?3 AS TEXT) IS NULL OR p.runner_id = ?3) \
+        ORDER BY c.project, c.lane, c.position LIMIT ?4");
+    /// The command that is worked on, or else the first that waits.
+    ACTIVE = concat!("SELECT ", command_columns!(), " FROM projects p JOIN commands c \
+        ON c.project = p.number AND c.finished_at IS NULL WHERE p.id = ?2 AND p.org_id = ?1 \
+        AND c.kind <> 'kill' AND (c.head = 1 OR c.state <> 'queued') \
+        ORDER BY CASE c.state WHEN 'queued' THEN 1 ELSE 0 END, c.id LIMIT 1");
+    RUNNING = concat!("SELECT ", command_columns!(), " FROM projects p JOIN commands c \
+        ON c.project = p.number AND c.state IN ('leased', 'running') \
         WHERE p.runner_id = ?2 AND p.org_id = ?1 AND p.deleted_at IS NULL \
-        AND c.state IN ('queued', 'leased') ORDER BY c.id FOR UPDATE OF c");
-    RUNNING = concat!("SELECT ", command_columns!(), active_commands!(),
-        " WHERE p.runner_id = ?2 AND p.org_id = ?1 AND p.deleted_at IS NULL \
-        AND c.state = 'running' ORDER BY c.id FOR UPDATE OF c");
+        ORDER BY c.id FOR UPDATE OF c");
 }
 
-/// What became of a wish to cancel.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Cancel {
-    /// It had not begun and never will.
-    Cancelled(Box<Command>),
-    /// A runner has it and must stop it.
-    Active(Attempt),
-    /// It was over before.
-    Over(Box<Command>),
+/// Which commands are listed.
+#[derive(Debug, Clone, Default)]
+pub struct CommandFilter {
+    /// Only those of this project.
+    pub project_id: Option<ProjectId>,
+    /// Only those of this runner.
+    pub runner_id: Option<DeviceId>,
+    /// Only those that are not over, lane by lane in their order; otherwise newest first.
+    pub waiting: bool,
+    /// Only those in this state.
+    pub state: Option<CommandState>,
+    /// Only those made before this one.
+    pub before: Option<CommandId>,
+    /// At most so many.
+    pub limit: u32,
 }
 
 /// A command with what only the store and its operations know of it.
@@ -81,10 +105,23 @@ pub enum Cancel {
 pub(crate) struct CommandRow {
     pub(crate) command: Command,
     pub(crate) org: OrgId,
-    pub(crate) session_id: SessionId,
     pub(crate) fence: u64,
     pub(crate) applied: u64,
-    pub(crate) kill_requested_by: Option<DeviceId>,
+    /// `projects.number`
+    pub(crate) project: i64,
+    pub(crate) lane: String,
+    pub(crate) position: i64,
+    /// It is the first of its lane.
+    pub(crate) head: bool,
+    /// It does not start before: as asked, or the wait of a retry.
+    pub(crate) due_at: Option<Timestamp>,
+    /// That wait is for the end of the agent's usage limit.
+    pub(crate) for_limit: bool,
+    pub(crate) wake_at: Option<Timestamp>,
+    pub(crate) retry: Option<RetryPolicy>,
+    /// Attempts that no longer count.
+    pub(crate) attempts_before: u32,
+    pub(crate) submitted_at: Option<Timestamp>,
 }
 
 impl CommandRow {
@@ -104,14 +141,39 @@ impl CommandRow {
     pub(crate) fn enter(&mut self, state: CommandState) {
         debug_assert!(life::may_follow(self.command.state, state));
         self.command.state = state;
-        self.command.waiting_for = life::waiting_for(state).map(str::to_owned);
+        self.refresh();
     }
 
-    /// Moves on to the end.
-    pub(crate) fn finish(&mut self, outcome: Outcome, at: Timestamp) {
-        self.enter(outcome.kind.final_state());
-        self.command.finished_at = Some(at);
-        self.command.outcome = Some(outcome);
+    /// Brings up to date what follows from the rest.
+    pub(crate) fn refresh(&mut self) {
+        let queued = self.command.state == CommandState::Queued;
+        self.wake_at = match (queued, self.head) {
+            (false, _) => None,
+            (true, true) => [self.due_at, self.command.expires_at].into_iter().flatten().min(),
+            (true, false) => self.wake_at,
+        };
+        self.command.waiting_for = self.waiting_for().map(|reason| reason.name().to_owned());
+    }
+
+    fn waiting_for(&self) -> Option<WaitReason> {
+        let command = &self.command;
+        let held = command.held_by.is_some();
+        match (self.due_at, self.for_limit) {
+            (Some(_), true) if command.state == CommandState::Queued && !held && self.head => {
+                Some(WaitReason::Limit)
+            }
+            (due, _) => waiting_for(command.state, held, due.is_some(), self.head),
+        }
+    }
+
+    /// The session it works in, once it was leased.
+    pub(crate) fn session(&self) -> Result<afield_proto::SessionId, Error> {
+        self.command.session_id.ok_or_else(|| Error::corrupt("a leased command has no session"))
+    }
+
+    /// How it is tried again.
+    pub(crate) fn policy(&self) -> RetryPolicy {
+        self.retry.clone().unwrap_or_default()
     }
 
     /// Tells its state to those who follow the project.
@@ -122,34 +184,18 @@ impl CommandRow {
 }
 
 impl Store {
-    /// Gives a runner everything that waits for it, and again what it was given and has not
-    /// begun: the latter with the same attempt and fence.
-    pub async fn lease_commands(
-        &self,
-        org: OrgId,
-        runner_id: DeviceId,
-        now: Timestamp,
-    ) -> Result<Vec<RunnerExecute>, Error> {
-        self.write((org, runner_id, now), lease_commands).await
-    }
-
     /// One command.
     pub async fn command(&self, org: OrgId, id: CommandId) -> Result<Command, Error> {
         self.read((org, id), command).await
     }
 
-    /// The latest commands of an org or of one project, newest first.
-    pub async fn commands(
-        &self,
-        org: OrgId,
-        project_id: Option<ProjectId>,
-        limit: u32,
-    ) -> Result<Vec<Command>, Error> {
-        self.read((org, project_id, limit), commands).await
+    /// The commands of an org.
+    pub async fn commands(&self, org: OrgId, filter: CommandFilter) -> Result<Vec<Command>, Error> {
+        self.read((org, filter), commands).await
     }
 
-    /// The command of a project that is not final, with its latest attempt (0 when it was never
-    /// leased).
+    /// The command a project works on, or else the first that waits, with its latest attempt (0
+    /// when it was never leased).
     pub async fn active_attempt(
         &self,
         org: OrgId,
@@ -157,55 +203,6 @@ impl Store {
     ) -> Result<Option<(Command, Attempt)>, Error> {
         self.read((org, project_id), active_attempt).await
     }
-
-    /// Cancels a command that no runner has yet.
-    pub async fn cancel_queued(
-        &self,
-        org: OrgId,
-        id: CommandId,
-        by: DeviceId,
-        now: Timestamp,
-    ) -> Result<Cancel, Error> {
-        self.write((org, id, by, now), cancel_queued).await
-    }
-
-    /// Remembers who asked to stop a command, the first time.
-    pub async fn request_kill(
-        &self,
-        org: OrgId,
-        id: CommandId,
-        by: DeviceId,
-        now: Timestamp,
-    ) -> Result<(), Error> {
-        self.write((org, id, by, now), request_kill).await
-    }
-}
-
-async fn lease_commands(
-    tx: &mut Tx,
-    (org, runner_id, now): &(OrgId, DeviceId, Timestamp),
-) -> Result<Vec<RunnerExecute>, Error> {
-    let mut orders = tx
-        .all(&TO_LEASE, params![org, runner_id], |row| Ok((command_row(row)?, order(row)?)))
-        .await?;
-    for (row, order) in &mut orders {
-        if row.command.state == CommandState::Queued {
-            lease(tx, row, *now).await?;
-        }
-        order.attempt = row.attempt();
-    }
-    Ok(orders.into_iter().map(|(_, order)| order).collect())
-}
-
-async fn lease(tx: &mut Tx, row: &mut CommandRow, now: Timestamp) -> Result<(), Error> {
-    row.enter(CommandState::Leased);
-    row.command.attempt += 1;
-    row.fence += 1;
-    row.applied = 0;
-    row.command.leased_at = Some(now);
-    save(tx, row).await?;
-    row.tell(tx, now);
-    Ok(())
 }
 
 async fn command(tx: &mut Tx, (org, id): &(OrgId, CommandId)) -> Result<Command, Error> {
@@ -215,18 +212,44 @@ async fn command(tx: &mut Tx, (org, id): &(OrgId, CommandId)) -> Result<Command,
 
 async fn commands(
     tx: &mut Tx,
-    (org, project_id, limit): &(OrgId, Option<ProjectId>, u32),
+    (org, filter): &(OrgId, CommandFilter),
 ) -> Result<Vec<Command>, Error> {
-    let rows = match project_id {
-        None => tx.all(&COMMANDS, params![org, limit], command_row).await?,
-        Some(id) => {
-            let mut rows = tx.all(&ACTIVE, params![org, id], command_row).await?;
-            rows.extend(tx.all(&FINISHED, params![org, id, limit], command_row).await?);
-            rows.truncate(usize::try_from(*limit).unwrap_or(usize::MAX));
-            rows
+    let CommandFilter { project_id, runner_id, before, limit, .. } = filter;
+    let state = filter.state.map(CommandState::name);
+    let rows = match (filter.waiting, filter.state, project_id) {
+        (true, ..) => {
+            tx.all(&WAITING, params![org, project_id, runner_id, limit], command_row).await?
         }
+        (false, Some(CommandState::Dead), _) => {
+            tx.all(&DEAD, params![org, before, project_id, limit], command_row).await?
+        }
+        (false, _, None) => {
+            tx.all(&COMMANDS, params![org, before, state, runner_id, limit], command_row).await?
+        }
+        (false, _, Some(id)) => of_project(tx, *org, *id, filter).await?,
     };
     Ok(rows.into_iter().map(|row| row.command).collect())
+}
+
+/// Those that are over and those that are not, newest first.
+async fn of_project(
+    tx: &mut Tx,
+    org: OrgId,
+    id: ProjectId,
+    filter: &CommandFilter,
+) -> Result<Vec<CommandRow>, Error> {
+    let CommandFilter { before, limit, state, .. } = filter;
+    let none: Option<DeviceId> = None;
+    let mut rows = tx.all(&WAITING, params![org, id, none, limit], command_row).await?;
+    rows.retain(|row| {
+        state.is_none_or(|state| state == row.command.state)
+            && before.is_none_or(|before| row.command.id < before)
+    });
+    let state = state.map(CommandState::name);
+    rows.extend(tx.all(&FINISHED, params![org, id, limit, before, state], command_row).await?);
+    rows.sort_by_key(|row| std::cmp::Reverse(row.command.id));
+    rows.truncate(usize::try_from(*limit).unwrap_or(usize::MAX));
+    Ok(rows)
 }
 
 async fn active_attempt(
@@ -235,38 +258,6 @@ async fn active_attempt(
 ) -> Result<Option<(Command, Attempt)>, Error> {
     let row = tx.opt(&ACTIVE, params![org, project_id], command_row).await?;
     Ok(row.map(|row| (row.command.clone(), row.attempt())))
-}
-
-async fn cancel_queued(
-    tx: &mut Tx,
-    (org, id, by, now): &(OrgId, CommandId, DeviceId, Timestamp),
-) -> Result<Cancel, Error> {
-    let mut row = locked(tx, *org, *id).await?;
-    match row.command.state {
-        CommandState::Queued => {}
-        CommandState::Leased | CommandState::Running => return Ok(Cancel::Active(row.attempt())),
-        _ => return Ok(Cancel::Over(Box::new(row.command))),
-    }
-    row.kill_requested_by = Some(*by);
-    row.finish(Outcome::new(OutcomeKind::Cancelled), *now);
-    save(tx, &row).await?;
-    let mut project = projects::locked(tx, *org, row.command.project_id).await?;
-    project.last_active = *now;
-    projects::save(tx, &project).await?;
-    row.tell(tx, *now);
-    Ok(Cancel::Cancelled(Box::new(row.command)))
-}
-
-async fn request_kill(
-    tx: &mut Tx,
-    (org, id, by, _now): &(OrgId, CommandId, DeviceId, Timestamp),
-) -> Result<(), Error> {
-    let mut row = locked(tx, *org, *id).await?;
-    if row.command.state.is_final() || row.kill_requested_by.is_some() {
-        return Ok(());
-    }
-    row.kill_requested_by = Some(*by);
-    save(tx, &row).await
 }
 
 /// A command, to be changed by this operation.
@@ -283,8 +274,8 @@ pub(crate) async fn find_locked(
     tx.opt(&COMMAND_LOCKED, params![org, id], command_row).await
 }
 
-/// Every command a runner is believed to work on.
-pub(crate) async fn running(
+/// Every command a runner was given that is not over.
+pub(crate) async fn with_runner(
     tx: &mut Tx,
     org: OrgId,
     runner_id: DeviceId,
@@ -296,18 +287,31 @@ pub(crate) async fn running(
 pub(crate) async fn save(tx: &mut Tx, row: &CommandRow) -> Result<(), Error> {
     let command = &row.command;
     let (state, outcome) = (command.state.name(), command.outcome.as_ref().map(to_json));
+    let (head, for_limit) = (i64::from(row.head), i64::from(row.for_limit));
+    let (retry, level) = (row.retry.as_ref().map(to_json), command.priority.level());
     let values = params![
         command.id,
         state,
-        command.waiting_for,
         command.attempt,
         row.fence,
         row.applied,
-        row.kill_requested_by,
+        command.kill_requested_by,
         command.leased_at,
         command.started_at,
         command.finished_at,
         outcome,
+        command.session_id,
+        row.lane,
+        row.position,
+        head,
+        row.due_at,
+        for_limit,
+        command.expires_at,
+        row.wake_at,
+        level,
+        command.held_by,
+        retry,
+        row.attempts_before,
     ];
     tx.execute(&SAVE_COMMAND, values).await.map(drop)
 }
@@ -318,47 +322,85 @@ pub(crate) async fn save_applied(tx: &mut Tx, row: &CommandRow) -> Result<(), Er
 }
 
 /// A command of a row that begins with the command's columns.
-fn command_row(row: &Row<'_>) -> Result<CommandRow, Error> {
-    let session_id: SessionId = row.id(3)?;
+pub(crate) fn command_row(row: &Row<'_>) -> Result<CommandRow, Error> {
+    let lane = row.text(20)?.to_owned();
+    let (due_at, for_limit) = (row.opt_time(23)?, row.int(24)? != 0);
+    let attempt = small(row, 8)?;
     let command = Command {
         id: row.id(0)?,
         project_id: row.id(1)?,
         runner_id: row.id(2)?,
-        session_id: Some(session_id),
+        session_id: row.opt_id(3)?,
         kind: row.word(4)?,
         agent: row.word(5)?,
         state: word(row.text(6)?)?,
-        waiting_for: row.opt_text(7)?.map(str::to_owned),
-        attempt: u32::try_from(row.int(8)?).unwrap_or(u32::MAX),
+        waiting_for: None,
+        summary: row.text(7)?.to_owned(),
+        attempt,
         submitted_by: row.id(9)?,
         created_at: row.time(10)?,
         leased_at: row.opt_time(11)?,
         started_at: row.opt_time(12)?,
         finished_at: row.opt_time(13)?,
         outcome: row.opt_json(14)?,
+        kill_requested_by: row.opt_id(18)?,
+        not_before: due_at,
+        expires_at: row.opt_time(25)?,
+        priority: Priority::from_level(row.int(27)?).unwrap_or_default(),
+        held_by: row.opt_id(28)?,
+        key: row.opt_text(29)?.map(str::to_owned),
+        order: lane::order_of(&lane).map(str::to_owned),
     };
-    Ok(CommandRow {
+    let mut row = CommandRow {
         command,
         org: row.id(15)?,
-        session_id,
         fence: row.count(16)?,
         applied: row.count(17)?,
-        kill_requested_by: row.opt_id(18)?,
-    })
+        project: row.int(19)?,
+        position: row.int(21)?,
+        head: row.int(22)? != 0,
+        due_at,
+        for_limit,
+        wake_at: row.opt_time(26)?,
+        retry: row.opt_json(30)?,
+        attempts_before: small(row, 31)?,
+        submitted_at: row.opt_time(32)?,
+        lane,
+    };
+    row.command.waiting_for = row.waiting_for().map(|reason| reason.name().to_owned());
+    Ok(row)
 }
 
-/// The order to carry a command out; its attempt is filled in when it is leased.
-fn order(row: &Row<'_>) -> Result<RunnerExecute, Error> {
-    let Payload { prompt, options } = row.json(19)?;
-    Ok(RunnerExecute {
-        attempt: Attempt { command_id: row.id(0)?, attempt: 0, fence: 0 },
-        request_id: row.id(20)?,
-        project_id: row.id(1)?,
-        path: row.text(21)?.to_owned(),
-        session_id: row.id(3)?,
-        native_session: row.opt_text(22)?.map(str::to_owned),
-        agent: row.word(5)?,
-        prompt,
-        options,
-    })
+fn small(row: &Row<'_>, column: usize) -> Result<u32, Error> {
+    Ok(u32::try_from(row.int(column)?).unwrap_or(u32::MAX))
+}
+
+/// Ends a command: it leaves its lane, the next one comes to the front, what it waits with goes.
+pub(crate) async fn end(
+    tx: &mut Tx,
+    row: &mut CommandRow,
+    state: CommandState,
+    outcome: Option<Outcome>,
+    at: Timestamp,
+) -> Result<(), Error> {
+    row.command.finished_at = Some(at);
+    if outcome.is_some() {
+        row.command.outcome = outcome;
+    }
+    let was_head = std::mem::take(&mut row.head);
+    (row.due_at, row.for_limit, row.command.held_by) = (None, false, None);
+    row.enter(state);
+    save(tx, row).await?;
+    match was_head {
+        true => lane::promote(tx, row.project, &row.lane).await,
+        false => Ok(()),
+    }
+}
+
+/// Whether it is carried out by the server alone.
+pub(crate) fn needs_no_runner(kind: CommandKind) -> bool {
+    match kind {
+        CommandKind::NewSession | CommandKind::Kill => true,
+        CommandKind::Prompt | CommandKind::Shell => false,
+    }
 }

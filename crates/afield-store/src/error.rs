@@ -78,6 +78,15 @@ pub enum Refusal {
         /// The first command with this key.
         command_id: CommandId,
     },
+    /// The command is not in a state in which that can be done.
+    #[error("{reason}")]
+    NotPossible {
+        /// Why, for people.
+        reason: String,
+    },
+    /// There is no such blob.
+    #[error("there is no such blob")]
+    BlobNotFound,
     /// There is no such approval.
     #[error("there is no such approval")]
     ApprovalNotFound,

@@ -18,6 +18,7 @@ mod store;
 mod tx;
 
 mod approvals;
+mod blobs;
 mod commands;
 mod identity;
 mod log;
@@ -30,7 +31,10 @@ mod sessions;
 pub mod conformance;
 
 pub use approvals::Answered;
-pub use commands::{Cancel, SubmitCommand, Submitted};
+pub use commands::{
+    Accept, Cancel, CommandFilter, Detail, EditCommand, Shown, SubmitCommand, Submitted, Swept,
+    WhichDead,
+};
 pub use error::{Error, Refusal};
 pub use identity::{DeviceRecord, LinkRecord, NewDevice, NewLink, Owner, RunnerRow};
 pub use log::{CommittedEvent, EventPage, Head, LogLimits, SegmentInfo, StoredEvent};

@@ -9,18 +9,23 @@ use crate::sql::{Row, params, statements, to_json};
 use crate::tx::Tx;
 use crate::{Error, Refusal, Store};
 
-/// Live projects with the command that is not final.
 macro_rules! live_projects {
     () => {
-        " FROM projects p LEFT JOIN commands c ON c.project = p.number AND c.finished_at IS NULL \
-         WHERE p.org_id = ?1 AND p.deleted_at IS NULL"
+        " FROM projects p WHERE p.org_id = ?1 AND p.deleted_at IS NULL"
     };
 }
 
+/// The command that is worked on, or else the first that waits; and when the last of those that
+/// could be next was accepted.
 macro_rules! project_columns {
     () => {
-        "p.id, p.path, p.runner_id, p.state, p.reason, p.session_id, c.id, p.settings, \
-         p.created_at, p.last_active, c.created_at, p.path_key"
+        "p.id, p.path, p.runner_id, p.state, p.reason, p.session_id, \
+         (SELECT c.id FROM commands c WHERE c.project = p.number AND c.head = 1 \
+            AND c.kind <> 'kill' \
+            ORDER BY CASE c.state WHEN 'queued' THEN 1 ELSE 0 END, c.id LIMIT 1), \
+         p.settings, p.created_at, p.last_active, \
+         (SELECT MAX(c.created_at) FROM commands c WHERE c.project = p.number AND c.head = 1), \
+         p.path_key"
     };
 }
 

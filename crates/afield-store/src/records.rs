@@ -2,6 +2,7 @@
 //! reconnect of what it works on with what the server believes.
 
 use afield_flow::command::{self as life, Batch};
+use afield_flow::retry::{self, Next};
 use afield_proto::approval::ApprovalAsk;
 use afield_proto::command::{Command, CommandState, Outcome, OutcomeKind};
 use afield_proto::fact::Fact;
@@ -12,9 +13,9 @@ use afield_proto::runner::{
 use afield_proto::{DeviceId, OrgId, ProjectId, Timestamp};
 
 use crate::approvals::{self, Withdraw};
-use crate::commands::{self, CommandRow};
+use crate::commands::{self, CommandRow, change};
 use crate::tx::Tx;
-use crate::{Error, Refusal, Store, projects, sessions};
+use crate::{Error, Refusal, Store, blobs, projects, sessions};
 
 /// What applying a batch of records did.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,6 +30,8 @@ pub struct Applied {
     pub new_records: u64,
     /// The project began or ceased to execute.
     pub executing_changed: bool,
+    /// These records ended the attempt: the project is free.
+    pub attempt_over: bool,
 }
 
 impl Store {
@@ -65,6 +68,8 @@ impl Store {
 struct Work {
     row: CommandRow,
     project: Option<Project>,
+    /// The row is written already.
+    saved: bool,
     now: Timestamp,
 }
 
@@ -94,11 +99,12 @@ async fn apply_records(
         Batch::Gap { expected } => return Err(Refusal::RecordGap { expected }.into()),
     };
     let before = row.command.state;
-    let mut work = Work { row, project: None, now: *now };
+    let mut work = Work { row, project: None, saved: false, now: *now };
     let new = records.records.get(skip..).unwrap_or_default();
     for record in new {
         apply(tx, &mut work, record).await?;
-        work.row.applied += 1;
+        // The last one was counted before it was written with all the rest.
+        work.row.applied += u64::from(!work.saved);
     }
     save(tx, &work, before, !new.is_empty()).await?;
     let executing_changed = work.row.command.state != before;
@@ -106,10 +112,11 @@ async fn apply_records(
 }
 
 async fn save(tx: &mut Tx, work: &Work, before: CommandState, any_new: bool) -> Result<(), Error> {
-    if work.row.command.state != before {
-        commands::save(tx, &work.row).await?;
-    } else if any_new {
-        commands::save_applied(tx, &work.row).await?;
+    match (work.saved, work.row.command.state != before) {
+        (true, _) => {}
+        (false, true) => commands::save(tx, &work.row).await?,
+        (false, false) if any_new => commands::save_applied(tx, &work.row).await?,
+        (false, false) => {}
     }
     match &work.project {
         Some(project) => projects::save(tx, project).await,
@@ -124,6 +131,7 @@ fn applied(row: &CommandRow, attempt: Attempt, new_records: u64, changed: bool) 
         command: row.command.clone(),
         new_records,
         executing_changed: changed,
+        attempt_over: changed && row.command.state != CommandState::Running,
     }
 }
 
@@ -155,7 +163,7 @@ async fn apply(tx: &mut Tx, work: &mut Work, record: &Record) -> Result<(), Erro
             Ok(())
         }
         Record::NativeSession { native_id } => {
-            sessions::set_native(tx, work.row.session_id, native_id).await
+            sessions::set_native(tx, work.row.session()?, native_id).await
         }
         Record::Asked { at, ask } => asked(tx, work, ask, *at).await,
         Record::Withdrawn { approval_id, .. } => {
@@ -163,6 +171,7 @@ async fn apply(tx: &mut Tx, work: &mut Work, record: &Record) -> Result<(), Erro
             approvals::withdraw(tx, org, id, Withdraw::One(*approval_id), work.now).await
         }
         Record::Finished { at, outcome, killed } => {
+            work.row.applied += 1;
             finish(tx, work, outcome.clone(), killed, *at).await
         }
     }
@@ -212,7 +221,8 @@ async fn asked(
     }
 }
 
-/// The command is over: what it still asked is withdrawn, the project is free.
+/// The attempt is over: what it still asked is withdrawn, the project is free, and the command
+/// ends or waits for another attempt.
 async fn finish(
     tx: &mut Tx,
     work: &mut Work,
@@ -223,13 +233,14 @@ async fn finish(
     let (org, now, command_id) = (work.row.org, work.now, work.row.command.id);
     let (state, reason) = life::project_after(&outcome);
     let lost = outcome.kind == OutcomeKind::SessionLost;
-    work.row.finish(outcome, at);
+    work.project(tx).await?;
     approvals::withdraw(tx, org, command_id, Withdraw::All, now).await?;
-    if let (Some(by), false) = (work.row.kill_requested_by, killed.is_empty()) {
+    if let (Some(by), false) = (work.row.command.kill_requested_by, killed.is_empty()) {
         tell(tx, work, &Fact::ProcessKilled { command_id, by, killed: killed.to_vec() });
     }
-    work.row.tell(tx, now);
-    let session_id = work.row.session_id;
+    let session_id = work.row.session()?;
+    conclude(tx, work, outcome, at).await?;
+    change::end_kills(tx, work.row.project, now).await?;
     let project = work.project(tx).await?;
     project.command_id = None;
     if lost {
@@ -238,13 +249,65 @@ async fn finish(
     show(tx, work, state, reason).await
 }
 
+/// Ends the command or lets it wait for another attempt, as its policy says.
+async fn conclude(
+    tx: &mut Tx,
+    work: &mut Work,
+    outcome: Outcome,
+    at: Timestamp,
+) -> Result<(), Error> {
+    let (row, now) = (&mut work.row, work.now);
+    let used = row.command.attempt - row.attempts_before;
+    let next = match (&row.retry, row.command.kill_requested_by) {
+        (Some(policy), None) => retry::after(policy, &outcome, used, chance(row), now),
+        _ => Next::Over(outcome.kind.final_state()),
+    };
+    let outcome = blobs::shorten(tx, row.org, outcome, now).await?;
+    match next {
+        Next::Over(state) => commands::end(tx, row, state, Some(outcome), at).await?,
+        Next::Again { at: due, for_limit } => {
+            row.command.outcome = Some(outcome);
+            row.command.finished_at = Some(at);
+            change::keep_attempt(tx, row).await?;
+            let command = &mut row.command;
+            (command.leased_at, command.started_at, command.finished_at) = (None, None, None);
+            (row.due_at, row.for_limit, row.command.not_before) = (Some(due), for_limit, Some(due));
+            if for_limit {
+                row.attempts_before += 1;
+            }
+            row.enter(CommandState::Queued);
+            commands::save(tx, row).await?;
+        }
+    }
+    work.saved = true;
+    work.row.tell(tx, now);
+    Ok(())
+}
+
+/// Between 0 and 1, the same whenever it is asked for the same attempt.
+fn chance(row: &CommandRow) -> f64 {
+    let mut hash = crc32fast::Hasher::new();
+    hash.update(row.command.id.uuid().as_bytes());
+    hash.update(&row.command.attempt.to_le_bytes());
+    f64::from(hash.finalize()) / f64::from(u32::MAX)
+}
+
 async fn reconcile_runner(
     tx: &mut Tx,
     (org, runner_id, reports, now): &(OrgId, DeviceId, Vec<AttemptReport>, Timestamp),
 ) -> Result<Vec<Acknowledged>, Error> {
-    for row in commands::running(tx, *org, *runner_id).await? {
-        if !reports.iter().any(|report| report.attempt == row.attempt()) {
-            interrupt(tx, row, *now).await?;
+    for mut row in commands::with_runner(tx, *org, *runner_id).await? {
+        if reports.iter().any(|report| report.attempt == row.attempt()) {
+            continue;
+        }
+        match (row.command.state, row.command.kill_requested_by) {
+            (CommandState::Running, _) => interrupt(tx, row, *now).await?,
+            // It never started, and somebody stopped it meanwhile.
+            (_, Some(_)) => {
+                change::cancelled(tx, &mut row, *now).await?;
+                change::end_kills(tx, row.project, *now).await?;
+            }
+            (_, None) => {}
         }
     }
     let mut answers = Vec::with_capacity(reports.len());
@@ -260,7 +323,7 @@ async fn reconcile_runner(
 /// The runner no longer knows a command that had begun: its outcome is unknown.
 async fn interrupt(tx: &mut Tx, row: CommandRow, now: Timestamp) -> Result<(), Error> {
     let before = row.command.state;
-    let mut work = Work { row, project: None, now };
+    let mut work = Work { row, project: None, saved: false, now };
     let outcome = Outcome::new(OutcomeKind::Interrupted)
         .with_message("the runner no longer knows this command; its outcome is unknown");
     finish(tx, &mut work, outcome, &[], now).await?;

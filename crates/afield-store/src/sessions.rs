@@ -12,6 +12,7 @@ statements! {
     INSERT_SESSION = "INSERT INTO sessions (id, org_id, project_id, created_at) \
         VALUES (?1, ?2, ?3, ?4)";
     SET_NATIVE = "UPDATE sessions SET native_id = ?2 WHERE id = ?1";
+    SET_SESSION = "UPDATE projects SET session_id = ?2 WHERE number = ?1";
     MARK_LOST = "UPDATE sessions SET lost_at = ?2 WHERE id = ?1";
 }
 
@@ -38,6 +39,29 @@ async fn new_session(
     project.last_active = *now;
     let id = reset(tx, *org, &mut project, SessionResetReason::Requested, *now).await?;
     projects::save(tx, &project).await?;
+    Ok(id)
+}
+
+/// A new conversation, because somebody asked for it; saving the project is the caller's.
+pub(crate) async fn renew(
+    tx: &mut Tx,
+    org: OrgId,
+    project: &mut Project,
+    now: Timestamp,
+) -> Result<SessionId, Error> {
+    reset(tx, org, project, SessionResetReason::Requested, now).await
+}
+
+/// The first conversation of a project.
+pub(crate) async fn first(
+    tx: &mut Tx,
+    org: OrgId,
+    project: i64,
+    project_id: ProjectId,
+    now: Timestamp,
+) -> Result<SessionId, Error> {
+    let id = start(tx, org, project_id, now).await?;
+    tx.execute(&SET_SESSION, params![project, id]).await?;
     Ok(id)
 }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use afield_proto::command::Command;
-use afield_proto::{DeviceId, ProjectId, SessionId, Timestamp};
+use afield_proto::{DeviceId, ProjectId, Timestamp};
 use tokio::sync::mpsc;
 
 use crate::log::damage;
@@ -88,7 +88,7 @@ struct Inner {
     /// Damage this process has already written down.
     noticed: damage::Noticed,
     /// Runner and session of each project's last command, to encode the next one with.
-    slots: Mutex<HashMap<ProjectId, (DeviceId, SessionId)>>,
+    slots: Mutex<HashMap<ProjectId, (DeviceId, bool)>>,
 }
 
 enum Engine {
@@ -186,22 +186,23 @@ impl Store {
         }
     }
 
-    /// Runner and session of the project's last command, as far as this process knows.
-    pub(crate) fn last_slot(&self, id: ProjectId) -> Option<(DeviceId, SessionId)> {
+    /// Runner of the project's last command, and whether that was the first of its lane, as far as
+    /// this process knows.
+    pub(crate) fn last_slot(&self, id: ProjectId) -> Option<(DeviceId, bool)> {
         self.slots().get(&id).copied()
     }
 
-    /// Remembers runner and session of a command that was accepted.
+    /// Remembers that of a command that was accepted.
     pub(crate) fn remember_slot(&self, id: ProjectId, command: &Command) {
-        let Some(session_id) = command.session_id else { return };
+        let head = command.waiting_for.as_deref() != Some("order");
         let mut slots = self.slots();
         if slots.len() >= SLOTS_MAX {
             slots.clear();
         }
-        slots.insert(id, (command.runner_id, session_id));
+        slots.insert(id, (command.runner_id, head));
     }
 
-    fn slots(&self) -> MutexGuard<'_, HashMap<ProjectId, (DeviceId, SessionId)>> {
+    fn slots(&self) -> MutexGuard<'_, HashMap<ProjectId, (DeviceId, bool)>> {
         self.inner.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

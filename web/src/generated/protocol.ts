@@ -265,6 +265,288 @@ interrupt: boolean,
  * To a question: the full text of each question and the label chosen (several joined by ", ").
  */
 answers?: { [key in string]: string }, };
+export type Priority = "low" | "normal" | "high" | "critical";
+export type SendMode = "queue" | "steer" | "interrupt";
+export type Failure = "infrastructure" | "timeout" | "failed" | "overloaded" | "rate_limited";
+export type RetryPolicy = { 
+/**
+ * Attempts in all, 1 to 100.
+ */
+attempts: number, 
+/**
+ * The first wait, in milliseconds.
+ */
+wait_ms: number, 
+/**
+ * What each wait is multiplied by for the next.
+ */
+factor: number, 
+/**
+ * The longest wait, in milliseconds.
+ */
+wait_max_ms: number, 
+/**
+ * Which failures are tried again.
+ */
+on: Array<Failure>, 
+/**
+ * With `failed`: only these exit codes; all when empty.
+ */
+exit_codes?: Array<number>, 
+/**
+ * Starting it twice does no harm: it is also tried again when it was interrupted, its outcome
+ * unknown.
+ */
+safe?: boolean, 
+/**
+ * When the agent's usage limit is reached, wait until it ends.
+ */
+wait_for_limit?: boolean, };
+export type Target = { 
+/**
+ * A project.
+ */
+project_id?: ProjectId, 
+/**
+ * A runner: its project at `path`, or the only one it has.
+ */
+runner_id?: DeviceId, 
+/**
+ * Any runner this is true of, such as `agents has "claude" and os = "linux"`: a connected one
+ * before others, then the one with the fewest waiting commands.
+ */
+selector?: string, 
+/**
+ * With a runner or a selector: the path of the project.
+ */
+path?: string, };
+export type Payload = { 
+/**
+ * What to do: the prompt, or the shell line.
+ */
+prompt?: string, 
+/**
+ * How.
+ */
+options?: ExecuteOptions, 
+/**
+ * Another agent than the project's.
+ */
+agent?: AgentKind, 
+/**
+ * Another session than the one the project is in when the command starts.
+ */
+session_id?: SessionId, };
+export type Place = "first" | "last" | { "before": CommandId } | { "after": CommandId };
+export type Resolution = "succeeded" | "failed" | "requeue";
+export type WaitReason = "time" | "hold" | "order" | "slot" | "runner" | "limit" | "approval" | "start";
+export type Waiting = { 
+/**
+ * In one word.
+ */
+reason: WaitReason, 
+/**
+ * For people.
+ */
+message: string, 
+/**
+ * Until when, where that is known.
+ */
+until?: Timestamp, 
+/**
+ * Behind which command.
+ */
+command_id?: CommandId, 
+/**
+ * For which runner.
+ */
+runner_id?: DeviceId, 
+/**
+ * When that runner gave its last sign of life.
+ */
+last_seen_at?: Timestamp, };
+export type AttemptView = { 
+/**
+ * Counted from 1.
+ */
+attempt: number, 
+/**
+ * The runner that had it.
+ */
+runner_id: DeviceId, 
+/**
+ * When it was given to that runner.
+ */
+leased_at?: Timestamp, 
+/**
+ * When the runner started it.
+ */
+started_at?: Timestamp, 
+/**
+ * When it ended.
+ */
+finished_at?: Timestamp, 
+/**
+ * How it ended.
+ */
+outcome?: Outcome, };
+export type ChainStep = "submitted" | "accepted" | "leased" | "consumed" | "finished";
+export type ChainLink = { 
+/**
+ * Which step.
+ */
+step: ChainStep, 
+/**
+ * When.
+ */
+at: Timestamp, 
+/**
+ * The device that did it.
+ */
+by: DeviceId, };
+export type CommandDetail = { 
+/**
+ * What it carries.
+ */
+payload: Payload, 
+/**
+ * When it is tried again.
+ */
+retry: RetryPolicy, 
+/**
+ * Every attempt, the first one first.
+ */
+attempts: Array<AttemptView>, 
+/**
+ * How far it came, of its latest attempt.
+ */
+chain: Array<ChainLink>, 
+/**
+ * Why it is not running, while it could be.
+ */
+waiting?: Waiting, 
+/**
+ * Its id.
+ */
+id: CommandId, 
+/**
+ * The project it belongs to.
+ */
+project_id: ProjectId, 
+/**
+ * The runner that hosts the project.
+ */
+runner_id: DeviceId, 
+/**
+ * The session it continues.
+ */
+session_id?: SessionId, 
+/**
+ * What it asks for.
+ */
+kind: CommandKind, 
+/**
+ * The agent that works on it.
+ */
+agent: AgentKind, 
+/**
+ * How far it has come.
+ */
+state: CommandState, 
+/**
+ * What it waits for, in one word (see `WaitReason`); while queued or leased.
+ */
+waiting_for?: string, 
+/**
+ * The beginning of what it asks for, for lists.
+ */
+summary?: string, 
+/**
+ * How urgent it is; `normal` when not given.
+ */
+priority?: Priority, 
+/**
+ * Its sender's own mark.
+ */
+key?: string, 
+/**
+ * The ordering key it was given: commands of one key run one after the other.
+ */
+order?: string, 
+/**
+ * It does not start before.
+ */
+not_before?: Timestamp, 
+/**
+ * It does not start after.
+ */
+expires_at?: Timestamp, 
+/**
+ * Somebody holds it.
+ */
+held_by?: DeviceId, 
+/**
+ * Somebody asked to stop it.
+ */
+kill_requested_by?: DeviceId, 
+/**
+ * How often it was given to a runner.
+ */
+attempt: number, 
+/**
+ * The device that submitted it.
+ */
+submitted_by: DeviceId, 
+/**
+ * When it was accepted (it was on disk).
+ */
+created_at: Timestamp, 
+/**
+ * When it was given to its runner.
+ */
+leased_at?: Timestamp, 
+/**
+ * When its runner started it.
+ */
+started_at?: Timestamp, 
+/**
+ * When it ended.
+ */
+finished_at?: Timestamp, 
+/**
+ * How it ended.
+ */
+outcome?: Outcome, };
+export type Hold = { 
+/**
+ * The command that is held.
+ */
+command_id?: CommandId, 
+/**
+ * The project that is held.
+ */
+project_id?: ProjectId, 
+/**
+ * The runner that is held. Without any of the three, everything is.
+ */
+runner_id?: DeviceId, 
+/**
+ * The device that asked for it.
+ */
+by: DeviceId, 
+/**
+ * When.
+ */
+at: Timestamp, };
+export type BlobRef = { 
+/**
+ * SHA-256 of the whole text, in hexadecimal; its name in `/api/v1/blobs/`.
+ */
+hash: string, 
+/**
+ * Length of the whole text, in bytes.
+ */
+bytes: number, };
 export type CommandState = "queued" | "leased" | "running" | "succeeded" | "failed" | "cancelled" | "expired" | "interrupted" | "dead";
 export type OutcomeKind = "succeeded" | "failed" | "cancelled" | "killed" | "timed_out" | "interrupted" | "auth_required" | "session_lost" | "rate_limited" | "transient" | "limit_reached" | "missing_result" | "not_started";
 export type Outcome = { 
@@ -303,8 +585,16 @@ duration_ms?: number,
 /**
  * When the usage limit ends.
  */
-resets_at?: Timestamp, };
-export type CommandKind = "prompt" | "shell";
+resets_at?: Timestamp, 
+/**
+ * How long the agent's service asked to wait, in milliseconds.
+ */
+retry_after_ms?: number, 
+/**
+ * The whole message, when `message` is only its beginning.
+ */
+blob?: BlobRef, };
+export type CommandKind = "prompt" | "shell" | "new_session" | "kill";
 export type Command = { 
 /**
  * Its id.
@@ -335,9 +625,41 @@ agent: AgentKind,
  */
 state: CommandState, 
 /**
- * What it waits for, for people; while queued or leased.
+ * What it waits for, in one word (see `WaitReason`); while queued or leased.
  */
 waiting_for?: string, 
+/**
+ * The beginning of what it asks for, for lists.
+ */
+summary?: string, 
+/**
+ * How urgent it is; `normal` when not given.
+ */
+priority?: Priority, 
+/**
+ * Its sender's own mark.
+ */
+key?: string, 
+/**
+ * The ordering key it was given: commands of one key run one after the other.
+ */
+order?: string, 
+/**
+ * It does not start before.
+ */
+not_before?: Timestamp, 
+/**
+ * It does not start after.
+ */
+expires_at?: Timestamp, 
+/**
+ * Somebody holds it.
+ */
+held_by?: DeviceId, 
+/**
+ * Somebody asked to stop it.
+ */
+kill_requested_by?: DeviceId, 
 /**
  * How often it was given to a runner.
  */
@@ -1222,11 +1544,231 @@ export type CommandGet = {
  * Which.
  */
 command_id: CommandId, };
+export type CommandSubmit = { 
+/**
+ * Where. May be left out when the project is named at the top of the frame.
+ */
+target?: Target, 
+/**
+ * What it asks for; `prompt` when not given.
+ */
+kind?: CommandKind, 
+/**
+ * What it carries.
+ */
+payload: Payload, 
+/**
+ * What it means for the turn that is running; `queue` when not given.
+ */
+mode: SendMode, 
+/**
+ * Makes a repetition harmless: the same key from the same device gives the first command
+ * back. At most 128 bytes.
+ */
+key?: string, 
+/**
+ * How urgent it is.
+ */
+priority: Priority, 
+/**
+ * Do not start before.
+ */
+not_before?: Timestamp, 
+/**
+ * Do not start after; 7 days from now when not given.
+ */
+expires_at?: Timestamp, 
+/**
+ * When it is tried again; never when not given.
+ */
+retry?: RetryPolicy, 
+/**
+ * Ordering key: commands of one project with the same key run one after the other, as they
+ * were sent. The project's own when not given; with `not_before`, a key of its own.
+ */
+order?: string, 
+/**
+ * Held from the beginning.
+ */
+hold: boolean, 
+/**
+ * When its sender gave it away, when that was before it could be sent.
+ */
+submitted_at?: Timestamp, };
+export type CommandShow = { 
+/**
+ * Which.
+ */
+command_id: CommandId, };
+export type CommandExplain = { 
+/**
+ * Which.
+ */
+command_id: CommandId, };
+export type CommandExplainReply = { 
+/**
+ * The command.
+ */
+command: Command, 
+/**
+ * Why it is not running; absent when it runs or is over.
+ */
+waiting?: Waiting, };
+export type CommandCancel = { 
+/**
+ * Which.
+ */
+command_id: CommandId, };
+export type CommandEdit = { 
+/**
+ * Which.
+ */
+command_id: CommandId, 
+/**
+ * The new payload, whole.
+ */
+payload?: Payload, 
+/**
+ * How urgent it is.
+ */
+priority?: Priority, 
+/**
+ * Do not start before.
+ */
+not_before?: Timestamp, 
+/**
+ * Do not start after.
+ */
+expires_at?: Timestamp, 
+/**
+ * When it is tried again.
+ */
+retry?: RetryPolicy, };
+export type CommandMove = { 
+/**
+ * Which.
+ */
+command_id: CommandId, 
+/**
+ * To where.
+ */
+to: Place, };
+export type CommandHold = { 
+/**
+ * A command.
+ */
+command_id?: CommandId, 
+/**
+ * A project.
+ */
+project_id?: ProjectId, 
+/**
+ * A runner.
+ */
+runner_id?: DeviceId, };
+export type CommandRelease = { 
+/**
+ * A command.
+ */
+command_id?: CommandId, 
+/**
+ * A project.
+ */
+project_id?: ProjectId, 
+/**
+ * A runner.
+ */
+runner_id?: DeviceId, };
+export type CommandHoldReply = { 
+/**
+ * Whether that changed anything.
+ */
+changed: boolean, };
+export type HoldList = Record<symbol, never>;
+export type HoldListReply = { 
+/**
+ * Holds of projects, runners and everything. Held commands say so themselves.
+ */
+holds: Array<Hold>, };
+export type CommandRetry = { 
+/**
+ * Which; at most 1,000.
+ */
+command_ids: Array<CommandId>, 
+/**
+ * Every dead one; of this project, when one is named.
+ */
+all_dead: boolean, 
+/**
+ * See `all_dead`.
+ */
+project_id?: ProjectId, 
+/**
+ * For one command: the new payload, whole.
+ */
+payload?: Payload, };
+export type CommandPurge = { 
+/**
+ * Which; at most 1,000.
+ */
+command_ids: Array<CommandId>, 
+/**
+ * Every dead one; of this project, when one is named.
+ */
+all_dead: boolean, 
+/**
+ * See `all_dead`.
+ */
+project_id?: ProjectId, };
+export type CommandsReply = { 
+/**
+ * As they are now.
+ */
+commands: Array<Command>, 
+/**
+ * There are more: ask again.
+ */
+more: boolean, };
+export type CommandResolve = { 
+/**
+ * Which.
+ */
+command_id: CommandId, 
+/**
+ * What became of it, or shall.
+ */
+resolution: Resolution, };
+export type BlobGet = { 
+/**
+ * Its hash.
+ */
+hash: string, };
+export type BlobGetReply = { 
+/**
+ * The whole text.
+ */
+text: string, };
 export type CommandList = { 
 /**
  * Only those of this project.
  */
 project_id?: ProjectId, 
+/**
+ * Only those of this runner.
+ */
+runner_id?: DeviceId, 
+/**
+ * Only those that are not over, in the order they will run.
+ */
+waiting: boolean, 
+/**
+ * Only those in this state.
+ */
+state?: CommandState, 
+/**
+ * Only those before this one in the list: the next page.
+ */
+before_id?: CommandId, 
 /**
  * At most so many; 100 when not given, 1,000 at most.
  */
@@ -1333,7 +1875,7 @@ export type RunnerListReply = {
  * The runners, oldest first.
  */
 runners: Array<RunnerState>, };
-export type Request = { "type": "project_create", "data": ProjectCreate } | { "type": "project_list", "data": ProjectList } | { "type": "project_get", "data": ProjectGet } | { "type": "project_update", "data": ProjectUpdate } | { "type": "project_delete", "data": ProjectDelete } | { "type": "project_join", "data": ProjectJoin } | { "type": "project_leave", "data": ProjectLeave } | { "type": "execute", "data": Execute } | { "type": "agent_new_session", "data": AgentNewSession } | { "type": "agent_kill", "data": AgentKill } | { "type": "agent_interrupt", "data": AgentInterrupt } | { "type": "agent_set_mode", "data": AgentSetMode } | { "type": "get_messages", "data": GetMessages } | { "type": "health_check", "data": HealthCheckAsk } | { "type": "subscribe", "data": Subscribe } | { "type": "unsubscribe", "data": Unsubscribe } | { "type": "command_get", "data": CommandGet } | { "type": "command_list", "data": CommandList } | { "type": "approval_list", "data": ApprovalList } | { "type": "approval_answer", "data": ApprovalAnswer } | { "type": "device_create", "data": DeviceCreate } | { "type": "device_list", "data": DeviceList } | { "type": "device_link", "data": DeviceLink } | { "type": "device_revoke", "data": DeviceRevoke } | { "type": "runner_list", "data": RunnerList } | { "type": "runner_hello", "data": RunnerHello } | { "type": "runner_records", "data": RunnerRecords } | { "type": "runner_partial", "data": RunnerPartial };
+export type Request = { "type": "project_create", "data": ProjectCreate } | { "type": "project_list", "data": ProjectList } | { "type": "project_get", "data": ProjectGet } | { "type": "project_update", "data": ProjectUpdate } | { "type": "project_delete", "data": ProjectDelete } | { "type": "project_join", "data": ProjectJoin } | { "type": "project_leave", "data": ProjectLeave } | { "type": "execute", "data": Execute } | { "type": "agent_new_session", "data": AgentNewSession } | { "type": "agent_kill", "data": AgentKill } | { "type": "agent_interrupt", "data": AgentInterrupt } | { "type": "agent_set_mode", "data": AgentSetMode } | { "type": "get_messages", "data": GetMessages } | { "type": "health_check", "data": HealthCheckAsk } | { "type": "subscribe", "data": Subscribe } | { "type": "unsubscribe", "data": Unsubscribe } | { "type": "command_submit", "data": CommandSubmit } | { "type": "command_get", "data": CommandGet } | { "type": "command_show", "data": CommandShow } | { "type": "command_list", "data": CommandList } | { "type": "command_explain", "data": CommandExplain } | { "type": "command_cancel", "data": CommandCancel } | { "type": "command_edit", "data": CommandEdit } | { "type": "command_move", "data": CommandMove } | { "type": "command_hold", "data": CommandHold } | { "type": "command_release", "data": CommandRelease } | { "type": "hold_list", "data": HoldList } | { "type": "command_retry", "data": CommandRetry } | { "type": "command_purge", "data": CommandPurge } | { "type": "command_resolve", "data": CommandResolve } | { "type": "blob_get", "data": BlobGet } | { "type": "approval_list", "data": ApprovalList } | { "type": "approval_answer", "data": ApprovalAnswer } | { "type": "device_create", "data": DeviceCreate } | { "type": "device_list", "data": DeviceList } | { "type": "device_link", "data": DeviceLink } | { "type": "device_revoke", "data": DeviceRevoke } | { "type": "runner_list", "data": RunnerList } | { "type": "runner_hello", "data": RunnerHello } | { "type": "runner_records", "data": RunnerRecords } | { "type": "runner_partial", "data": RunnerPartial };
 
 /** Each request with the type of its data and of its reply. */
 export interface Requests {
@@ -1353,8 +1895,21 @@ export interface Requests {
   health_check: { data: HealthCheckAsk; reply: HealthCheck };
   subscribe: { data: Subscribe; reply: SubscribeReply };
   unsubscribe: { data: Unsubscribe; reply: Empty };
+  command_submit: { data: CommandSubmit; reply: Command };
   command_get: { data: CommandGet; reply: Command };
+  command_show: { data: CommandShow; reply: CommandDetail };
   command_list: { data: CommandList; reply: CommandListReply };
+  command_explain: { data: CommandExplain; reply: CommandExplainReply };
+  command_cancel: { data: CommandCancel; reply: Command };
+  command_edit: { data: CommandEdit; reply: Command };
+  command_move: { data: CommandMove; reply: Command };
+  command_hold: { data: CommandHold; reply: CommandHoldReply };
+  command_release: { data: CommandRelease; reply: CommandHoldReply };
+  hold_list: { data: HoldList; reply: HoldListReply };
+  command_retry: { data: CommandRetry; reply: CommandsReply };
+  command_purge: { data: CommandPurge; reply: CommandsReply };
+  command_resolve: { data: CommandResolve; reply: Command };
+  blob_get: { data: BlobGet; reply: BlobGetReply };
   approval_list: { data: ApprovalList; reply: ApprovalListReply };
   approval_answer: { data: ApprovalAnswer; reply: Approval };
   device_create: { data: DeviceCreate; reply: DeviceCreateReply };

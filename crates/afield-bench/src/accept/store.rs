@@ -7,8 +7,9 @@ use afield_proto::agent::{AgentKind, ExecuteOptions};
 use afield_proto::command::CommandKind;
 use afield_proto::device::{DeviceKind, Scopes};
 use afield_proto::project::ProjectSettings;
+use afield_proto::queue::Priority;
 use afield_proto::{CommandId, DeviceId, OrgId, ProjectId, RequestId, Timestamp};
-use afield_store::{Location, NewDevice, NewProject, Options, Owner, Store, SubmitCommand};
+use afield_store::{Accept, Location, NewDevice, NewProject, Options, Owner, Store, SubmitCommand};
 use anyhow::Result;
 use futures::future::try_join_all;
 
@@ -93,7 +94,7 @@ impl InStore {
     async fn cancel(&self, commands: &[CommandId]) -> Result<()> {
         for commands in commands.chunks(SIDE_BY_SIDE) {
             let cancel = |command: &CommandId| {
-                self.store.cancel_queued(self.org, *command, self.device, Timestamp::now())
+                self.store.cancel_command(self.org, *command, self.device, Timestamp::now())
             };
             try_join_all(commands.iter().map(cancel)).await?;
         }
@@ -111,6 +112,15 @@ impl InStore {
             options: ExecuteOptions::default(),
             key: None,
             request_id: RequestId::generate(),
+            accept: Accept::Queue,
+            session_id: None,
+            order: None,
+            priority: Priority::Normal,
+            not_before: None,
+            expires_at: None,
+            retry: None,
+            hold: false,
+            submitted_at: None,
         }
     }
 }

@@ -5,32 +5,50 @@
 
 use std::sync::Arc;
 
-use afield_flow::command as life;
+use afield_flow::queue::{POSITION_STEP, waiting_for};
 use afield_proto::agent::{
     AgentKind, AgentMessage, Direction, ExecuteOptions, MessageFlags, MessageKind,
 };
-use afield_proto::command::{Command, CommandKind, CommandState};
+use afield_proto::command::{Command, CommandKind, CommandState, Outcome, OutcomeKind};
 use afield_proto::fact::Fact;
-use afield_proto::{CommandId, DeviceId, OrgId, ProjectId, RequestId, SessionId, Timestamp};
+use afield_proto::queue::{Place, Priority, RetryPolicy};
+use afield_proto::{
+    CommandId, DeviceId, ErrorCode, OrgId, ProjectId, RequestId, SessionId, Timestamp,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::command_row;
+use super::{COLUMNS, CommandRow, change, command_row, lane};
 use crate::sql::{Row, params, statements, to_json};
 use crate::tx::{Tx, encoded};
-use crate::{Error, Refusal, Store, projects, sessions};
+use crate::{Error, Refusal, Store, commands};
 
 statements! {
     /// What accepting a command needs to know of its project, and nothing more.
-    SLOT = "SELECT p.number, p.runner_id, p.session_id, c.id FROM projects p \
-        LEFT JOIN commands c ON c.project = p.number AND c.finished_at IS NULL \
+    SLOT = "SELECT p.number, p.runner_id, (SELECT MAX(c.position) FROM commands c \
+        WHERE c.project = p.number AND c.lane = ?3 AND c.finished_at IS NULL) FROM projects p \
         WHERE p.id = ?2 AND p.org_id = ?1 AND p.deleted_at IS NULL FOR UPDATE OF p";
-    SET_SESSION = "UPDATE projects SET session_id = ?2 WHERE number = ?1";
+    BUSY = "SELECT id FROM commands WHERE project = ?1 AND head = 1 AND kind <> 'kill' \
+        ORDER BY id LIMIT 1";
     INSERT_COMMAND = "INSERT INTO commands (id, org_id, project, session_id, request_id, \
-        submitted_by, key, kind, agent, payload, state, waiting_for, attempt, fence, applied, \
-        created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 'queued', ?11, 0, 0, 0, ?12)";
+        submitted_by, key, kind, agent, summary, payload, state, attempt, attempts_before, fence, \
+        applied, created_at, lane, position, head, due_at, for_limit, expires_at, wake_at, \
+        priority, held_by, retry, submitted_at) \
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 'queued', 0, 0, 0, 0, ?12, ?13, ?14, \
+        ?15, ?16, 0, ?17, ?18, ?19, ?20, ?21, ?22)";
     BY_KEY = concat!("SELECT ", command_columns!(), ", c.payload", commands!(),
         " WHERE c.submitted_by = ?1 AND c.key = ?2");
+}
+
+/// When a command is accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Accept {
+    /// Only while nothing else of the project waits or runs.
+    Immediate,
+    /// Behind what waits in its lane.
+    Queue,
+    /// Before what waits in its lane.
+    First,
 }
 
 /// A command to be accepted.
@@ -54,6 +72,24 @@ pub struct SubmitCommand {
     pub key: Option<String>,
     /// Follows the work through all logs.
     pub request_id: RequestId,
+    /// Where in the order.
+    pub accept: Accept,
+    /// Another session than the project's own at the time it starts.
+    pub session_id: Option<SessionId>,
+    /// Ordering key.
+    pub order: Option<String>,
+    /// How urgent it is.
+    pub priority: Priority,
+    /// It does not start before.
+    pub not_before: Option<Timestamp>,
+    /// It does not start after.
+    pub expires_at: Option<Timestamp>,
+    /// How it is tried again; not at all when absent.
+    pub retry: Option<RetryPolicy>,
+    /// Held from the beginning.
+    pub hold: bool,
+    /// When its sender gave it away, where that was earlier.
+    pub submitted_at: Option<Timestamp>,
 }
 
 /// A command that was accepted.
@@ -67,9 +103,9 @@ pub struct Submitted {
 
 /// What is carried out, as it is stored.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Payload {
-    pub(super) prompt: String,
-    pub(super) options: ExecuteOptions,
+pub(crate) struct StoredPayload {
+    pub(crate) prompt: String,
+    pub(crate) options: ExecuteOptions,
 }
 
 impl Store {
@@ -94,19 +130,19 @@ impl Store {
 struct Slot {
     number: i64,
     runner_id: DeviceId,
-    session_id: Option<SessionId>,
-    active: Option<CommandId>,
+    /// The last place of its lane that is taken.
+    last: Option<i64>,
 }
 
 /// A command as it will be accepted, encoded before its turn: the transaction is short.
 ///
-/// Made from what the project's last command told about runner and session. The transaction
-/// looks, and drafts anew when that is no longer so.
+/// Made from what the project's last command told about runner and lane. The transaction looks,
+/// and drafts anew when that is no longer so.
 struct Draft {
     command: Command,
+    head: bool,
+    lane: String,
     payload: String,
-    /// The prompt as a message, encoded.
-    said: Arc<str>,
     /// The command's state, encoded.
     accepted: Arc<str>,
 }
@@ -114,87 +150,132 @@ struct Draft {
 impl Draft {
     fn guess(
         submit: &SubmitCommand,
-        slot: Option<(DeviceId, SessionId)>,
+        slot: Option<(DeviceId, bool)>,
         now: Timestamp,
     ) -> Option<Self> {
-        slot.map(|(runner_id, session_id)| Self::new(submit, runner_id, session_id, now))
+        slot.map(|(runner_id, head)| {
+            let id = CommandId::generate();
+            Self::new(submit, id, lane(submit, id, now), runner_id, head, now)
+        })
     }
 
     fn new(
         submit: &SubmitCommand,
+        id: CommandId,
+        lane: String,
         runner_id: DeviceId,
-        session_id: SessionId,
+        head: bool,
         now: Timestamp,
     ) -> Self {
-        let command = accepted(submit, runner_id, session_id, now);
-        let project = Some(submit.project_id);
-        let said = Fact::AgentMessage(prompt_message(submit, &command, now));
+        let command = accepted(submit, id, runner_id, head, now);
         let fact = Fact::CommandState(command.clone());
-        let (said, accepted) = (encoded(project, &said), encoded(project, &fact));
-        Self { payload: payload(submit), said, accepted, command }
+        let accepted = encoded(Some(submit.project_id), &fact);
+        Self { payload: payload(submit), head, lane, accepted, command }
     }
 
-    fn fits(&self, slot: &Slot) -> bool {
-        self.command.runner_id == slot.runner_id && self.command.session_id == slot.session_id
+    fn fits(&self, runner_id: DeviceId, head: bool) -> bool {
+        self.command.runner_id == runner_id && self.head == head
     }
+}
+
+/// What is not to start yet has a lane of its own, unless it was given one: it keeps nobody waiting.
+fn lane(submit: &SubmitCommand, id: CommandId, now: Timestamp) -> String {
+    let early = submit.not_before.is_some_and(|at| at > now);
+    let alone = early || submit.kind == CommandKind::Kill;
+    lane::lane_of(submit.order.as_deref(), submit.session_id, alone.then_some(id))
 }
 
 async fn submit_command(
     tx: &mut Tx,
     (submit, draft, now): &(SubmitCommand, Option<Draft>, Timestamp),
 ) -> Result<Submitted, Error> {
-    let slot = tx.opt(&SLOT, params![submit.org, submit.project_id], slot).await?;
+    let fresh = CommandId::generate();
+    let id = draft.as_ref().map_or(fresh, |draft| draft.command.id);
+    let lane = match draft {
+        Some(draft) => draft.lane.clone(),
+        None => lane(submit, id, *now),
+    };
+    let slot = tx.opt(&SLOT, params![submit.org, submit.project_id, lane], slot).await?;
     let slot = slot.ok_or(Refusal::ProjectNotFound)?;
     if let Some(command) = repeated(tx, submit).await? {
         return Ok(Submitted { command, duplicate: true });
     }
-    projects::refuse_active(slot.active)?;
-    let command = match draft.as_ref().filter(|draft| draft.fits(&slot)) {
-        Some(draft) => accept(tx, submit, draft, slot.number, *now).await?,
+    let place = place(tx, submit, &slot, &lane).await?;
+    let made;
+    let draft = match draft.as_ref().filter(|draft| draft.fits(slot.runner_id, place.head)) {
+        Some(draft) => draft,
         None => {
-            let session_id = session(tx, submit, &slot, *now).await?;
-            let draft = Draft::new(submit, slot.runner_id, session_id, *now);
-            accept(tx, submit, &draft, slot.number, *now).await?
+            made = Draft::new(submit, id, lane.clone(), slot.runner_id, place.head, *now);
+            &made
         }
+    };
+    insert(tx, submit, &slot, &place, draft).await?;
+    tx.tell_encoded(submit.org, submit.project_id, &draft.accepted, *now);
+    if place.settle {
+        lane::settle(tx, slot.number, &lane).await?;
+    }
+    let command = match submit.kind {
+        CommandKind::Kill => kill(tx, submit, draft.command.id, slot.number, *now).await?,
+        _ => draft.command.clone(),
     };
     Ok(Submitted { command, duplicate: false })
 }
 
-async fn accept(
-    tx: &mut Tx,
-    submit: &SubmitCommand,
-    draft: &Draft,
-    project_number: i64,
-    now: Timestamp,
-) -> Result<Command, Error> {
-    insert(tx, submit, project_number, draft).await?;
-    tx.tell_encoded(submit.org, submit.project_id, &draft.said, now);
-    tx.tell_encoded(submit.org, submit.project_id, &draft.accepted, now);
-    Ok(draft.command.clone())
+/// Where a new command goes.
+struct Position {
+    at: i64,
+    head: bool,
+    /// The head of the lane is another now.
+    settle: bool,
 }
 
-fn slot(row: &Row<'_>) -> Result<Slot, Error> {
-    Ok(Slot {
-        number: row.int(0)?,
-        runner_id: row.id(1)?,
-        session_id: row.opt_id(2)?,
-        active: row.opt_id(3)?,
-    })
-}
-
-/// The project's session, made when it has none.
-async fn session(
+async fn place(
     tx: &mut Tx,
     submit: &SubmitCommand,
     slot: &Slot,
-    now: Timestamp,
-) -> Result<SessionId, Error> {
-    if let Some(id) = slot.session_id {
-        return Ok(id);
+    lane: &str,
+) -> Result<Position, Error> {
+    if submit.accept == Accept::Immediate {
+        let busy: Option<CommandId> = tx.opt(&BUSY, params![slot.number], |row| row.id(0)).await?;
+        if let Some(command_id) = busy {
+            return Err(Refusal::ProcessActive { command_id }.into());
+        }
     }
-    let id = sessions::start(tx, submit.org, submit.project_id, now).await?;
-    tx.execute(&SET_SESSION, params![slot.number, id]).await?;
-    Ok(id)
+    match (submit.accept, slot.last) {
+        (_, None) => Ok(Position { at: POSITION_STEP, head: true, settle: false }),
+        (Accept::First, Some(_)) => {
+            let (project, org) = (slot.number, submit.org);
+            let (_, at) = lane::find(tx, org, project, lane, Place::First, None).await?;
+            Ok(Position { at, head: false, settle: true })
+        }
+        (Accept::Immediate | Accept::Queue, Some(last)) => {
+            Ok(Position { at: last + POSITION_STEP, head: false, settle: false })
+        }
+    }
+}
+
+fn slot(row: &Row<'_>) -> Result<Slot, Error> {
+    Ok(Slot { number: row.int(0)?, runner_id: row.id(1)?, last: row.opt_int(2)? })
+}
+
+/// A kill marks what its project works on, and ends with it; without such work it is over at once.
+async fn kill(
+    tx: &mut Tx,
+    submit: &SubmitCommand,
+    id: CommandId,
+    project: i64,
+    now: Timestamp,
+) -> Result<Command, Error> {
+    let mut row = commands::locked(tx, submit.org, id).await?;
+    if !change::mark_killed(tx, project, submit.submitted_by).await? {
+        let outcome = Outcome {
+            code: Some(ErrorCode::ProcessNotFound),
+            ..Outcome::new(OutcomeKind::Failed).with_message("nothing was running")
+        };
+        commands::end(tx, &mut row, CommandState::Failed, Some(outcome), now).await?;
+        row.tell(tx, now);
+    }
+    Ok(row.command)
 }
 
 /// The command this device already submitted with this key.
@@ -202,36 +283,51 @@ async fn repeated(tx: &mut Tx, submit: &SubmitCommand) -> Result<Option<Command>
     let Some(key) = &submit.key else { return Ok(None) };
     let first = tx
         .opt(&BY_KEY, params![submit.submitted_by, key], |row| {
-            Ok((command_row(row)?, row.json::<Payload>(19)?))
+            Ok((command_row(row)?, row.json::<StoredPayload>(COLUMNS)?))
         })
         .await?;
     let Some((first, payload)) = first else { return Ok(None) };
-    let asked = (submit.org, submit.project_id, submit.kind, submit.agent);
-    let Command { project_id, kind, agent, .. } = first.command;
-    let same = asked == (first.org, project_id, kind, agent)
-        && payload.prompt == submit.prompt
-        && payload.options == submit.options;
-    match same {
+    match is_same(submit, &first, &payload) {
         true => Ok(Some(first.command)),
         false => Err(Refusal::KeyConflict { command_id: first.command.id }.into()),
     }
 }
 
+fn is_same(submit: &SubmitCommand, first: &CommandRow, payload: &StoredPayload) -> bool {
+    let asked = (submit.org, submit.project_id, submit.kind, submit.agent);
+    let Command { project_id, kind, agent, .. } = first.command;
+    asked == (first.org, project_id, kind, agent)
+        && payload.prompt == submit.prompt
+        && payload.options == submit.options
+}
+
 fn accepted(
     submit: &SubmitCommand,
+    id: CommandId,
     runner_id: DeviceId,
-    session_id: SessionId,
+    head: bool,
     now: Timestamp,
 ) -> Command {
+    let held_by = submit.hold.then_some(submit.submitted_by);
+    let due_at = submit.not_before.filter(|at| *at > now);
+    let reason = waiting_for(CommandState::Queued, submit.hold, due_at.is_some(), head);
     Command {
-        id: CommandId::generate(),
+        id,
         project_id: submit.project_id,
         runner_id,
-        session_id: Some(session_id),
+        session_id: submit.session_id,
         kind: submit.kind,
         agent: submit.agent,
         state: CommandState::Queued,
-        waiting_for: life::waiting_for(CommandState::Queued).map(str::to_owned),
+        waiting_for: reason.map(|reason| reason.name().to_owned()),
+        summary: summary(submit.kind, &submit.prompt, &submit.options),
+        priority: submit.priority,
+        key: submit.key.clone(),
+        order: submit.order.clone(),
+        not_before: due_at,
+        expires_at: submit.expires_at,
+        held_by,
+        kill_requested_by: None,
         attempt: 0,
         submitted_by: submit.submitted_by,
         created_at: now,
@@ -245,57 +341,87 @@ fn accepted(
 async fn insert(
     tx: &mut Tx,
     submit: &SubmitCommand,
-    project_number: i64,
+    slot: &Slot,
+    place: &Position,
     draft: &Draft,
 ) -> Result<(), Error> {
     let command = &draft.command;
-    let (kind, agent) = (kind_word(command.kind), command.agent.name());
+    let wake_at = match place.head {
+        true => [command.not_before, command.expires_at].into_iter().flatten().min(),
+        false => None,
+    };
+    let retry = submit.retry.as_ref().map(to_json);
+    let (kind, agent) = (command.kind.name(), command.agent.name());
+    let (head, level) = (i64::from(place.head), command.priority.level());
     let values = params![
         command.id,
         submit.org,
-        project_number,
+        slot.number,
         command.session_id,
         submit.request_id,
         command.submitted_by,
         submit.key,
         kind,
         agent,
+        command.summary,
         draft.payload,
-        command.waiting_for,
         command.created_at,
+        draft.lane,
+        place.at,
+        head,
+        command.not_before,
+        command.expires_at,
+        wake_at,
+        level,
+        command.held_by,
+        retry,
+        submit.submitted_at,
     ];
     tx.execute(&INSERT_COMMAND, values).await.map(drop)
 }
 
 fn payload(submit: &SubmitCommand) -> String {
+    encode_payload(&submit.prompt, &submit.options)
+}
+
+/// The stored form of what is carried out.
+pub(crate) fn encode_payload(prompt: &str, options: &ExecuteOptions) -> String {
     #[derive(Serialize)]
     struct Borrowed<'a> {
         prompt: &'a str,
         options: &'a ExecuteOptions,
     }
-    to_json(&Borrowed { prompt: &submit.prompt, options: &submit.options })
+    to_json(&Borrowed { prompt, options })
 }
 
-fn kind_word(kind: CommandKind) -> &'static str {
-    match kind {
-        CommandKind::Prompt => "prompt",
-        CommandKind::Shell => "shell",
+/// The beginning of what a command asks for: one line for lists.
+pub(crate) fn summary(kind: CommandKind, prompt: &str, options: &ExecuteOptions) -> String {
+    /// As much as fits beside the other columns of a list.
+    const CHARS: usize = 80;
+    let text = match (kind, &options.argv) {
+        (CommandKind::Shell, Some(argv)) => argv.join(" "),
+        _ => prompt.lines().find(|line| !line.trim().is_empty()).unwrap_or_default().to_owned(),
+    };
+    let text = text.trim();
+    match text.char_indices().nth(CHARS) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
     }
 }
 
 /// What a person asked, as a message of the conversation.
-fn prompt_message(submit: &SubmitCommand, command: &Command, now: Timestamp) -> AgentMessage {
+pub(crate) fn prompt_message(command: &Command, prompt: &str, now: Timestamp) -> AgentMessage {
     AgentMessage {
         timestamp: now,
         direction: Direction::Client,
         kind: MessageKind::Prompt,
         command_id: Some(command.id),
         session_id: command.session_id,
-        text: Some(submit.prompt.clone()),
+        text: Some(prompt.to_owned()),
         tool: None,
         parent: None,
         flags: MessageFlags::default(),
-        message: prompt_frame(&submit.prompt),
+        message: prompt_frame(prompt),
     }
 }
 

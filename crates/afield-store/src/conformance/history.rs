@@ -4,7 +4,9 @@ use afield_proto::agent::{Direction, MessageKind};
 use afield_proto::wire::HistoryMessage;
 use afield_proto::{OrgId, ProjectId, Topic};
 
-use super::world::{assert_refused, says, started};
+use afield_proto::command::OutcomeKind;
+
+use super::world::{assert_refused, finished, says, started};
 use super::{Outcome, Place, World, at, note};
 use crate::{MessagePage, MessageQuery, Refusal};
 
@@ -53,7 +55,7 @@ pub async fn history_goes_both_ways_across_segments(place: Place) -> Outcome {
     let all = world.store.messages(MessageQuery { limit: 1000, ..query(&world, id) }).await?;
     let all_read = read(&all)?;
     assert_eq!(all_read.len(), 91);
-    assert_eq!((all_read[0].0, all_read[1].clone()), (2, (7, "n0".to_owned())));
+    assert_eq!((all_read[0].0, all_read[1].clone()), (3, (7, "n0".to_owned())));
     assert_eq!((all.seq, all.more, all_read[90].0), (96, false, 96));
     let (mut forwards, mut after) = (Vec::new(), 0);
     loop {
@@ -102,7 +104,7 @@ pub async fn history_is_filtered(place: Place) -> Outcome {
         async move { Ok::<_, Box<dyn std::error::Error>>(read(&store.messages(query).await?)?) }
     };
     let prompts = asked(|query| query.direction = Some(Direction::Client)).await?;
-    assert_eq!(prompts, [(2, "do it".to_owned())]);
+    assert_eq!(prompts, [(3, "do it".to_owned())]);
     let thinking = asked(|query| query.kind = Some(MessageKind::Thinking)).await?;
     assert_eq!(thinking.len(), 1);
     assert_eq!(asked(|query| query.text = Some("ÜNDER the tr".into())).await?, thinking);
@@ -117,10 +119,10 @@ pub async fn history_is_filtered(place: Place) -> Outcome {
 pub async fn history_belongs_to_its_org(place: Place) -> Outcome {
     let world = World::open(&place).await?;
     let project = world.project("/a").await?;
-    let command = world.submit(project.id, "x").await?;
+    let attempt = world.leased(project.id).await?;
     let foreign = MessageQuery { org: OrgId::generate(), ..query(&world, project.id) };
     assert_refused!(world.store.messages(foreign).await, Refusal::ProjectNotFound);
-    world.store.cancel_queued(world.org, command.id, world.phone, at(3)).await?;
+    world.apply(attempt, 1, vec![started(), finished(OutcomeKind::Succeeded)]).await?;
     world.store.delete_project(world.org, project.id, at(4)).await?;
     assert_eq!(world.store.messages(query(&world, project.id)).await?.messages.len(), 1);
     Ok(())

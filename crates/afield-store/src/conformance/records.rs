@@ -39,8 +39,8 @@ pub async fn records_are_applied_once(place: Place) -> Outcome {
     assert_eq!((idle.state, idle.command_id), (ProjectState::Idle, None));
     let expected = [
         "project_state",
-        "agent_message",
         "command_state",
+        "agent_message",
         "command_state",
         "command_state",
         "project_state",
@@ -94,8 +94,8 @@ pub async fn a_stop_is_told_with_its_processes(place: Place) -> Outcome {
     let project = world.project("/a").await?;
     let attempt = world.leased(project.id).await?;
     world.apply(attempt, 1, vec![started()]).await?;
-    world.store.request_kill(world.org, attempt.command_id, world.phone, at(5)).await?;
-    world.store.request_kill(world.org, attempt.command_id, world.runner, at(6)).await?;
+    world.store.cancel_command(world.org, attempt.command_id, world.phone, at(5)).await?;
+    world.store.cancel_command(world.org, attempt.command_id, world.runner, at(6)).await?;
     let killed = vec![KilledProcess { pid: 7, name: "claude".into(), signal: "TERM".into() }];
     let end = Record::Finished { at: at(7), outcome: Ended::new(OutcomeKind::Killed), killed };
     let applied = world.apply(attempt, 2, vec![end]).await?;
@@ -178,6 +178,7 @@ pub async fn reconciling_interrupts_what_is_gone(place: Place) -> Outcome {
     assert!(world.store.approvals(world.org, None, false).await?.is_empty());
     let running = world.store.command(world.org, kept_attempt.command_id).await?;
     assert_eq!(running.state, CommandState::Running);
-    assert_eq!(world.lease().await?.attempt, waits_attempt);
+    let waits = world.store.leased_commands(world.org, world.runner).await?;
+    assert_eq!(waits[0].attempt, waits_attempt);
     Ok(())
 }

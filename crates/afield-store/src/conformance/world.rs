@@ -9,6 +9,7 @@ use afield_proto::approval::{ApprovalAsk, ApprovalKind};
 use afield_proto::command::{Command, CommandKind, Outcome as Ended, OutcomeKind};
 use afield_proto::device::{DeviceKind, Scopes};
 use afield_proto::project::{Project, ProjectSettings};
+use afield_proto::queue::Priority;
 use afield_proto::runner::{Attempt, Record, RunnerExecute, RunnerRecords};
 use afield_proto::{ApprovalId, DeviceId, OrgId, ProjectId, RequestId, Timestamp, Topic, UserId};
 use serde_json::value::RawValue;
@@ -16,8 +17,8 @@ use tokio::sync::mpsc;
 
 use crate::tx::Tx;
 use crate::{
-    Applied, CommittedEvent, Error, Location, NewDevice, NewProject, Options, Store, StoredEvent,
-    SubmitCommand, Submitted,
+    Accept, Applied, CommandFilter, CommittedEvent, Error, Location, NewDevice, NewProject,
+    Options, Store, StoredEvent, SubmitCommand, Submitted,
 };
 
 /// Committed events that may wait for a case to look at them.
@@ -170,6 +171,15 @@ impl World {
             options: ExecuteOptions::default(),
             key: key.map(str::to_owned),
             request_id: RequestId::generate(),
+            accept: Accept::Immediate,
+            session_id: None,
+            order: None,
+            priority: Priority::Normal,
+            not_before: None,
+            expires_at: None,
+            retry: None,
+            hold: false,
+            submitted_at: None,
         }
     }
 
@@ -180,9 +190,20 @@ impl World {
         Ok(command)
     }
 
+    /// Leases what waits, as much as there is.
+    pub async fn leases(&self, now: i64) -> Result<Vec<RunnerExecute>, Error> {
+        self.store.lease_commands(self.org, self.runner, usize::MAX, at(now)).await
+    }
+
+    /// Commands, newest first.
+    pub async fn commands(&self, project_id: Option<ProjectId>) -> Result<Vec<Command>, Error> {
+        let filter = CommandFilter { project_id, limit: 10, ..CommandFilter::default() };
+        self.store.commands(self.org, filter).await
+    }
+
     /// Leases what waits; the first of it.
     pub async fn lease(&self) -> Result<RunnerExecute, Box<dyn std::error::Error>> {
-        let orders = self.store.lease_commands(self.org, self.runner, at(3)).await?;
+        let orders = self.leases(3).await?;
         Ok(orders.into_iter().next().ok_or("nothing was leased")?)
     }
 

@@ -1,0 +1,161 @@
+//! What follows on the end of an attempt: the command's end, another attempt, or the dead letters.
+
+use afield_proto::Timestamp;
+use afield_proto::command::{CommandState, Outcome, OutcomeKind};
+use afield_proto::queue::{Failure, RetryPolicy};
+
+/// The shortest wait before another attempt of something interrupted, in milliseconds: the runner
+/// has to be back first anyway.
+const AFTER_LIMIT_MS: i64 = 1000;
+
+/// What follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// The command is over.
+    Over(CommandState),
+    /// It is tried again, not before this.
+    Again {
+        /// When.
+        at: Timestamp,
+        /// What it waits for is the end of the agent's usage limit.
+        for_limit: bool,
+    },
+}
+
+/// Decides what follows on an attempt that ended.
+///
+/// `used` counts the attempts since the command was accepted or put back, this one included;
+/// `chance` is between 0 and 1 and spreads the waits.
+pub fn after(
+    policy: &RetryPolicy,
+    outcome: &Outcome,
+    used: u32,
+    chance: f64,
+    now: Timestamp,
+) -> Next {
+    if outcome.kind == OutcomeKind::RateLimited
+        && policy.wait_for_limit
+        && let Some(at) = outcome.resets_at.filter(|at| *at > now)
+    {
+        // Waiting for a limit uses no attempt up: nothing was tried.
+        return Next::Again { at: later(at, AFTER_LIMIT_MS), for_limit: true };
+    }
+    if !is_retried(policy, outcome) {
+        return Next::Over(outcome.kind.final_state());
+    }
+    if used >= policy.attempts {
+        return Next::Over(exhausted(policy, outcome));
+    }
+    let asked = outcome.retry_after_ms.and_then(|ms| i64::try_from(ms).ok()).unwrap_or(0);
+    Next::Again { at: later(now, wait_ms(policy, used, chance).max(asked)), for_limit: false }
+}
+
+/// A command whose retries are used up is dead; one that had none simply failed.
+fn exhausted(policy: &RetryPolicy, outcome: &Outcome) -> CommandState {
+    match policy.attempts > 1 {
+        true => CommandState::Dead,
+        false => outcome.kind.final_state(),
+    }
+}
+
+fn is_retried(policy: &RetryPolicy, outcome: &Outcome) -> bool {
+    if outcome.kind == OutcomeKind::Interrupted {
+        return policy.safe;
+    }
+    let Some(failure) = Failure::of(outcome.kind) else { return false };
+    let by_code = || {
+        policy.exit_codes.is_empty()
+            || outcome.exit_code.is_some_and(|code| policy.exit_codes.contains(&code))
+    };
+    policy.on.contains(&failure) && (failure != Failure::Failed || by_code())
+}
+
+/// The wait before the attempt after `used`, in milliseconds.
+fn wait_ms(policy: &RetryPolicy, used: u32, chance: f64) -> i64 {
+    let exponent = i32::try_from(used.saturating_sub(1)).unwrap_or(i32::MAX);
+    let full = policy.wait_ms as f64 * policy.factor.powi(exponent);
+    let full = full.min(policy.wait_max_ms as f64);
+    (full * (0.5 + 0.5 * chance.clamp(0.0, 1.0))) as i64
+}
+
+fn later(at: Timestamp, ms: i64) -> Timestamp {
+    Timestamp::from_unix_ms(at.unix_ms().saturating_add(ms))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn policy(attempts: u32) -> RetryPolicy {
+        RetryPolicy { attempts, ..RetryPolicy::default() }
+    }
+
+    fn at(ms: i64) -> Timestamp {
+        Timestamp::from_unix_ms(ms)
+    }
+
+    #[test]
+    fn without_a_policy_nothing_is_tried_again() {
+        let timed_out = Outcome::new(OutcomeKind::TimedOut);
+        let next = after(&policy(1), &timed_out, 1, 0.5, at(0));
+        assert_eq!(next, Next::Over(CommandState::Failed));
+    }
+
+    #[test]
+    fn waits_grow_and_end_among_the_dead() {
+        let failed = Outcome::new(OutcomeKind::NotStarted);
+        let next = |used| after(&policy(3), &failed, used, 1.0, at(0));
+        assert_eq!(next(1), Next::Again { at: at(1000), for_limit: false });
+        assert_eq!(next(2), Next::Again { at: at(2000), for_limit: false });
+        assert_eq!(next(3), Next::Over(CommandState::Dead));
+    }
+
+    #[test]
+    fn what_was_interrupted_is_tried_again_only_where_that_is_safe() {
+        let interrupted = Outcome::new(OutcomeKind::Interrupted);
+        let unsafe_next = after(&policy(5), &interrupted, 1, 0.0, at(0));
+        assert_eq!(unsafe_next, Next::Over(CommandState::Interrupted));
+        let safe = RetryPolicy { safe: true, ..policy(5) };
+        assert!(matches!(after(&safe, &interrupted, 1, 0.0, at(0)), Next::Again { .. }));
+    }
+
+    #[test]
+    fn a_usage_limit_is_waited_for_only_when_allowed() {
+        let limited =
+            Outcome { resets_at: Some(at(60_000)), ..Outcome::new(OutcomeKind::RateLimited) };
+        assert_eq!(after(&policy(1), &limited, 1, 0.0, at(0)), Next::Over(CommandState::Failed));
+        let waits = RetryPolicy { wait_for_limit: true, ..policy(1) };
+        let next = after(&waits, &limited, 1, 0.0, at(0));
+        assert_eq!(next, Next::Again { at: at(61_000), for_limit: true });
+    }
+
+    #[test]
+    fn the_service_may_ask_for_a_longer_wait() {
+        let overloaded =
+            Outcome { retry_after_ms: Some(30_000), ..Outcome::new(OutcomeKind::Transient) };
+        let next = after(&policy(2), &overloaded, 1, 0.0, at(0));
+        assert_eq!(next, Next::Again { at: at(30_000), for_limit: false });
+    }
+
+    #[test]
+    fn exit_codes_narrow_failures() {
+        let only = RetryPolicy { on: vec![Failure::Failed], exit_codes: vec![75], ..policy(2) };
+        let ended = |code| Outcome { exit_code: Some(code), ..Outcome::new(OutcomeKind::Failed) };
+        assert!(matches!(after(&only, &ended(75), 1, 0.0, at(0)), Next::Again { .. }));
+        let other = after(&only, &ended(1), 1, 0.0, at(0));
+        assert_eq!(other, Next::Over(CommandState::Failed));
+    }
+
+    proptest! {
+        #[test]
+        fn waits_stay_between_half_and_all_of_the_cap(
+            used in 1_u32..100, chance in 0.0..1.0_f64, wait_ms in 0_u64..10_000,
+        ) {
+            let policy = RetryPolicy { wait_ms, wait_max_ms: 20_000, ..policy(100) };
+            let wait = super::wait_ms(&policy, used, chance);
+            prop_assert!(wait <= 20_000);
+            prop_assert!(wait as u64 >= wait_ms / 2);
+        }
+    }
+}

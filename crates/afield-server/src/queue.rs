@@ -1,0 +1,521 @@
+//! The queue as people use it: sending, looking, stopping, moving, holding, putting back.
+//!
+//! Everything durable happens in the store's transactions; when something becomes possible, the
+//! runner's link is told to look. What happens by itself is in [`clock`], limits in [`quota`].
+
+pub(crate) mod clock;
+pub(crate) mod quota;
+mod target;
+
+use std::time::Duration;
+
+use afield_flow::queue::{Situation, explain};
+use afield_proto::agent::{AgentKind, ExecuteOptions};
+use afield_proto::command::{Command, CommandKind};
+use afield_proto::device::Scope;
+use afield_proto::project::Project;
+use afield_proto::queue::{
+    BULK_MAX, CommandDetail, EXPIRY, Hold, KEY_BYTES_MAX, Payload, Resolution, SendMode, Waiting,
+};
+use afield_proto::request::{
+    BlobGet, BlobGetReply, CommandCancel, CommandEdit, CommandExplain, CommandExplainReply,
+    CommandHold, CommandHoldReply, CommandMove, CommandPurge, CommandRelease, CommandResolve,
+    CommandRetry, CommandShow, CommandSubmit, CommandsReply, HoldListReply,
+};
+use afield_proto::runner::{KilledProcess, RunnerInterrupt, RunnerKill, RunnerKilled};
+use afield_proto::{CommandId, DeviceId, ErrorBody, ErrorCode, ProjectId, RequestId, Timestamp};
+use afield_store::{Accept, Cancel, EditCommand, Shown, SubmitCommand, WhichDead};
+
+use crate::core::Core;
+use crate::error::{from_store, invalid};
+use crate::runners::ORDER_TIMEOUT;
+use crate::socket::conn::Actor;
+
+/// How long an answer to a stop waits for the last record after every process is gone.
+const LAST_RECORD_TIMEOUT: Duration = Duration::from_secs(2);
+/// How far back a sender's own time is believed: as long as a command waits at most.
+const SUBMITTED_BACK_MAX_MS: i64 = 30 * 24 * 3600 * 1000;
+
+/// `command_submit`: accepted when it is on disk; starts when it can.
+pub(crate) async fn submit(
+    core: &Core,
+    actor: &Actor,
+    ask: CommandSubmit,
+    request_id: RequestId,
+) -> Result<Command, ErrorBody> {
+    actor.require(Scope::Prompt)?;
+    let target = ask.target.clone().unwrap_or_default();
+    let project = target::project(core, actor.org, &target).await?;
+    let submit = drafted(core, actor, &project, ask.clone(), request_id)?;
+    let command = accept(core, submit).await?;
+    match ask.mode {
+        SendMode::Interrupt => interrupt_active(core, actor, command.project_id).await?,
+        SendMode::Queue | SendMode::Steer => {}
+    }
+    if command.kind == CommandKind::Kill {
+        deliver_kills(core, actor, command.runner_id).await?;
+    }
+    Ok(command)
+}
+
+/// The one way a command is accepted.
+pub(crate) async fn accept(core: &Core, submit: SubmitCommand) -> Result<Command, ErrorBody> {
+    let bytes = submit.prompt.len() as u64;
+    core.quota.check(core, &submit, bytes).await?;
+    let (request_id, org) = (submit.request_id, submit.org);
+    let (project, device) = (submit.project_id, submit.submitted_by);
+    let submitted =
+        core.store.submit_command(submit, Timestamp::now()).await.map_err(from_store)?;
+    let command = submitted.command;
+    if !submitted.duplicate {
+        core.quota.count(org, project, device, bytes);
+        core.clock.note(&command);
+    }
+    tracing::info!(%request_id, command = %command.id, agent = command.agent.name(), "command accepted");
+    core.runners.deliver(command.runner_id);
+    Ok(command)
+}
+
+fn drafted(
+    core: &Core,
+    actor: &Actor,
+    project: &Project,
+    ask: CommandSubmit,
+    request_id: RequestId,
+) -> Result<SubmitCommand, ErrorBody> {
+    let now = Timestamp::now();
+    check_key("key", ask.key.as_deref())?;
+    check_key("order", ask.order.as_deref())?;
+    if let Some(retry) = &ask.retry {
+        retry.check().map_err(invalid)?;
+    }
+    let expires_at = expiry(ask.expires_at, ask.not_before, now)?;
+    let kind = ask.kind.unwrap_or(CommandKind::Prompt);
+    let session_id = ask.payload.session_id;
+    let (prompt, options, agent) = carried(actor, project, kind, ask.payload)?;
+    crate::commands::check_agent_for(core, project.runner_id, kind, agent)?;
+    let first = ask.mode != SendMode::Queue;
+    Ok(SubmitCommand {
+        org: actor.org,
+        project_id: project.id,
+        submitted_by: actor.device,
+        kind,
+        agent,
+        prompt,
+        options,
+        key: ask.key,
+        request_id,
+        accept: if first { Accept::First } else { Accept::Queue },
+        session_id,
+        order: ask.order,
+        priority: ask.priority,
+        not_before: ask.not_before,
+        expires_at: Some(expires_at),
+        retry: ask.retry,
+        hold: ask.hold,
+        submitted_at: ask.submitted_at.filter(|at| is_believable(*at, now)),
+    })
+}
+
+/// A sender's time counts when it lies before now and not too far.
+fn is_believable(at: Timestamp, now: Timestamp) -> bool {
+    at <= now && now.unix_ms() - at.unix_ms() <= SUBMITTED_BACK_MAX_MS
+}
+
+/// What a command carries, with the project's own options in it.
+fn carried(
+    actor: &Actor,
+    project: &Project,
+    kind: CommandKind,
+    payload: Payload,
+) -> Result<(String, ExecuteOptions, AgentKind), ErrorBody> {
+    let base = project.settings.options.clone().unwrap_or_default();
+    let options = payload.options.unwrap_or_default().or(&base);
+    let usual = payload.agent.or(project.settings.agent).unwrap_or(AgentKind::Claude);
+    let agent = if kind == CommandKind::Shell { AgentKind::Command } else { usual };
+    match kind {
+        CommandKind::NewSession | CommandKind::Kill => Ok((String::new(), options, agent)),
+        CommandKind::Prompt | CommandKind::Shell => {
+            crate::commands::check_prompt(agent, &payload.prompt, &options)?;
+            if agent == AgentKind::Command {
+                actor.require(Scope::Shell)?;
+            }
+            Ok((payload.prompt, options, agent))
+        }
+    }
+}
+
+/// When a command expires, when its sender says nothing: a week after it could have started.
+pub(crate) fn default_expiry(from: Timestamp) -> Timestamp {
+    let ms = i64::try_from(EXPIRY.as_millis()).unwrap_or(i64::MAX);
+    Timestamp::from_unix_ms(from.unix_ms().saturating_add(ms))
+}
+
+fn expiry(
+    asked: Option<Timestamp>,
+    not_before: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<Timestamp, ErrorBody> {
+    let earliest = not_before.unwrap_or(now).max(now);
+    let expires_at = asked.unwrap_or_else(|| default_expiry(earliest));
+    match expires_at > earliest {
+        true => Ok(expires_at),
+        false => Err(invalid("expires_at must lie in the future, and after not_before")),
+    }
+}
+
+pub(crate) fn check_key(name: &str, key: Option<&str>) -> Result<(), ErrorBody> {
+    match key {
+        Some(key) if key.is_empty() || key.len() > KEY_BYTES_MAX => {
+            Err(invalid(format!("{name} must have 1 to {KEY_BYTES_MAX} bytes")))
+        }
+        _ => Ok(()),
+    }
+}
+
+async fn interrupt_active(core: &Core, actor: &Actor, project: ProjectId) -> Result<(), ErrorBody> {
+    let active = core.store.active_attempt(actor.org, project).await.map_err(from_store)?;
+    let Some((command, attempt)) = active.filter(|(_, attempt)| attempt.attempt > 0) else {
+        return Ok(());
+    };
+    if let Some(link) = core.runners.get(command.runner_id) {
+        link.order("runner_interrupt", &RunnerInterrupt { attempt });
+    }
+    Ok(())
+}
+
+/// Tells a runner what to stop. One that is away is told when it is back.
+async fn deliver_kills(core: &Core, actor: &Actor, runner: DeviceId) -> Result<(), ErrorBody> {
+    let Some(link) = core.runners.get(runner) else { return Ok(()) };
+    let attempts = core.store.kills_to_deliver(actor.org, runner).await.map_err(from_store)?;
+    for attempt in attempts {
+        link.order("runner_kill", &RunnerKill { attempt });
+    }
+    Ok(())
+}
+
+/// `command_show`
+pub(crate) async fn show(
+    core: &Core,
+    actor: &Actor,
+    ask: CommandShow,
+) -> Result<CommandDetail, ErrorBody> {
+    actor.require(Scope::View)?;
+    let shown = core.store.show_command(actor.org, ask.command_id).await.map_err(from_store)?;
+    let waiting = why(core, &shown);
+    let Shown { mut command, payload, retry, attempts, chain, .. } = shown;
+    command.waiting_for = waiting.as_ref().map(|waiting| waiting.reason.name().to_owned());
+    Ok(CommandDetail { command, payload, retry, attempts, chain, waiting })
+}
+
+/// `command_explain`
+pub(crate) async fn explain_command(
+    core: &Core,
+    actor: &Actor,
+    ask: CommandExplain,
+) -> Result<CommandExplainReply, ErrorBody> {
+    let ask = CommandShow { command_id: ask.command_id };
+    let CommandDetail { command, waiting, .. } = show(core, actor, ask).await?;
+    Ok(CommandExplainReply { command, waiting })
+}
+
+fn why(core: &Core, shown: &Shown) -> Option<Waiting> {
+    let around = &shown.around;
+    let link = core.runners.get(shown.command.runner_id);
+    let slots = link.as_ref().map_or(1, |link| link.slots());
+    let situation = Situation {
+        command: &shown.command,
+        due_at: around.due_at,
+        for_limit: around.for_limit,
+        head: around.head.as_ref(),
+        hold: around.hold.as_ref(),
+        active: around.active,
+        slots: (usize::try_from(around.busy).unwrap_or(usize::MAX), slots),
+        runner: &around.runner,
+        online: link.is_some(),
+        last_seen_at: around.last_seen_at,
+        asks: around.asks,
+    };
+    explain(&situation, Timestamp::now())
+}
+
+/// `command_cancel`: one that waits never starts; one that runs is stopped with every process it
+/// made. While its runner is away, the stop waits with it.
+pub(crate) async fn cancel(
+    core: &Core,
+    actor: &Actor,
+    ask: CommandCancel,
+) -> Result<Command, ErrorBody> {
+    actor.require(Scope::Prompt)?;
+    Ok(stop(core, actor, ask).await?.0)
+}
+
+/// What a stop did.
+pub(crate) enum Stopped {
+    /// It was over before.
+    Over,
+    /// It had not begun and never will.
+    Never,
+    /// These processes were stopped; none when its runner is away.
+    Killed(Vec<KilledProcess>),
+}
+
+/// Stops a command wherever it is.
+pub(crate) async fn stop(
+    core: &Core,
+    actor: &Actor,
+    ask: CommandCancel,
+) -> Result<(Command, Stopped), ErrorBody> {
+    let now = Timestamp::now();
+    let cancelled = core.store.cancel_command(actor.org, ask.command_id, actor.device, now);
+    match cancelled.await.map_err(from_store)? {
+        Cancel::Cancelled(command) => {
+            core.released(&command);
+            Ok((*command, Stopped::Never))
+        }
+        Cancel::Over(command) => Ok((*command, Stopped::Over)),
+        Cancel::Active(command, attempt) => {
+            let Some(link) = core.runners.get(command.runner_id) else {
+                return Ok((*command, Stopped::Killed(Vec::new())));
+            };
+            let last_record = core.wait_final(command.id, LAST_RECORD_TIMEOUT);
+            let killed: RunnerKilled =
+                link.ask("runner_kill", &RunnerKill { attempt }, ORDER_TIMEOUT).await?;
+            last_record.await;
+            let command = core.store.command(actor.org, command.id).await.map_err(from_store)?;
+            Ok((command, Stopped::Killed(killed.killed)))
+        }
+    }
+}
+
+/// `command_edit`
+pub(crate) async fn edit(
+    core: &Core,
+    actor: &Actor,
+    ask: CommandEdit,
+) -> Result<Command, ErrorBody> {
+    actor.require(Scope::Prompt)?;
+    if let Some(retry) = &ask.retry {
+        retry.check().map_err(invalid)?;
+    }
+    let now = Timestamp::now();
+    if ask.expires_at.is_some() {
+        expiry(ask.expires_at, ask.not_before, now)?;
+    }
+    let payload = match ask.payload {
+        Some(payload) => Some(edited(core, actor, ask.command_id, payload).await?),
+        None => None,
+    };
+    let edit = EditCommand {
+        payload,
+        priority: ask.priority,
+        not_before: ask.not_before,
+        expires_at: ask.expires_at,
+        retry: ask.retry,
+    };
+    let edited = core.store.edit_command(actor.org, ask.command_id, edit, now).await;
+    let command = edited.map_err(from_store)?;
+    core.released(&command);
+    Ok(command)
+}
+
+async fn edited(
+    core: &Core,
+    actor: &Actor,
+    id: CommandId,
+    payload: Payload,
+) -> Result<(String, ExecuteOptions, AgentKind), ErrorBody> {
+    let command = core.store.command(actor.org, id).await.map_err(from_store)?;
+    let project = core.store.project(actor.org, command.project_id).await.map_err(from_store)?;
+    let payload = Payload { agent: payload.agent.or(Some(command.agent)), ..payload };
+    carried(actor, &project, command.kind, payload)
+}
+
+/// `command_move`
+pub(crate) async fn move_command(
+    core: &Core,
+    actor: &Actor,
+    ask: CommandMove,
+) -> Result<Command, ErrorBody> {
+    actor.require(Scope::Prompt)?;
+    let moved = core.store.move_command(actor.org, ask.command_id, ask.to, Timestamp::now()).await;
+    let command = moved.map_err(from_store)?;
+    core.released(&command);
+    Ok(command)
+}
+
+/// Exactly one of the three, or none for everything.
+fn check_hold(
+    command_id: Option<CommandId>,
+    project_id: Option<ProjectId>,
+    runner_id: Option<DeviceId>,
+) -> Result<(), ErrorBody> {
+    let named = [command_id.is_some(), project_id.is_some(), runner_id.is_some()];
+    match named.into_iter().filter(|named| *named).count() {
+        0 | 1 => Ok(()),
+        _ => Err(invalid("name a command, a project or a runner, or none of them for everything")),
+    }
+}
+
+/// `command_hold`
+pub(crate) async fn hold(
+    core: &Core,
+    actor: &Actor,
+    ask: CommandHold,
+) -> Result<CommandHoldReply, ErrorBody> {
+    actor.require(Scope::Prompt)?;
+    let CommandHold { command_id, project_id, runner_id } = ask;
+    check_hold(command_id, project_id, runner_id)?;
+    check_scope(core, actor, project_id, runner_id).await?;
+    let now = Timestamp::now();
+    let changed = match command_id {
+        Some(id) => {
+            let held = core.store.hold_command(actor.org, id, Some(actor.device), now);
+            held.await.map_err(from_store)?.1
+        }
+        None => {
+            let hold = Hold { command_id, project_id, runner_id, by: actor.device, at: now };
+            core.store.hold(actor.org, hold).await.map_err(from_store)?
+        }
+    };
+    Ok(CommandHoldReply { changed })
+}
+
+/// **Errors**: PROJECT_NOT_FOUND and NOT_FOUND for what the org does not have.
+async fn check_scope(
+    core: &Core,
+    actor: &Actor,
+    project_id: Option<ProjectId>,
+    runner_id: Option<DeviceId>,
+) -> Result<(), ErrorBody> {
+    if let Some(id) = project_id {
+        core.store.project(actor.org, id).await.map_err(from_store)?;
+    }
+    if let Some(id) = runner_id {
+        let runners = core.store.runners(actor.org).await.map_err(from_store)?;
+        if !runners.iter().any(|runner| runner.device.id == id) {
+            return Err(crate::error::not_found("runner"));
+        }
+    }
+    Ok(())
+}
+
+/// `command_release`
+pub(crate) async fn release(
+    core: &Core,
+    actor: &Actor,
+    ask: CommandRelease,
+) -> Result<CommandHoldReply, ErrorBody> {
+    actor.require(Scope::Prompt)?;
+    let CommandRelease { command_id, project_id, runner_id } = ask;
+    check_hold(command_id, project_id, runner_id)?;
+    let changed = match command_id {
+        Some(id) => {
+            let released = core.store.hold_command(actor.org, id, None, Timestamp::now());
+            released.await.map_err(from_store)?.1
+        }
+        None => core.store.release(actor.org, project_id, runner_id).await.map_err(from_store)?,
+    };
+    core.runners.deliver_all();
+    Ok(CommandHoldReply { changed })
+}
+
+/// `hold_list`
+pub(crate) async fn holds(core: &Core, actor: &Actor) -> Result<HoldListReply, ErrorBody> {
+    actor.require(Scope::View)?;
+    let holds = core.store.holds(actor.org).await.map_err(from_store)?;
+    Ok(HoldListReply { holds })
+}
+
+/// The commands a bulk request means.
+fn which(
+    command_ids: Vec<CommandId>,
+    all_dead: bool,
+    project_id: Option<ProjectId>,
+) -> Result<WhichDead, ErrorBody> {
+    let limit = u32::try_from(BULK_MAX).unwrap_or(u32::MAX);
+    match (command_ids.len(), all_dead) {
+        (0, true) => Ok(WhichDead::All(project_id, limit)),
+        (1..=BULK_MAX, false) => Ok(WhichDead::Named(command_ids)),
+        _ => Err(invalid(format!("name 1 to {BULK_MAX} commands, or say all_dead"))),
+    }
+}
+
+/// `command_retry`
+pub(crate) async fn retry(
+    core: &Core,
+    actor: &Actor,
+    ask: CommandRetry,
+) -> Result<CommandsReply, ErrorBody> {
+    actor.require(Scope::Prompt)?;
+    let which = which(ask.command_ids, ask.all_dead, ask.project_id)?;
+    let payload = match (&which, ask.payload) {
+        (WhichDead::Named(ids), Some(payload)) if ids.len() == 1 => {
+            Some(edited(core, actor, ids[0], payload).await?)
+        }
+        (_, Some(_)) => return Err(invalid("a new payload needs exactly one command")),
+        (_, None) => None,
+    };
+    let now = Timestamp::now();
+    let back = core.store.put_back(actor.org, which, payload, default_expiry(now), now).await;
+    let commands = back.map_err(from_store)?;
+    commands.iter().for_each(|command| core.released(command));
+    Ok(CommandsReply { more: commands.len() == BULK_MAX, commands })
+}
+
+/// `command_purge`
+pub(crate) async fn purge(
+    core: &Core,
+    actor: &Actor,
+    ask: CommandPurge,
+) -> Result<CommandsReply, ErrorBody> {
+    actor.require(Scope::Prompt)?;
+    let which = which(ask.command_ids, ask.all_dead, ask.project_id)?;
+    let commands = core.store.purge(actor.org, which).await.map_err(from_store)?;
+    Ok(CommandsReply { more: commands.len() == BULK_MAX, commands })
+}
+
+/// `command_resolve`
+pub(crate) async fn resolve(
+    core: &Core,
+    actor: &Actor,
+    ask: CommandResolve,
+) -> Result<Command, ErrorBody> {
+    actor.require(Scope::Prompt)?;
+    let CommandResolve { command_id, resolution } = ask;
+    let now = Timestamp::now();
+    let command = core.store.command(actor.org, command_id).await.map_err(from_store)?;
+    if core.runners.get(command.runner_id).is_some() && !command.state.is_final() {
+        return Err(ErrorBody::new(
+            ErrorCode::Conflict,
+            "its runner is connected and knows what became of it; cancel it instead",
+        ));
+    }
+    let resolved =
+        core.store.resolve_command(actor.org, command_id, resolution, actor.device, now).await;
+    let command = resolved.map_err(from_store)?;
+    tracing::info!(command = %command.id, ?resolution, by = %actor.device, "resolved");
+    if resolution == Resolution::Requeue {
+        core.released(&command);
+    }
+    Ok(command)
+}
+
+/// `blob_get`
+pub(crate) async fn blob(
+    core: &Core,
+    actor: &Actor,
+    ask: BlobGet,
+) -> Result<BlobGetReply, ErrorBody> {
+    actor.require(Scope::View)?;
+    let text = core.store.blob(actor.org, &ask.hash).await.map_err(from_store)?;
+    Ok(BlobGetReply { text })
+}
+
+impl Core {
+    /// Something may start that could not before.
+    pub(crate) fn released(&self, command: &Command) {
+        self.clock.note(command);
+        self.runners.deliver(command.runner_id);
+    }
+}

@@ -1,0 +1,188 @@
+//! Everything known about one command, and about what may keep it from starting.
+
+use afield_proto::command::Command;
+use afield_proto::queue::{AttemptView, ChainLink, ChainStep, Hold, Payload, RetryPolicy};
+use afield_proto::{CommandId, DeviceId, OrgId, ProjectId, Timestamp};
+
+use super::accept::StoredPayload;
+use super::{COLUMNS, CommandRow, change, command_row, lane};
+use crate::sql::{params, statements};
+use crate::tx::Tx;
+use crate::{Error, Refusal, Store};
+
+statements! {
+    DETAIL = concat!("SELECT ", command_columns!(), ", c.payload", commands!(),
+        " WHERE c.id = ?2 AND c.org_id = ?1");
+    ATTEMPTS = "SELECT attempt, runner_id, leased_at, started_at, finished_at, outcome \
+        FROM attempts WHERE command_id = ?1 ORDER BY attempt";
+    ACTIVE_OF_PROJECT = "SELECT id FROM commands \
+        WHERE project = ?1 AND state IN ('leased', 'running')";
+    BUSY = "SELECT COUNT(*) FROM projects p JOIN commands c ON c.project = p.number \
+        AND c.state IN ('leased', 'running') WHERE p.runner_id = ?1 AND p.deleted_at IS NULL";
+    RUNNER = "SELECT name, last_seen_at FROM devices WHERE id = ?1";
+    USAGE = "SELECT COUNT(*), COALESCE(SUM(LENGTH(c.payload)), 0) FROM projects p \
+        JOIN commands c ON c.project = p.number AND c.finished_at IS NULL WHERE p.org_id = ?1 \
+        AND (CAST(?2 AS TEXT) IS NULL OR p.id = ?2) \
+        AND (CAST(?3 AS TEXT) IS NULL OR c.submitted_by = ?3)";
+    ASKS = "SELECT id FROM approvals WHERE command_id = ?1 AND state = 'open' LIMIT 1";
+}
+
+/// A command with what is stored about it.
+#[derive(Debug, Clone)]
+pub struct Shown {
+    /// The command.
+    pub command: Command,
+    /// What it carries.
+    pub payload: Payload,
+    /// How it is tried again.
+    pub retry: RetryPolicy,
+    /// Every attempt, the first one first.
+    pub attempts: Vec<AttemptView>,
+    /// How far it came, of its latest attempt.
+    pub chain: Vec<ChainLink>,
+    /// What may keep it from starting.
+    pub around: Detail,
+}
+
+/// What may keep a command from starting, as far as the store knows.
+#[derive(Debug, Clone)]
+pub struct Detail {
+    /// When it may start, with the wait of a retry.
+    pub due_at: Option<Timestamp>,
+    /// That wait is for the end of the agent's usage limit.
+    pub for_limit: bool,
+    /// The first command of its lane, when that is another.
+    pub head: Option<Command>,
+    /// The hold of its project, its runner or everything.
+    pub hold: Option<Hold>,
+    /// The command its project works on.
+    pub active: Option<CommandId>,
+    /// Commands its runner works on.
+    pub busy: u64,
+    /// The name of its runner.
+    pub runner: String,
+    /// When the runner gave its last sign of life that was written down.
+    pub last_seen_at: Option<Timestamp>,
+    /// Its agent asks a person.
+    pub asks: bool,
+}
+
+impl Store {
+    /// One command with everything known about it.
+    pub async fn show_command(&self, org: OrgId, id: CommandId) -> Result<Shown, Error> {
+        self.read((org, id), show_command).await
+    }
+
+    /// Commands that are not over, and the bytes they carry: of an org, of one of its projects, or
+    /// submitted by one device.
+    pub async fn queue_usage(
+        &self,
+        org: OrgId,
+        project_id: Option<ProjectId>,
+        device_id: Option<DeviceId>,
+    ) -> Result<(u64, u64), Error> {
+        self.read((org, project_id, device_id), queue_usage).await
+    }
+}
+
+async fn queue_usage(
+    tx: &mut Tx,
+    (org, project_id, device_id): &(OrgId, Option<ProjectId>, Option<DeviceId>),
+) -> Result<(u64, u64), Error> {
+    let usage = params![org, project_id, device_id];
+    tx.one(&USAGE, usage, |row| Ok((row.count(0)?, row.count(1)?))).await
+}
+
+async fn show_command(tx: &mut Tx, (org, id): &(OrgId, CommandId)) -> Result<Shown, Error> {
+    let found = tx
+        .opt(&DETAIL, params![org, id], |row| {
+            Ok((command_row(row)?, row.json::<StoredPayload>(COLUMNS)?))
+        })
+        .await?;
+    let (row, payload) = found.ok_or(Refusal::CommandNotFound)?;
+    let around = around(tx, &row).await?;
+    let attempts = attempts(tx, &row).await?;
+    let payload = Payload {
+        prompt: payload.prompt,
+        options: Some(payload.options),
+        agent: Some(row.command.agent),
+        session_id: row.command.session_id,
+    };
+    let (chain, retry) = (chain(&row), row.policy());
+    Ok(Shown { payload, retry, attempts, chain, around, command: row.command })
+}
+
+async fn attempts(tx: &mut Tx, row: &CommandRow) -> Result<Vec<AttemptView>, Error> {
+    let command = &row.command;
+    let mut attempts = tx
+        .all(&ATTEMPTS, params![command.id], |row| {
+            Ok(AttemptView {
+                attempt: u32::try_from(row.int(0)?).unwrap_or(u32::MAX),
+                runner_id: row.id(1)?,
+                leased_at: row.opt_time(2)?,
+                started_at: row.opt_time(3)?,
+                finished_at: row.opt_time(4)?,
+                outcome: row.opt_json(5)?,
+            })
+        })
+        .await?;
+    let kept = attempts.last().map_or(0, |last| last.attempt);
+    if command.attempt > kept {
+        attempts.push(AttemptView {
+            attempt: command.attempt,
+            runner_id: command.runner_id,
+            leased_at: command.leased_at,
+            started_at: command.started_at,
+            finished_at: command.finished_at,
+            outcome: command.outcome.clone(),
+        });
+    }
+    Ok(attempts)
+}
+
+fn chain(row: &CommandRow) -> Vec<ChainLink> {
+    let command = &row.command;
+    let (sender, runner) = (command.submitted_by, command.runner_id);
+    let ended_by = match command.started_at {
+        Some(_) => runner,
+        None => command.kill_requested_by.unwrap_or(runner),
+    };
+    [
+        (ChainStep::Submitted, row.submitted_at.or(Some(command.created_at)), sender),
+        (ChainStep::Accepted, Some(command.created_at), sender),
+        (ChainStep::Leased, command.leased_at, runner),
+        (ChainStep::Consumed, command.started_at, runner),
+        (ChainStep::Finished, command.finished_at, ended_by),
+    ]
+    .into_iter()
+    .filter_map(|(step, at, by)| at.map(|at| ChainLink { step, at, by }))
+    .collect()
+}
+
+async fn around(tx: &mut Tx, row: &CommandRow) -> Result<Detail, Error> {
+    let command = &row.command;
+    let head = match row.head || command.state.is_final() {
+        true => None,
+        false => lane::head(tx, row.project, &row.lane).await?.map(|head| head.command),
+    };
+    let active = tx.opt(&ACTIVE_OF_PROJECT, params![row.project], |row| row.id(0)).await?;
+    let busy = tx.one(&BUSY, params![command.runner_id], |row| row.count(0)).await?;
+    let runner = tx
+        .opt(&RUNNER, params![command.runner_id], |row| {
+            Ok((row.text(0)?.to_owned(), row.opt_time(1)?))
+        })
+        .await?;
+    let (runner, last_seen_at) = runner.unwrap_or_default();
+    let asks = tx.opt(&ASKS, params![command.id], |_| Ok(())).await?.is_some();
+    let hold = change::holds(tx, &row.org).await?.into_iter().find(|hold| holds(hold, command));
+    let (due_at, for_limit) = (row.due_at, row.for_limit);
+    Ok(Detail { due_at, for_limit, head, hold, active, busy, runner, last_seen_at, asks })
+}
+
+fn holds(hold: &Hold, command: &Command) -> bool {
+    match (hold.project_id, hold.runner_id) {
+        (Some(project), _) => project == command.project_id,
+        (None, Some(runner)) => runner == command.runner_id,
+        (None, None) => true,
+    }
+}
