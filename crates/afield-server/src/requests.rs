@@ -82,17 +82,44 @@ pub(crate) fn is_order_reply(frame: &Incoming) -> bool {
     frame.id.is_some() && ORDERS.contains(&frame.kind.as_str())
 }
 
-/// Carries out one thing a client sent, and answers it.
-pub(crate) async fn handle(core: Arc<Core>, conn: Arc<Conn>, received: Received) {
-    let (frame, request) = match received {
-        Received::Request(frame, request) => (frame, *request),
-        Received::Reply(frame) => return runners::replied(&core, &conn, frame),
-        Received::Refused(id, error) => return conn.reply(&wire::error_frame(id.as_ref(), &error)),
-    };
+/// Carries out what waits for nothing, and gives back what does.
+///
+/// Relaying is worth it: a message to be handed on makes no future, no span and no request id.
+pub(crate) fn handle_now(
+    core: &Core,
+    conn: &Conn,
+    received: Received,
+) -> Option<(Incoming, Box<Request>)> {
+    match received {
+        Received::Request(frame, mut request) => {
+            let relayed = match &mut *request {
+                Request::RunnerPartial(ask) => runners::partial_now(core, conn, ask),
+                _ => false,
+            };
+            (!relayed).then_some((frame, request))
+        }
+        Received::Reply(frame) => {
+            runners::replied(core, conn, frame);
+            None
+        }
+        Received::Refused(id, error) => {
+            conn.reply(&wire::error_frame(id.as_ref(), &error));
+            None
+        }
+    }
+}
+
+/// Carries out a request of a client, and answers it.
+pub(crate) async fn handle(
+    core: Arc<Core>,
+    conn: Arc<Conn>,
+    frame: Incoming,
+    request: Box<Request>,
+) {
     let request_id = RequestId::generate();
     let name = request.name();
     let span = tracing::debug_span!("request", %request_id, name, conn = conn.id());
-    let served = serve(&core, &conn, &frame, request, request_id).instrument(span);
+    let served = serve(&core, &conn, &frame, *request, request_id).instrument(span);
     let outcome = AssertUnwindSafe(served).catch_unwind().await;
     let outcome = outcome.unwrap_or_else(|panic| Err(internal(&panic_text(panic.as_ref()))));
     match outcome {
@@ -151,7 +178,8 @@ async fn serve(
             if causes_facts(&request) {
                 follow_cause(core, conn, project_id).await?;
             }
-            let data = perform(core, conn.actor(), request, request_id).await?;
+            // Boxed: the largest of all, and moved with the rest before it starts.
+            let data = Box::pin(perform(core, conn.actor(), request, request_id)).await?;
             context.reply(&data)
         }
     }

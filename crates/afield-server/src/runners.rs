@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use afield_proto::agent::AgentMessage;
 use afield_proto::device::Scope;
 use afield_proto::fact::{Fact, RunnerState};
 use afield_proto::limits::PROTOCOL_VERSIONS;
@@ -109,6 +110,14 @@ impl Link {
 
     fn pending(&self) -> MutexGuard<'_, HashMap<i64, oneshot::Sender<Reply>>> {
         self.pending.lock().expect("nothing panics while it holds the orders")
+    }
+
+    fn projects(&self) -> MutexGuard<'_, HashMap<CommandId, ProjectId>> {
+        self.projects.lock().expect("nothing panics while it holds the projects")
+    }
+
+    fn project(&self, command: CommandId) -> Option<ProjectId> {
+        self.projects().get(&command).copied()
     }
 
     /// Sends an order that has no reply.
@@ -312,15 +321,28 @@ pub(crate) async fn partial(
 ) -> Result<(), ErrorBody> {
     conn.actor().require(Scope::Runner)?;
     let project = command_project(core, conn, partial.attempt.command_id).await?;
+    relay(core, project, partial.messages);
+    Ok(())
+}
+
+/// The same, at once, when the command's project is known. `false` when it must be asked for.
+pub(crate) fn partial_now(core: &Core, conn: &Conn, partial: &mut RunnerPartial) -> bool {
+    let link = conn.is_runner().then(|| core.runners.get(conn.actor().device)).flatten();
+    let project = link.and_then(|link| link.project(partial.attempt.command_id));
+    let Some(project) = project else { return false };
+    relay(core, project, std::mem::take(&mut partial.messages));
+    true
+}
+
+fn relay(core: &Core, project: ProjectId, messages: Vec<AgentMessage>) {
     let topic = Topic::Project(project);
     if core.topics.is_followed(&topic) {
         let now = Timestamp::now();
-        for message in partial.messages {
+        for message in messages {
             let body = wire::fact_body(Some(project), &Fact::AgentMessage(message));
             core.topics.relay(topic, &body, now);
         }
     }
-    Ok(())
 }
 
 /// The project of a command of this runner.
@@ -333,14 +355,13 @@ async fn command_project(
 ) -> Result<ProjectId, ErrorBody> {
     let actor = conn.actor();
     let link = core.runners.require(actor.device)?;
-    let projects = || link.projects.lock().expect("nothing panics while it holds the map");
-    if let Some(project) = projects().get(&command) {
-        return Ok(*project);
+    if let Some(project) = link.project(command) {
+        return Ok(project);
     }
     let found = core.store.command(actor.org, command).await.map_err(from_store)?;
     if found.runner_id != actor.device {
         return Err(crate::error::not_found("command"));
     }
-    projects().insert(command, found.project_id);
+    link.projects().insert(command, found.project_id);
     Ok(found.project_id)
 }

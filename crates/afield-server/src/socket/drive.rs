@@ -7,7 +7,6 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::future::Future;
-use std::io::IoSlice;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -23,12 +22,13 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::codec::{self, Decoder, Message};
 use super::conn::Conn;
+use crate::auth::throttle::Permit;
 use crate::core::Core;
 use crate::requests;
 
 /// Requests of one connection that run side by side. The next is read when one is done.
 const IN_FLIGHT_MAX: usize = 256;
-/// Bytes read at once.
+/// Bytes read at once, and of small frames written at once.
 const SCRATCH_BYTES: usize = 64 * 1024;
 /// Frames handed to the kernel at once.
 const WRITE_FRAMES_MAX: usize = 64;
@@ -61,24 +61,32 @@ enum Done {
     Fetch,
 }
 
-/// Drives a connection to its end, then cleans up after it.
+/// Gives a connection a task of its own, which drives it to its end and cleans up after it.
 ///
-/// `early` is what the client sent right behind its handshake.
-pub(crate) async fn drive<S>(core: Arc<Core>, conn: Arc<Conn>, io: S, mut early: Vec<u8>)
+/// `early` is what the client sent right behind its handshake; `permit` counts the connection.
+pub(crate) fn start<S>(core: Arc<Core>, conn: Arc<Conn>, permit: Arc<Permit>, io: S, early: &[u8])
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     core.connected(&conn);
-    let mut driver = Box::new(Driver::new(Arc::clone(&core), Arc::clone(&conn), io));
-    driver.feed(&mut early);
-    drop(early);
-    std::future::poll_fn(|cx| driver.poll(cx)).await;
-    let Driver { work, .. } = *driver;
-    // Boxed: its state must not lie in every idle connection.
-    Box::pin(core.disconnected(&conn)).await;
-    if let Some(mut work) = work {
-        // What was started is finished; only its answer has nowhere to go.
-        tokio::spawn(async move { while work.next().await.is_some() {} });
+    let mut driver = Driver::new(core, conn, permit, io);
+    driver.feed(&mut early.to_vec());
+    tokio::spawn(drive(driver));
+}
+
+#[expect(clippy::manual_async_fn, reason = "an async fn would keep room for its argument twice")]
+fn drive<S>(mut driver: Driver<S>) -> impl Future<Output = ()> + Send
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    async move {
+        std::future::poll_fn(|cx| driver.poll(cx)).await;
+        // Boxed: its state must not lie in every idle connection.
+        Box::pin(driver.core.disconnected(&driver.conn)).await;
+        if let Some(mut work) = driver.work.take() {
+            // What was started is finished; only its answer has nowhere to go.
+            tokio::spawn(async move { while work.next().await.is_some() {} });
+        }
     }
 }
 
@@ -96,10 +104,12 @@ struct Driver<S> {
     closing: bool,
     reading: bool,
     rate: Rate,
+    /// Counts the connection as open until it has ended.
+    _permit: Arc<Permit>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
-    fn new(core: Arc<Core>, conn: Arc<Conn>, io: S) -> Self {
+    fn new(core: Arc<Core>, conn: Arc<Conn>, permit: Arc<Permit>, io: S) -> Self {
         let limits = core.limits();
         let bytes_max =
             if conn.is_runner() { limits.runner_message_bytes } else { limits.message_bytes };
@@ -117,6 +127,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             out: VecDeque::new(),
             closing: false,
             reading: true,
+            _permit: permit,
         }
     }
 
@@ -141,7 +152,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                 Poll::Ready(Err(_)) => return Poll::Ready(()),
                 Poll::Pending => false,
             };
-            if !(worked || started || wrote || read) {
+            let room = wrote && self.conn.is_behind();
+            if !(worked || started || read || room) {
                 return Poll::Pending;
             }
         }
@@ -169,7 +181,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         self.work.as_ref().map_or(0, FuturesUnordered::len)
     }
 
-    /// Starts waiting requests as far as their order allows.
+    /// Starts waiting requests as far as their order allows. `true` when there is work to poll.
     fn start_waiting(&mut self) -> bool {
         let mut started = false;
         while !self.exclusive && self.in_flight() < IN_FLIGHT_MAX {
@@ -179,11 +191,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                 break;
             }
             let Some(received) = self.waiting.pop_front() else { break };
+            let waits = requests::handle_now(&self.core, &self.conn, received);
+            let Some((frame, request)) = waits else { continue };
             self.exclusive = exclusive;
-            let handled =
-                requests::handle(Arc::clone(&self.core), Arc::clone(&self.conn), received);
+            let (core, conn) = (Arc::clone(&self.core), Arc::clone(&self.conn));
             self.start(async move {
-                handled.await;
+                requests::handle(core, conn, frame, request).await;
                 if exclusive { Done::Exclusive } else { Done::Shared }
             });
             started = true;
@@ -229,12 +242,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                     _ => return Ok(wrote),
                 }
             }
-            let mut slices = [IoSlice::new(&[]); WRITE_FRAMES_MAX];
-            for (slice, frame) in slices.iter_mut().zip(&self.out) {
-                *slice = IoSlice::new(frame);
-            }
-            let count = self.out.len().min(WRITE_FRAMES_MAX);
-            match Pin::new(&mut self.io).poll_write_vectored(cx, &slices[..count]) {
+            match self.poll_write_once(cx) {
                 Poll::Ready(Ok(bytes)) => {
                     self.conn.clear_blocked();
                     self.core.counters.sent(advance(&mut self.out, bytes));
@@ -247,6 +255,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                 }
             }
         }
+    }
+
+    /// Writes what waits first. Small frames are copied together: one plain write of a few of them
+    /// costs the kernel less than a vectored one.
+    fn poll_write_once(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<usize>> {
+        let Self { io, out, .. } = self;
+        let Some(first) = out.front() else { return Poll::Ready(Ok(0)) };
+        SCRATCH.with_borrow_mut(|scratch| {
+            let bytes = gather(out, scratch).unwrap_or(first);
+            Pin::new(io).poll_write(cx, bytes)
+        })
     }
 
     /// Reads once. `Ok(true)` when there was something, `Ok(false)` while nothing is to be read.
@@ -333,6 +352,21 @@ fn receive(core: &Core, conn: &Conn, rate: &mut Rate, text: &str) -> Received {
     }
 }
 
+/// Copies the first frames one behind the other, as many as fit whole. `None` when that is not
+/// even two: then there is nothing to gain.
+fn gather<'s>(out: &VecDeque<Bytes>, scratch: &'s mut [u8]) -> Option<&'s [u8]> {
+    if out.get(0)?.len() + out.get(1)?.len() > scratch.len() {
+        return None;
+    }
+    let mut filled = 0;
+    for frame in out {
+        let Some(room) = scratch.get_mut(filled..filled + frame.len()) else { break };
+        room.copy_from_slice(frame);
+        filled += frame.len();
+    }
+    Some(&scratch[..filled])
+}
+
 /// Removes `bytes` written bytes from the front. Returns how many frames went out whole.
 fn advance(out: &mut VecDeque<Bytes>, mut bytes: usize) -> u64 {
     let mut frames = 0;
@@ -383,12 +417,23 @@ mod tests {
     #[test]
     fn an_idle_connection_is_small() {
         type Io = tokio::net::TcpStream;
-        fn bytes_of<F: Future>(_: impl FnOnce(Arc<Core>, Arc<Conn>, Io, Vec<u8>) -> F) -> usize {
+        fn bytes_of<F: Future>(_: impl FnOnce(Driver<Io>) -> F) -> usize {
             size_of::<F>()
         }
-        assert!(size_of::<Driver<Io>>() <= 512, "{}", size_of::<Driver<Io>>());
         assert!(size_of::<Conn>() <= 512, "{}", size_of::<Conn>());
+        // All that its task holds: the driver is not kept twice.
         assert!(bytes_of(drive::<Io>) <= 512, "{}", bytes_of(drive::<Io>));
+    }
+
+    #[test]
+    fn small_frames_are_gathered_and_a_large_one_goes_alone() {
+        let frames = |lengths: &[usize]| lengths.iter().map(|n| vec![7; *n].into()).collect();
+        let scratch = &mut [0; 10];
+        assert_eq!(gather(&frames(&[]), scratch), None);
+        assert_eq!(gather(&frames(&[4]), scratch), None);
+        assert_eq!(gather(&frames(&[4, 7]), scratch), None);
+        assert_eq!(gather(&frames(&[4, 6]), scratch), Some(&[7; 10][..]));
+        assert_eq!(gather(&frames(&[4, 3, 4]), scratch), Some(&[7; 7][..]));
     }
 
     #[test]

@@ -17,8 +17,9 @@ use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
 use super::conn::{Actor, Conn};
-use super::drive::drive;
+use super::drive;
 use super::outbox::OutboxLimits;
+use crate::auth::throttle::Permit;
 use crate::core::Core;
 use crate::http::Refused;
 use crate::listen::Peer;
@@ -46,32 +47,25 @@ pub(crate) async fn upgrade(
         core.limits().outbound_bytes
     });
     let conn = Arc::new(Conn::new(core.next_conn_id(), actor, limits));
-    tokio::spawn(begin(core, conn, upgraded, peer));
+    tokio::spawn(begin(core, conn, upgraded, peer.permit));
     Ok(switching(&key, request.headers()))
 }
 
-async fn begin(core: Arc<Core>, conn: Arc<Conn>, upgraded: OnUpgrade, peer: Peer) {
+async fn begin(core: Arc<Core>, conn: Arc<Conn>, upgraded: OnUpgrade, permit: Arc<Permit>) {
     match upgraded.await {
-        Ok(upgraded) => split(core, conn, upgraded).await,
+        Ok(upgraded) => split(core, conn, permit, upgraded),
         Err(error) => tracing::debug!(%error, "an upgrade did not happen"),
     }
-    drop(peer.permit);
 }
 
-/// Finds the socket under the HTTP machinery, which is then freed.
-async fn split(core: Arc<Core>, conn: Arc<Conn>, upgraded: Upgraded) {
-    // What was read early is copied out: the buffer it lies in would live as long as the connection.
+/// Finds the socket under the HTTP machinery and starts a task for it. This task and that
+/// machinery, with its read buffer of 8 KB, end here: an idle connection must not keep them.
+fn split(core: Arc<Core>, conn: Arc<Conn>, permit: Arc<Permit>, upgraded: Upgraded) {
     match upgraded.downcast::<TokioIo<TcpStream>>() {
-        Ok(parts) => {
-            let (io, early) = (parts.io.into_inner(), parts.read_buf.to_vec());
-            Box::pin(drive(core, conn, io, early)).await;
-        }
+        Ok(parts) => drive::start(core, conn, permit, parts.io.into_inner(), &parts.read_buf),
         Err(upgraded) => match upgraded.downcast::<TokioIo<TlsStream<TcpStream>>>() {
-            Ok(parts) => {
-                let (io, early) = (parts.io.into_inner(), parts.read_buf.to_vec());
-                Box::pin(drive(core, conn, io, early)).await;
-            }
-            Err(other) => Box::pin(drive(core, conn, TokioIo::new(other), Vec::new())).await,
+            Ok(parts) => drive::start(core, conn, permit, parts.io.into_inner(), &parts.read_buf),
+            Err(other) => drive::start(core, conn, permit, TokioIo::new(other), &[]),
         },
     }
 }
