@@ -1,6 +1,6 @@
 //! NATS over its own WebSocket listener, as a relay of the same messages.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -8,22 +8,23 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use futures::{SinkExt as _, StreamExt as _};
 use tokio::net::TcpStream;
+use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::{Bytes, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
 use crate::process::Killed;
+use crate::product::link;
 
 /// The program of the Debian package, which is not always on the PATH.
 pub(crate) const PROGRAM: &str = "nats-server";
 const START_DEADLINE: Duration = Duration::from_secs(10);
 
 /// One connection to it.
-pub(crate) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+pub(crate) type Socket = WebSocketStream<TcpStream>;
 
 /// A private NATS server.
 pub(crate) struct Nats {
     pub(crate) process: Killed,
-    url: String,
+    address: SocketAddr,
 }
 
 impl Nats {
@@ -48,7 +49,8 @@ impl Nats {
             .stderr(Stdio::null())
             .spawn()
             .context("nats-server can't be started")?;
-        let nats = Self { process: Killed(child), url: format!("ws://127.0.0.1:{web_port}/") };
+        let address = SocketAddr::from(([127, 0, 0, 1], web_port));
+        let nats = Self { process: Killed(child), address };
         let deadline = Instant::now() + START_DEADLINE;
         while let Err(error) = nats.connect().await {
             if Instant::now() > deadline {
@@ -60,7 +62,13 @@ impl Nats {
     }
 
     async fn connect(&self) -> Result<Socket> {
-        let (mut socket, _) = tokio_tungstenite::connect_async(self.url.as_str()).await?;
+        let stream = TcpStream::connect(self.address).await?;
+        stream.set_nodelay(true)?;
+        let request = format!("ws://{}/", self.address);
+        // Set like the connections to the product: the defaults clear 128 KB for every read.
+        let settings = Some(link::settings());
+        let (mut socket, _) =
+            tokio_tungstenite::client_async_with_config(request, stream, settings).await?;
         send(&mut socket, "CONNECT {\"verbose\":false,\"pedantic\":false}\r\nPING\r\n".into())
             .await?;
         loop {
@@ -103,5 +111,5 @@ fn free_port() -> Result<u16> {
 
 /// How many messages a frame brings: their bodies have no line ends, so each has two.
 pub(crate) fn messages_in(frame: &[u8]) -> usize {
-    frame.windows(4).filter(|word| word == b"MSG ").count()
+    memchr::memmem::find_iter(frame, b"MSG ").count()
 }
