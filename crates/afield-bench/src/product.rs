@@ -16,11 +16,16 @@ use tempfile::TempDir;
 use crate::process::Killed;
 
 /// Limits that protect a server from strangers and would stop a benchmark.
-const ENVIRONMENT: [(&str, &str); 7] = [
+const ENVIRONMENT: [(&str, &str); 12] = [
     ("AFIELD_LIMITS__CONNECTIONS", "30000"),
     ("AFIELD_LIMITS__CONNECTIONS_PER_ADDRESS", "30000"),
     ("AFIELD_LIMITS__PROJECTS_PER_ORG", "1000000"),
     ("AFIELD_LIMITS__REQUESTS_PER_SECOND", "100000000"),
+    ("AFIELD_LIMITS__SUBMISSIONS_PER_MINUTE", "4000000000"),
+    ("AFIELD_LIMITS__QUEUED_PER_PROJECT", "10000000"),
+    ("AFIELD_LIMITS__QUEUED_PER_DEVICE", "10000000"),
+    ("AFIELD_LIMITS__QUEUED_PER_ORG", "10000000"),
+    ("AFIELD_LIMITS__QUEUED_BYTES", "100000000000"),
     ("AFIELD_LIMITS__HTTP_REQUESTS_PER_SECOND", "1000000"),
     ("AFIELD_LOG__LEVEL", "warn"),
     ("RUST_BACKTRACE", "0"),

@@ -13,7 +13,8 @@ use afield_proto::device::Scope;
 use afield_proto::fact::{Fact, RunnerState};
 use afield_proto::limits::PROTOCOL_VERSIONS;
 use afield_proto::runner::{
-    Acknowledged, RunnerFacts, RunnerHello, RunnerKill, RunnerPartial, RunnerRecords, RunnerWelcome,
+    Acknowledged, RunnerExecute, RunnerFacts, RunnerHello, RunnerKill, RunnerPartial,
+    RunnerRecords, RunnerWelcome,
 };
 use afield_proto::wire::{self, CorrelationId, Incoming};
 use afield_proto::{CommandId, DeviceId, ErrorBody, ErrorCode, ProjectId, Timestamp, Topic};
@@ -123,6 +124,13 @@ impl Link {
     /// Sends an order that has no reply.
     pub(crate) fn order(&self, name: &str, data: &impl Serialize) {
         self.conn.reply(&wire::notice_frame(name, data));
+    }
+
+    /// Sends the order to carry a command out.
+    fn execute(&self, order: &RunnerExecute) {
+        // Before the order: what is said about it is relayed at once, in its order.
+        self.projects().insert(order.attempt.command_id, order.project_id);
+        self.order("runner_execute", order);
     }
 
     /// Sends an order and waits for its reply.
@@ -263,7 +271,7 @@ async fn deliver(core: Arc<Core>, link: Arc<Link>) {
             again = redeliver(&core, &link).await.is_err();
         }
         match core.store.lease_commands(org, runner, link.slots(), Timestamp::now()).await {
-            Ok(orders) => orders.iter().for_each(|order| link.order("runner_execute", order)),
+            Ok(orders) => orders.iter().for_each(|order| link.execute(order)),
             Err(error) => tracing::error!(%error, %runner, "can't lease commands"),
         }
     }
@@ -273,7 +281,7 @@ async fn deliver(core: Arc<Core>, link: Arc<Link>) {
 async fn redeliver(core: &Core, link: &Link) -> Result<(), afield_store::Error> {
     let (org, runner) = (link.conn.actor().org, link.conn.actor().device);
     for order in core.store.leased_commands(org, runner).await? {
-        link.order("runner_execute", &order);
+        link.execute(&order);
     }
     for attempt in core.store.kills_to_deliver(org, runner).await? {
         link.order("runner_kill", &RunnerKill { attempt });

@@ -174,6 +174,37 @@ async fn a_runner_reaches_only_its_own_commands() {
     }
 }
 
+fn partial(order: &Value, words: &str) -> Value {
+    let mut message = text(words)["message"].take();
+    message["kind"] = "partial".into();
+    json!({ "attempt": order["attempt"], "messages": [message] })
+}
+
+#[tokio::test]
+async fn partial_messages_are_relayed_in_order_and_from_their_runner_only() {
+    let world = world().await;
+    let mut owner = world.owner().await;
+    let (id, mut runner) = world.runner(&mut owner, "r").await;
+    let (_, mut thief) = world.runner(&mut owner, "thief").await;
+    let project = project(&mut owner, &mut runner, &id, "/p").await;
+    execute(&mut owner, &project).await;
+    let order = order(&mut runner).await;
+    assert_eq!(code(thief.ask("runner_partial", partial(&order, "forged")).await), "NOT_FOUND");
+    for number in 0..20 {
+        runner.begin("runner_partial", partial(&order, &number.to_string())).await.unwrap();
+    }
+    for number in 0..20 {
+        let message = owner.fact("agent_message", |data| data["kind"] == "partial").await.unwrap();
+        assert_eq!(message["data"]["text"], number.to_string());
+        assert!(message["seq"].is_null(), "it is never stored");
+    }
+    // A link that did not deliver the order must ask whose command it is.
+    let report = json!([{ "attempt": order["attempt"], "last_record": 0, "alive": true }]);
+    hello(&mut runner, report).await;
+    runner.begin("runner_partial", partial(&order, "again")).await.unwrap();
+    owner.fact("agent_message", |data| data["text"] == "again").await.unwrap();
+}
+
 #[tokio::test]
 async fn an_answer_reaches_the_runner_also_after_it_was_away() {
     let world = world().await;

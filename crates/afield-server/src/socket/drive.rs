@@ -355,7 +355,7 @@ fn receive(core: &Core, conn: &Conn, rate: &mut Rate, text: &str) -> Received {
 /// Copies the first frames one behind the other, as many as fit whole. `None` when that is not
 /// even two: then there is nothing to gain.
 fn gather<'s>(out: &VecDeque<Bytes>, scratch: &'s mut [u8]) -> Option<&'s [u8]> {
-    if out.get(0)?.len() + out.get(1)?.len() > scratch.len() {
+    if out.front()?.len() + out.get(1)?.len() > scratch.len() {
         return None;
     }
     let mut filled = 0;
