@@ -25,7 +25,7 @@ struct Killed {
 }
 
 /// The names of all facts this build knows.
-pub(crate) const NAMES: [&str; 12] = [
+pub(crate) const NAMES: [&str; 13] = [
     "project_state",
     "project_update",
     "project_deleted",
@@ -38,6 +38,7 @@ pub(crate) const NAMES: [&str; 12] = [
     "server_stats",
     "health_check",
     "connection_health",
+    "gap",
 ];
 
 /// Reads a frame as a fact; `None` for a kind of fact this build does not know.
@@ -66,6 +67,7 @@ pub fn read_fact(frame: &Incoming) -> Result<Option<Fact>, ErrorBody> {
         "server_stats" => Fact::ServerStats(frame.data()?),
         "health_check" => Fact::HealthCheck(frame.data()?),
         "connection_health" => Fact::ConnectionHealth(frame.data()?),
+        "gap" => Fact::Gap(frame.data()?),
         _ => return Ok(None),
     };
     Ok(Some(fact))

@@ -7,7 +7,7 @@ use crate::approval::Approval;
 use crate::command::Command;
 use crate::project::Project;
 use crate::runner::{AgentFacts, KilledProcess, RunnerFacts};
-use crate::{CommandId, DeviceId, ProjectId, SessionId, Timestamp};
+use crate::{CommandId, DeviceId, ProjectId, SessionId, Timestamp, Topic};
 
 /// One fact.
 ///
@@ -56,6 +56,21 @@ pub enum Fact {
     HealthCheck(HealthCheck),
     /// How this connection does, after every ping.
     ConnectionHealth(ConnectionHealth),
+    /// A part of a followed topic can't be read and will not come.
+    Gap(LostEvents),
+}
+
+/// Events of a topic that can't be read any more: what follows comes after the last of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]
+pub struct LostEvents {
+    /// The topic.
+    #[cfg_attr(feature = "schema", ts(type = "string"))]
+    pub topic: Topic,
+    /// Number of the first of them.
+    pub first: u64,
+    /// Number of the last of them.
+    pub last: u64,
 }
 
 /// Why a session was left.
@@ -218,6 +233,7 @@ impl Fact {
             Self::ServerStats(_) => "server_stats",
             Self::HealthCheck(_) => "health_check",
             Self::ConnectionHealth(_) => "connection_health",
+            Self::Gap(_) => "gap",
         }
     }
 }

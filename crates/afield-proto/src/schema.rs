@@ -126,6 +126,7 @@ pub fn typescript() -> String {
         fact::RunnerLinkHealth,
         fact::HealthCheck,
         fact::ConnectionHealth,
+        fact::LostEvents,
         Fact,
         wire::CorrelationId,
         wire::HistoryMessage,

@@ -244,6 +244,7 @@ fn write_data(fact: &Fact, text: &mut Vec<u8>) {
         Fact::ServerStats(data) => serde_json::to_writer(text, data),
         Fact::HealthCheck(data) => serde_json::to_writer(text, data),
         Fact::ConnectionHealth(data) => serde_json::to_writer(text, data),
+        Fact::Gap(data) => serde_json::to_writer(text, data),
         Fact::ProjectDeleted { .. } | Fact::SessionReset { .. } | Fact::ProcessKilled { .. } => {
             serde_json::to_value(fact).and_then(|value| serde_json::to_writer(text, &value["data"]))
         }

@@ -127,18 +127,40 @@ pub(crate) fn resident_bytes() -> u64 {
     system.process(pid).map_or(0, sysinfo::Process::memory)
 }
 
+/// Projects and those that execute, and after which event they were counted: they change with
+/// events only, so a server at rest asks the store nothing.
+#[derive(Debug, Default)]
+pub(crate) struct Counted {
+    at_event: Option<u64>,
+    projects: u64,
+    executing: u64,
+}
+
+async fn counted(
+    core: &Core,
+    known: &mut Counted,
+    events_written: u64,
+) -> Result<(u64, u64), ErrorBody> {
+    if known.at_event != Some(events_written) {
+        let projects = core.store.projects(core.owner.org_id).await.map_err(from_store)?;
+        let executing = projects.iter().filter(|project| project.state == ProjectState::Executing);
+        let (projects, executing) = (projects.len() as u64, executing.count() as u64);
+        *known = Counted { at_event: Some(events_written), projects, executing };
+    }
+    Ok((known.projects, known.executing))
+}
+
 /// Takes the server's figures and tells them to every client.
-pub(crate) async fn tell_stats(core: &Core) -> Result<(), ErrorBody> {
-    let projects = core.store.projects(core.owner.org_id).await.map_err(from_store)?;
-    let executing = projects.iter().filter(|project| project.state == ProjectState::Executing);
+pub(crate) async fn tell_stats(core: &Core, known: &mut Counted) -> Result<(), ErrorBody> {
     let (messages_received, messages_sent, events_written) = core.counters.read();
+    let (projects, executing) = counted(core, known, events_written).await?;
     let stats = ServerStats {
         at: Timestamp::now(),
         uptime_seconds: core.started.elapsed().as_secs(),
         connections: core.conn_count() as u64,
         runners: core.runners.count() as u64,
-        projects: projects.len() as u64,
-        executing: executing.count() as u64,
+        projects,
+        executing,
         messages_received,
         messages_sent,
         events_written,

@@ -67,14 +67,20 @@ impl IntoResponse for Refused {
 
 /// Everything the server answers to.
 pub(crate) fn router(core: Arc<Core>, allowed: Allowed) -> Router {
-    let mut routes = Router::new()
-        .route("/ws", get(crate::socket::upgrade::upgrade))
-        .route("/healthz", get(|| async { "ok\n" }))
-        .route("/readyz", get(ready))
-        .route("/metrics", get(|| async { metrics::render() }))
-        .route("/api/v1/openapi.json", get(openapi))
-        .route("/api/v1/session", post(sign_in).delete(sign_out))
-        .merge(page::routes());
+    let mut routes =
+        Router::new()
+            .route("/ws", get(crate::socket::upgrade::upgrade))
+            .route("/healthz", get(|| async { "ok\n" }))
+            .route("/readyz", get(ready))
+            .route(
+                "/metrics",
+                get(|State(core): State<Arc<Core>>| async move {
+                    metrics::render(core.store.operations())
+                }),
+            )
+            .route("/api/v1/openapi.json", get(openapi))
+            .route("/api/v1/session", post(sign_in).delete(sign_out))
+            .merge(page::routes());
     for route in ROUTES {
         let handler =
             |State(core): State<Arc<Core>>, request: RestRequest| rest(core, route, request);

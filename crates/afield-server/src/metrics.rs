@@ -16,8 +16,9 @@ pub(crate) fn install() {
     });
 }
 
-/// The page, in Prometheus text format.
-pub(crate) fn render() -> String {
+/// The page, in Prometheus text format. `operations`: how often the store was asked.
+pub(crate) fn render(operations: u64) -> String {
+    metrics::counter!("afield_store_operations_total").absolute(operations);
     HANDLE.get().and_then(Option::as_ref).map(PrometheusHandle::render).unwrap_or_default()
 }
 

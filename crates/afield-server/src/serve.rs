@@ -190,7 +190,7 @@ async fn timers(core: Arc<Core>, shutdown: CancellationToken) {
     let mut tick = tokio::time::interval(TICK);
     let mut stats = tokio::time::interval(STATS_INTERVAL);
     let mut maintenance = tokio::time::interval(MAINTENANCE_INTERVAL);
-    let mut seconds = 0;
+    let (mut seconds, mut counted, mut rotated_at) = (0, health::Counted::default(), None);
     loop {
         tokio::select! {
             _ = tick.tick() => {
@@ -200,11 +200,11 @@ async fn timers(core: Arc<Core>, shutdown: CancellationToken) {
                 }
             }
             _ = stats.tick() => {
-                if let Err(error) = health::tell_stats(&core).await {
+                if let Err(error) = health::tell_stats(&core, &mut counted).await {
                     tracing::warn!(%error, "no stats");
                 }
             }
-            _ = maintenance.tick() => maintain(&core).await,
+            _ = maintenance.tick() => maintain(&core, &mut rotated_at).await,
             () = shutdown.cancelled() => return,
         }
     }
@@ -218,11 +218,17 @@ async fn queue_clock(core: Arc<Core>, shutdown: CancellationToken) {
     }
 }
 
-async fn maintain(core: &Core) {
+/// `rotated_at`: the event after which logs were looked at last. Without new events none is due.
+async fn maintain(core: &Core, rotated_at: &mut Option<u64>) {
     core.throttle.sweep();
     core.quota.tidy();
-    if let Err(error) = core.store.rotate_due(Timestamp::now()).await {
-        tracing::error!(%error, "can't rotate logs");
+    let (.., events) = core.counters.read();
+    if *rotated_at == Some(events) {
+        return;
+    }
+    match core.store.rotate_due(Timestamp::now()).await {
+        Ok(_) => *rotated_at = Some(events),
+        Err(error) => tracing::error!(%error, "can't rotate logs"),
     }
 }
 

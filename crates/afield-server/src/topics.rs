@@ -11,6 +11,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
+use afield_proto::fact::LostEvents;
 use afield_proto::request::Verdict;
 use afield_proto::{Timestamp, Topic, wire};
 use afield_store::{CommittedEvent, StoredEvent};
@@ -255,7 +256,7 @@ impl Topics {
 
 /// Tells a follower that a part of the log can't be read, and moves past it.
 fn send_gap(follower: &mut Follower, topic: Topic, (first, last): (u64, u64)) -> bool {
-    let data = serde_json::json!({ "topic": topic, "first": first, "last": last });
+    let data = LostEvents { topic, first, last };
     let frame = codec::text_frame(&wire::notice_frame("gap", &data));
     let sent = follower.conn.outbox().push_durable(&frame);
     if sent {

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -89,6 +90,7 @@ struct Inner {
     noticed: damage::Noticed,
     /// Runner and session of each project's last command, to encode the next one with.
     slots: Mutex<HashMap<ProjectId, (DeviceId, bool)>>,
+    operations: AtomicU64,
 }
 
 enum Engine {
@@ -119,6 +121,7 @@ impl Store {
                 limits,
                 noticed: Mutex::default(),
                 slots: Mutex::default(),
+                operations: AtomicU64::new(0),
             }),
         };
         tracing::info!(engine = %store.engine(), "the store is open");
@@ -153,6 +156,11 @@ impl Store {
         }
     }
 
+    /// Operations asked for since it was opened: at rest their number stays.
+    pub fn operations(&self) -> u64 {
+        self.inner.operations.load(Ordering::Relaxed)
+    }
+
     /// Makes one durable write; how long it took until it was on disk.
     pub async fn probe_write(&self, now: Timestamp) -> Result<Duration, Error> {
         let began = Instant::now();
@@ -167,6 +175,7 @@ impl Store {
         T: Send + 'static,
         F: for<'a> Operation<'a, I, T>,
     {
+        self.inner.operations.fetch_add(1, Ordering::Relaxed);
         match &self.inner.engine {
             Engine::Sqlite { writer, .. } => writer.run(input, operation).await,
             Engine::Postgres(database) => database.write(input, operation).await,
@@ -180,6 +189,7 @@ impl Store {
         T: Send + 'static,
         F: for<'a> Operation<'a, I, T>,
     {
+        self.inner.operations.fetch_add(1, Ordering::Relaxed);
         match &self.inner.engine {
             Engine::Sqlite { readers, .. } => readers.run(input, operation).await,
             Engine::Postgres(database) => database.read(input, operation).await,

@@ -1263,6 +1263,19 @@ queued_bytes: number,
  * Ephemeral messages this connection was too slow for, since it opened.
  */
 dropped: number, };
+export type LostEvents = { 
+/**
+ * The topic.
+ */
+topic: string, 
+/**
+ * Number of the first of them.
+ */
+first: number, 
+/**
+ * Number of the last of them.
+ */
+last: number, };
 export type Fact = { "type": "project_state", "data": Project } | { "type": "project_update", "data": Project } | { "type": "project_deleted", "data": { 
 /**
  * Which.
@@ -1287,7 +1300,7 @@ by: DeviceId,
 /**
  * The processes that were stopped.
  */
-killed: Array<KilledProcess>, } } | { "type": "command_state", "data": Command } | { "type": "approval_state", "data": Approval } | { "type": "runner_state", "data": RunnerState } | { "type": "server_stats", "data": ServerStats } | { "type": "health_check", "data": HealthCheck } | { "type": "connection_health", "data": ConnectionHealth };
+killed: Array<KilledProcess>, } } | { "type": "command_state", "data": Command } | { "type": "approval_state", "data": Approval } | { "type": "runner_state", "data": RunnerState } | { "type": "server_stats", "data": ServerStats } | { "type": "health_check", "data": HealthCheck } | { "type": "connection_health", "data": ConnectionHealth } | { "type": "gap", "data": LostEvents };
 export type CorrelationId = string | number;
 export type HistoryMessage = { 
 /**

@@ -56,6 +56,16 @@ impl Cursor {
         Some(Gap { after: last, until: reply.seq })
     }
 
+    /// The server says that these can't be read: what comes next follows on the last of them.
+    pub(crate) fn lost(&mut self, first: u64, last: u64) -> Option<Gap> {
+        let before = self.last.unwrap_or(first.saturating_sub(1));
+        if last <= before {
+            return None;
+        }
+        self.last = Some(last);
+        Some(Gap { after: before, until: last })
+    }
+
     /// A numbered event. Numbers of a topic have no holes, so a hole is a loss.
     pub(crate) fn event(&mut self, seq: u64) -> Step {
         match self.last {
@@ -96,6 +106,14 @@ mod tests {
         assert_eq!(cursor.subscribed(&reply(90, Verdict::Gap)), None);
         assert_eq!(cursor.event(60), Step::DeliverAfter(Gap { after: 3, until: 59 }));
         assert_eq!(cursor.event(61), Step::Deliver);
+    }
+
+    #[test]
+    fn what_can_not_be_read_is_a_gap_at_once() {
+        let mut cursor = Cursor::new(Some(6));
+        assert_eq!(cursor.lost(7, 9), Some(Gap { after: 6, until: 9 }));
+        assert_eq!(cursor.lost(7, 9), None, "it was said before");
+        assert_eq!(cursor.event(10), Step::Deliver);
     }
 
     #[test]

@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::pin::pin;
 
 use afield_proto::error::ErrorBody;
+use afield_proto::fact::{Fact, LostEvents};
 use afield_proto::request::{Subscribe, SubscribeReply, Unsubscribe};
+use afield_proto::wire::Incoming;
 use afield_proto::{Timestamp, Topic};
 use serde_json::value::RawValue;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -13,6 +15,7 @@ use super::cursor::{Cursor, Step};
 use super::{Door, Followed, LinkState, Want, followed_twice};
 use crate::connection::{Closed, Connection, Event, Inbound, Inbox, read_reply};
 use crate::dialer::{Dialer, Terminal, Wait};
+use crate::fact::read_fact;
 
 /// Marks replies nobody waits for. Followers have tokens from 1.
 const NO_TOKEN: u64 = 0;
@@ -134,8 +137,24 @@ impl Driver {
                 None
             }
             Inbound::Reply(token, reply) => self.subscribed(token, reply).await,
-            // Nothing on a link asks for facts outside topics, and orders are for runners.
-            Inbound::Fact(_) | Inbound::Order(_) => None,
+            Inbound::Fact(frame) => {
+                self.lost(&frame).await;
+                None
+            }
+            // Orders are for runners.
+            Inbound::Order(_) => None,
+        }
+    }
+
+    /// Of the facts outside topics only one matters to followers: that events can't be read.
+    async fn lost(&mut self, frame: &Incoming) {
+        let Ok(Some(Fact::Gap(LostEvents { topic, first, last }))) = read_fact(frame) else {
+            return;
+        };
+        let Some(follow) = self.follows.get_mut(&topic) else { return };
+        if let Some(gap) = follow.cursor.lost(first, last) {
+            // A follower that gave up is noticed with the next event.
+            let _ = follow.events.send(Followed::Gap(gap)).await;
         }
     }
 
