@@ -36,6 +36,7 @@ CREATE TABLE commands (
     kill_requested_by TEXT,        -- who asked to stop it
     submitted_at BIGINT,           -- when its sender gave it away, where that was earlier
     created_at BIGINT NOT NULL,
+    since BIGINT NOT NULL,         -- what waits longer rises: since it came, was due or was put back
     leased_at BIGINT,
     started_at BIGINT,
     finished_at BIGINT,
@@ -52,11 +53,11 @@ CREATE TABLE commands (
 
 INSERT INTO commands (id, org_id, project, lane, position, head, state, for_limit, priority,
     session_id, request_id, submitted_by, key, kind, agent, summary, payload, attempt,
-    attempts_before, fence, applied, kill_requested_by, created_at, leased_at, started_at,
+    attempts_before, fence, applied, kill_requested_by, created_at, since, leased_at, started_at,
     finished_at, outcome)
 SELECT id, org_id, project, '', 1048576, CASE WHEN finished_at IS NULL THEN 1 ELSE 0 END, state, 0, 1,
     session_id, request_id, submitted_by, key, kind, agent, '', payload, attempt, 0, fence, applied,
-    kill_requested_by, created_at, leased_at, started_at, finished_at, outcome
+    kill_requested_by, created_at, created_at, leased_at, started_at, finished_at, outcome
 FROM commands_before;
 DROP TABLE commands_before;
 

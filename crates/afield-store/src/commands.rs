@@ -19,12 +19,12 @@ macro_rules! command_columns {
          c.attempt, c.submitted_by, c.created_at, c.leased_at, c.started_at, c.finished_at, \
          c.outcome, c.org_id, c.fence, c.applied, c.kill_requested_by, c.project, c.lane, \
          c.position, c.head, c.due_at, c.for_limit, c.expires_at, c.wake_at, c.priority, \
-         c.held_by, c.key, c.retry, c.attempts_before, c.submitted_at"
+         c.held_by, c.key, c.retry, c.attempts_before, c.submitted_at, c.since"
     };
 }
 
 /// Columns in front of those a statement adds.
-const COLUMNS: usize = 33;
+const COLUMNS: usize = 34;
 
 /// Commands with their projects.
 macro_rules! commands {
@@ -50,7 +50,7 @@ statements! {
         kill_requested_by = ?6, leased_at = ?7, started_at = ?8, finished_at = ?9, outcome = ?10, \
         session_id = ?11, lane = ?12, position = ?13, head = ?14, due_at = ?15, for_limit = ?16, \
         expires_at = ?17, wake_at = ?18, priority = ?19, held_by = ?20, retry = ?21, \
-        attempts_before = ?22 WHERE id = ?1";
+        attempts_before = ?22, since = ?23 WHERE id = ?1";
     /// A batch that only adds messages changes nothing else.
     SAVE_APPLIED = "UPDATE commands SET applied = ?2 WHERE id = ?1";
     COMMAND = concat!("SELECT ", command_columns!(), commands!(),
@@ -62,9 +62,14 @@ statements! {
         AND (CAST(?4 AS TEXT) IS NULL OR p.runner_id = ?4) ORDER BY c.id DESC LIMIT ?5");
     DEAD = concat!("SELECT ", command_columns!(), commands!(),
         " WHERE c.org_id = ?1 AND c.state = 'dead' AND (CAST(?2 AS TEXT) IS NULL OR c.id < ?2) \
-        AND (CAST(?3 AS TEXT) IS NULL OR p.id = ?3) ORDER BY c.id DESC LIMIT ?4");
+        AND (CAST(?3 AS TEXT) IS NULL OR p.id = ?3) \
+        AND (CAST(?5 AS TEXT) IS NULL OR p.runner_id = ?5) ORDER BY c.id DESC LIMIT ?4");
     FINISHED = concat!("SELECT ", command_columns!(), commands!(),
         " WHERE p.id = ?2 AND p.org_id = ?1 AND c.finished_at IS NOT NULL \
+        AND (CAST(?4 AS TEXT) IS NULL OR c.id < ?4) AND (CAST(?5 AS TEXT) IS NULL OR c.state = ?5) \
+        ORDER BY c.id DESC LIMIT ?3");
+    UNFINISHED = concat!("SELECT ", command_columns!(), " FROM projects p JOIN commands c \
+        ON c.project = p.number AND c.finished_at IS NULL WHERE p.id = ?2 AND p.org_id = ?1 \
         AND (CAST(?4 AS TEXT) IS NULL OR c.id < ?4) AND (CAST(?5 AS TEXT) IS NULL OR c.state = ?5) \
         ORDER BY c.id DESC LIMIT ?3");
     /// In the order they will run, as far as their own lanes tell.
@@ -122,6 +127,8 @@ pub(crate) struct CommandRow {
     /// Attempts that no longer count.
     pub(crate) attempts_before: u32,
     pub(crate) submitted_at: Option<Timestamp>,
+    /// What waits longer rises: since it came, was due or was put back.
+    pub(crate) since: Timestamp,
 }
 
 impl CommandRow {
@@ -221,7 +228,8 @@ async fn commands(
             tx.all(&WAITING, params![org, project_id, runner_id, limit], command_row).await?
         }
         (false, Some(CommandState::Dead), _) => {
-            tx.all(&DEAD, params![org, before, project_id, limit], command_row).await?
+            let values = params![org, before, project_id, limit, runner_id];
+            tx.all(&DEAD, values, command_row).await?
         }
         (false, _, None) => {
             tx.all(&COMMANDS, params![org, before, state, runner_id, limit], command_row).await?
@@ -239,14 +247,10 @@ async fn of_project(
     filter: &CommandFilter,
 ) -> Result<Vec<CommandRow>, Error> {
     let CommandFilter { before, limit, state, .. } = filter;
-    let none: Option<DeviceId> = None;
-    let mut rows = tx.all(&WAITING, params![org, id, none, limit], command_row).await?;
-    rows.retain(|row| {
-        state.is_none_or(|state| state == row.command.state)
-            && before.is_none_or(|before| row.command.id < before)
-    });
     let state = state.map(CommandState::name);
-    rows.extend(tx.all(&FINISHED, params![org, id, limit, before, state], command_row).await?);
+    let values = params![org, id, limit, before, state];
+    let mut rows = tx.all(&UNFINISHED, values, command_row).await?;
+    rows.extend(tx.all(&FINISHED, values, command_row).await?);
     rows.sort_by_key(|row| std::cmp::Reverse(row.command.id));
     rows.truncate(usize::try_from(*limit).unwrap_or(usize::MAX));
     Ok(rows)
@@ -312,6 +316,7 @@ pub(crate) async fn save(tx: &mut Tx, row: &CommandRow) -> Result<(), Error> {
         command.held_by,
         retry,
         row.attempts_before,
+        row.since,
     ];
     tx.execute(&SAVE_COMMAND, values).await.map(drop)
 }
@@ -365,6 +370,7 @@ pub(crate) fn command_row(row: &Row<'_>) -> Result<CommandRow, Error> {
         retry: row.opt_json(30)?,
         attempts_before: small(row, 31)?,
         submitted_at: row.opt_time(32)?,
+        since: row.time(33)?,
         lane,
     };
     row.command.waiting_for = row.waiting_for().map(|reason| reason.name().to_owned());

@@ -123,7 +123,7 @@ async fn create_project(
     tx: &mut Tx,
     (new, limit, now): &(NewProject, u64, Timestamp),
 ) -> Result<Project, Error> {
-    tx.opt(&LOCK_ORG, params![new.org], |_| Ok(())).await?;
+    tx.lock(&LOCK_ORG, params![new.org]).await?;
     tx.opt(&IS_RUNNER, params![new.org, new.runner_id], |_| Ok(()))
         .await?
         .ok_or(Refusal::DeviceNotFound)?;
@@ -219,7 +219,7 @@ pub(crate) fn refuse_active(command_id: Option<CommandId>) -> Result<(), Refusal
 
 /// A live project, to be changed by this operation.
 pub(crate) async fn locked(tx: &mut Tx, org: OrgId, id: ProjectId) -> Result<Project, Error> {
-    tx.opt(&LOCK_PROJECT, params![id], |_| Ok(())).await?;
+    tx.lock(&LOCK_PROJECT, params![id]).await?;
     let project = tx.opt(&PROJECT, params![org, id], project).await?;
     Ok(project.ok_or(Refusal::ProjectNotFound)?)
 }

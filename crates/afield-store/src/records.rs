@@ -13,7 +13,7 @@ use afield_proto::runner::{
 use afield_proto::{DeviceId, OrgId, ProjectId, Timestamp};
 
 use crate::approvals::{self, Withdraw};
-use crate::commands::{self, CommandRow, change};
+use crate::commands::{self, CommandRow, change, lane};
 use crate::tx::Tx;
 use crate::{Error, Refusal, Store, blobs, projects, sessions};
 
@@ -304,6 +304,7 @@ async fn reconcile_runner(
             (CommandState::Running, _) => interrupt(tx, row, *now).await?,
             // It never started, and somebody stopped it meanwhile.
             (_, Some(_)) => {
+                lane::lock(tx, row.project).await?;
                 change::cancelled(tx, &mut row, *now).await?;
                 change::end_kills(tx, row.project, *now).await?;
             }

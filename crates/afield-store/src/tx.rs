@@ -103,6 +103,16 @@ impl Tx {
         row.ok_or_else(|| Error::corrupt("an answer has no row"))
     }
 
+    /// Locks rows until the operation is over: the statements that follow see everything that was
+    /// done under the same lock before. (One statement that locks and reads does not: on PostgreSQL
+    /// it reads other tables as they were before it waited.) SQLite has one writer and needs none.
+    pub(crate) async fn lock(&mut self, sql: &Sql, params: &[Value<'_>]) -> Result<(), Error> {
+        match &mut self.session {
+            Session::Sqlite(_) => Ok(()),
+            Session::Postgres(session) => session.query(sql, params).await.map(drop),
+        }
+    }
+
     /// Runs statements behind the operations' back.
     #[cfg(feature = "conformance")]
     pub(crate) async fn batch(&mut self, text: &str) -> Result<(), Error> {

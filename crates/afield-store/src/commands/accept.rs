@@ -27,14 +27,15 @@ statements! {
     /// What accepting a command needs to know of its project, and nothing more.
     SLOT = "SELECT p.number, p.runner_id, (SELECT MAX(c.position) FROM commands c \
         WHERE c.project = p.number AND c.lane = ?3 AND c.finished_at IS NULL) FROM projects p \
-        WHERE p.id = ?2 AND p.org_id = ?1 AND p.deleted_at IS NULL FOR UPDATE OF p";
+        WHERE p.id = ?2 AND p.org_id = ?1 AND p.deleted_at IS NULL";
+    LOCK_SLOT = "SELECT number FROM projects WHERE id = ?1 FOR UPDATE";
     BUSY = "SELECT id FROM commands WHERE project = ?1 AND head = 1 AND kind <> 'kill' \
         ORDER BY id LIMIT 1";
     INSERT_COMMAND = "INSERT INTO commands (id, org_id, project, session_id, request_id, \
         submitted_by, key, kind, agent, summary, payload, state, attempt, attempts_before, fence, \
-        applied, created_at, lane, position, head, due_at, for_limit, expires_at, wake_at, \
+        applied, created_at, since, lane, position, head, due_at, for_limit, expires_at, wake_at, \
         priority, held_by, retry, submitted_at) \
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 'queued', 0, 0, 0, 0, ?12, ?13, ?14, \
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 'queued', 0, 0, 0, 0, ?12, ?12, ?13, ?14, \
         ?15, ?16, 0, ?17, ?18, ?19, ?20, ?21, ?22)";
     BY_KEY = concat!("SELECT ", command_columns!(), ", c.payload", commands!(),
         " WHERE c.submitted_by = ?1 AND c.key = ?2");
@@ -182,7 +183,12 @@ impl Draft {
 fn lane(submit: &SubmitCommand, id: CommandId, now: Timestamp) -> String {
     let early = submit.not_before.is_some_and(|at| at > now);
     let alone = early || submit.kind == CommandKind::Kill;
-    lane::lane_of(submit.order.as_deref(), submit.session_id, alone.then_some(id))
+    lane::lane_of(order(submit), submit.session_id, alone.then_some(id))
+}
+
+/// Its ordering key. A kill has none: it waits only for what it stops.
+fn order(submit: &SubmitCommand) -> Option<&str> {
+    submit.order.as_deref().filter(|_| submit.kind != CommandKind::Kill)
 }
 
 async fn submit_command(
@@ -195,6 +201,7 @@ async fn submit_command(
         Some(draft) => draft.lane.clone(),
         None => lane(submit, id, *now),
     };
+    tx.lock(&LOCK_SLOT, params![submit.project_id]).await?;
     let slot = tx.opt(&SLOT, params![submit.org, submit.project_id, lane], slot).await?;
     let slot = slot.ok_or(Refusal::ProjectNotFound)?;
     if let Some(command) = repeated(tx, submit).await? {
@@ -211,9 +218,6 @@ async fn submit_command(
     };
     insert(tx, submit, &slot, &place, draft).await?;
     tx.tell_encoded(submit.org, submit.project_id, &draft.accepted, *now);
-    if place.settle {
-        lane::settle(tx, slot.number, &lane).await?;
-    }
     let command = match submit.kind {
         CommandKind::Kill => kill(tx, submit, draft.command.id, slot.number, *now).await?,
         _ => draft.command.clone(),
@@ -225,8 +229,6 @@ async fn submit_command(
 struct Position {
     at: i64,
     head: bool,
-    /// The head of the lane is another now.
-    settle: bool,
 }
 
 async fn place(
@@ -242,14 +244,15 @@ async fn place(
         }
     }
     match (submit.accept, slot.last) {
-        (_, None) => Ok(Position { at: POSITION_STEP, head: true, settle: false }),
+        (_, None) => Ok(Position { at: POSITION_STEP, head: true }),
         (Accept::First, Some(_)) => {
             let (project, org) = (slot.number, submit.org);
             let (_, at) = lane::find(tx, org, project, lane, Place::First, None).await?;
-            Ok(Position { at, head: false, settle: true })
+            let head = lane::demote(tx, project, lane).await?;
+            Ok(Position { at, head })
         }
         (Accept::Immediate | Accept::Queue, Some(last)) => {
-            Ok(Position { at: last + POSITION_STEP, head: false, settle: false })
+            Ok(Position { at: last + POSITION_STEP, head: false })
         }
     }
 }
@@ -323,7 +326,7 @@ fn accepted(
         summary: summary(submit.kind, &submit.prompt, &submit.options),
         priority: submit.priority,
         key: submit.key.clone(),
-        order: submit.order.clone(),
+        order: order(submit).map(str::to_owned),
         not_before: due_at,
         expires_at: submit.expires_at,
         held_by,

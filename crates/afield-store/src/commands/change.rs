@@ -96,8 +96,8 @@ impl Store {
 
     /// Moves a waiting command.
     ///
-    /// **Errors**: [`Refusal::NotPossible`] when it does not wait, or the place is in another
-    /// project.
+    /// **Errors**: [`Refusal::NotPossible`] when it does not wait, is a kill, or the place is in
+    /// another project or beside a kill.
     pub async fn move_command(
         &self,
         org: OrgId,
@@ -142,7 +142,7 @@ impl Store {
     /// Puts commands that are over back behind their lanes, with their attempts counted anew, and
     /// with another payload where one is given.
     ///
-    /// **Errors**: [`Refusal::NotPossible`] for one that waits, runs or succeeded.
+    /// **Errors**: [`Refusal::NotPossible`] for one that waits, runs or succeeded, and for a kill.
     pub async fn put_back(
         &self,
         org: OrgId,
@@ -294,6 +294,7 @@ async fn move_command(
     (org, id, to, now): &(OrgId, CommandId, Place, Timestamp),
 ) -> Result<Command, Error> {
     let mut row = waiting(tx, *org, *id).await?;
+    lane::refuse_kill(&row)?;
     if matches!(to, Place::Before(other) | Place::After(other) if other == id) {
         return Ok(row.command);
     }
@@ -385,6 +386,7 @@ async fn put_back(
                 was cancelled or interrupted, or is dead can be put back"
             )));
         }
+        lane::refuse_kill(&row)?;
         if let Some((prompt, options, agent)) = payload {
             set_payload(tx, &mut row, prompt, options, *agent).await?;
         }
@@ -404,7 +406,13 @@ async fn again(
     row.position = lane::last(tx, row.project, &row.lane).await?;
     row.attempts_before = row.command.attempt;
     (row.due_at, row.for_limit, row.head) = (None, false, false);
+    row.since = now;
     let command = &mut row.command;
+    let lost = |outcome: &Outcome| outcome.kind == OutcomeKind::SessionLost;
+    if command.outcome.as_ref().is_some_and(lost) {
+        // The agent no longer knows its conversation: it goes on in the project's own.
+        command.session_id = None;
+    }
     command.not_before = None;
     command.expires_at = Some(expires_at);
     command.kill_requested_by = None;

@@ -2,8 +2,9 @@
 //! head; only heads are looked at when something is to be started.
 
 use afield_flow::queue::{POSITION_STEP, between};
+use afield_proto::command::CommandKind;
 use afield_proto::queue::Place;
-use afield_proto::{CommandId, OrgId, SessionId, Timestamp};
+use afield_proto::{CommandId, OrgId, SessionId};
 
 use super::{CommandRow, command_row, locked};
 use crate::sql::{params, statements};
@@ -16,10 +17,11 @@ const RESPACED_MAX: usize = 10_000;
 const KEY: &str = "key:";
 
 statements! {
-    FIRST = "SELECT id, due_at, expires_at FROM commands \
+    FIRST = "SELECT id, due_at, expires_at, state FROM commands \
         WHERE project = ?1 AND lane = ?2 AND finished_at IS NULL ORDER BY position LIMIT 1";
-    SET_HEAD = "UPDATE commands SET head = ?2, wake_at = ?3 WHERE id = ?1";
-    HEAD = "SELECT id FROM commands WHERE project = ?1 AND lane = ?2 AND head = 1";
+    PROMOTE = "UPDATE commands SET head = 1, wake_at = ?2 WHERE id = ?1";
+    DEMOTE = "UPDATE commands SET head = 0, wake_at = NULL \
+        WHERE project = ?1 AND lane = ?2 AND head = 1 AND state = 'queued'";
     PLACES = "SELECT id, position, state FROM commands \
         WHERE project = ?1 AND lane = ?2 AND finished_at IS NULL ORDER BY position LIMIT ?3";
     LAST = "SELECT MAX(position) FROM commands \
@@ -51,27 +53,26 @@ pub(crate) fn order_of(lane: &str) -> Option<&str> {
 
 /// Keeps others from changing the lanes of a project until the operation is over.
 pub(crate) async fn lock(tx: &mut Tx, project: i64) -> Result<(), Error> {
-    tx.opt(&LOCK_PROJECT, params![project], |_| Ok(())).await.map(drop)
+    tx.lock(&LOCK_PROJECT, params![project]).await
 }
 
-/// Makes the first command of a lane its head.
+/// Makes the first command of a lane its head. One that is worked on is that already.
 pub(crate) async fn promote(tx: &mut Tx, project: i64, lane: &str) -> Result<(), Error> {
     let first = tx
         .opt(&FIRST, params![project, lane], |row| {
-            Ok((row.id::<CommandId>(0)?, row.opt_time(1)?, row.opt_time(2)?))
+            let wake_at = [row.opt_time(1)?, row.opt_time(2)?].into_iter().flatten().min();
+            Ok((row.id::<CommandId>(0)?, wake_at, row.text(3)? == "queued"))
         })
         .await?;
-    let Some((id, due_at, expires_at)) = first else { return Ok(()) };
-    let wake_at = [due_at, expires_at].into_iter().flatten().min();
-    tx.execute(&SET_HEAD, params![id, 1_i64, wake_at]).await.map(drop)
+    match first {
+        Some((id, wake_at, true)) => tx.execute(&PROMOTE, params![id, wake_at]).await.map(drop),
+        Some((_, _, false)) | None => Ok(()),
+    }
 }
 
-/// The head of a lane goes back among the others.
-async fn demote(tx: &mut Tx, project: i64, lane: &str) -> Result<(), Error> {
-    let head: Option<CommandId> = tx.opt(&HEAD, params![project, lane], |row| row.id(0)).await?;
-    let Some(id) = head else { return Ok(()) };
-    let none: Option<Timestamp> = None;
-    tx.execute(&SET_HEAD, params![id, 0_i64, none]).await.map(drop)
+/// The head of a lane goes back among the others, unless it is worked on. Whether it did.
+pub(crate) async fn demote(tx: &mut Tx, project: i64, lane: &str) -> Result<bool, Error> {
+    Ok(tx.execute(&DEMOTE, params![project, lane]).await? > 0)
 }
 
 /// Makes the head right again after places have changed.
@@ -140,7 +141,19 @@ async fn neighbour(
         let reason = "a command is moved only among the waiting ones of its own project";
         return Err(Refusal::NotPossible { reason: reason.into() }.into());
     }
+    refuse_kill(&other)?;
     Ok(other.lane)
+}
+
+/// Refuses a kill: it waits for what it stops, in nobody's order.
+pub(crate) fn refuse_kill(row: &CommandRow) -> Result<(), Refusal> {
+    match row.command.kind {
+        CommandKind::Kill => {
+            let reason = "a kill waits for what it stops; nothing is moved to it, from it or back";
+            Err(Refusal::NotPossible { reason: reason.into() })
+        }
+        CommandKind::Prompt | CommandKind::Shell | CommandKind::NewSession => Ok(()),
+    }
 }
 
 async fn places(
@@ -149,7 +162,8 @@ async fn places(
     lane: &str,
     moved: Option<CommandId>,
 ) -> Result<Vec<Taken>, Error> {
-    let limit = RESPACED_MAX as i64;
+    // The one that is moved does not count, and the last one needs the place of the one behind it.
+    let limit = RESPACED_MAX as i64 + 2;
     let mut taken = tx
         .all(&PLACES, params![project, lane, limit], |row| {
             Ok(Taken { id: row.id(0)?, position: row.int(1)?, waits: row.text(2)? == "queued" })
@@ -161,7 +175,7 @@ async fn places(
 
 fn position(taken: &[Taken], place: Place) -> Option<i64> {
     let fixed = taken.iter().take_while(|other| !other.waits).count();
-    let index = |id: CommandId| taken.iter().position(|other| other.id == id);
+    let index = |id| taken.iter().take(RESPACED_MAX).position(|other| other.id == id);
     let before = match place {
         Place::First => fixed,
         Place::Before(id) => index(id)?.max(fixed),

@@ -9,14 +9,14 @@ use afield_proto::runner::{Attempt, RunnerExecute};
 use afield_proto::{CommandId, DeviceId, OrgId, SessionId, Timestamp};
 
 use super::accept::{StoredPayload, prompt_message};
-use super::{COLUMNS, CommandRow, command_row};
+use super::{COLUMNS, CommandRow, command_row, lane};
 use crate::sql::{Row, params, statements};
 use crate::tx::Tx;
 use crate::{Error, Store, commands, projects, sessions};
 
 statements! {
     /// The heads of projects nothing works on. What is held does not show.
-    CANDIDATES = "SELECT c.id, c.project, c.priority, c.created_at, c.due_at, c.expires_at, c.kind \
+    CANDIDATES = "SELECT c.id, c.project, c.priority, c.since, c.due_at, c.expires_at, c.kind \
         FROM projects p JOIN commands c ON c.project = p.number AND c.head = 1 \
         WHERE p.runner_id = ?2 AND p.org_id = ?1 AND p.deleted_at IS NULL \
         AND c.state = 'queued' AND c.kind <> 'kill' AND c.held_by IS NULL \
@@ -28,7 +28,7 @@ statements! {
         AND c.state IN ('leased', 'running') \
         WHERE p.runner_id = ?2 AND p.org_id = ?1 AND p.deleted_at IS NULL";
     TO_LEASE = concat!("SELECT ", command_columns!(), ", c.payload, c.request_id, p.path, \
-        p.session_id", commands!(), " WHERE c.id = ?1 FOR UPDATE OF p");
+        p.session_id", commands!(), " WHERE c.id = ?1");
     LEASED = concat!("SELECT ", command_columns!(), ", c.payload, c.request_id, p.path, \
         p.session_id FROM projects p JOIN commands c ON c.project = p.number \
         AND c.state = 'leased' WHERE p.runner_id = ?2 AND p.org_id = ?1 \
@@ -119,9 +119,7 @@ async fn lease_commands(
         let candidates: Vec<_> = candidates.into_iter().map(|(candidate, _)| candidate).collect();
         // One of each project: the head behind what the server carried out comes next time.
         for id in choose(&candidates, free, *now) {
-            let found = tx.opt(&TO_LEASE, params![id], waiting).await?;
-            let found = found.filter(|found| found.row.command.state == CommandState::Queued);
-            let Some(found) = found else { continue };
+            let Some(found) = claim(tx, &candidates, id, *now).await? else { continue };
             orders.push(lease(tx, found, *now).await?);
             free -= 1;
         }
@@ -151,14 +149,35 @@ async fn candidates(
     .await
 }
 
+/// One of the candidates, its project kept from changing; `None` when it may no longer start:
+/// others may have been at it since the candidates were read.
+async fn claim(
+    tx: &mut Tx,
+    candidates: &[Candidate],
+    id: CommandId,
+    now: Timestamp,
+) -> Result<Option<Waiting>, Error> {
+    let candidate = candidates.iter().find(|candidate| candidate.id == id);
+    let Some(candidate) = candidate else { return Ok(None) };
+    lane::lock(tx, candidate.project).await?;
+    let found = tx.opt(&TO_LEASE, params![id], waiting).await?;
+    Ok(found.filter(|found| may_start(&found.row, now)))
+}
+
+fn may_start(row: &CommandRow, now: Timestamp) -> bool {
+    let command = &row.command;
+    let waits = command.state == CommandState::Queued && command.held_by.is_none();
+    let due = row.due_at.is_none_or(|due| due <= now);
+    let in_time = command.expires_at.is_none_or(|end| end > now);
+    row.head && waits && due && in_time
+}
+
 /// Carries out what needs no runner. Whether there was anything.
 async fn carry_out(tx: &mut Tx, candidates: &[Candidate], now: Timestamp) -> Result<bool, Error> {
     let ready: Vec<CommandId> = choose(candidates, usize::MAX, now);
     for id in &ready {
-        let Some(found) = tx.opt(&TO_LEASE, params![id], waiting).await? else { continue };
-        if found.row.command.state == CommandState::Queued {
-            new_session(tx, found.row, now).await?;
-        }
+        let Some(found) = claim(tx, candidates, *id, now).await? else { continue };
+        new_session(tx, found.row, now).await?;
     }
     Ok(!ready.is_empty())
 }

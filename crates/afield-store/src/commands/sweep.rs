@@ -74,7 +74,8 @@ async fn sweep(
         swept.expired.push(row.command);
         return Ok(());
     }
-    if row.due_at.is_some_and(|at| at <= now) {
+    if let Some(due) = row.due_at.filter(|at| *at <= now) {
+        row.since = due.max(row.since);
         (row.due_at, row.for_limit, row.command.not_before) = (None, false, None);
         row.refresh();
         save(tx, &row).await?;
