@@ -28,6 +28,7 @@ CREATE TABLE commands (
     agent TEXT NOT NULL,
     summary TEXT NOT NULL,         -- the beginning of what it asks for
     payload TEXT NOT NULL,         -- prompt and options, JSON
+    edited BIGINT NOT NULL DEFAULT 0, -- 1: payload is no longer as it was submitted
     retry TEXT,                    -- retry policy, JSON; NULL: it is not tried again
     attempt BIGINT NOT NULL,       -- how often it was leased
     attempts_before BIGINT NOT NULL, -- attempts that no longer count: it was put back

@@ -10,9 +10,17 @@ mod damage;
 mod engine;
 mod history;
 mod identity;
+mod lanes;
 mod log;
+mod migration;
 mod projects;
+mod queue;
+mod queue_walk;
+mod rearranging;
 mod records;
+mod retries;
+mod shown;
+mod stopping;
 mod world;
 
 pub use approvals::*;
@@ -22,8 +30,15 @@ pub use engine::*;
 pub use history::*;
 pub use identity::*;
 pub use log::*;
+pub use migration::*;
 pub use projects::*;
+pub use queue::*;
+pub use queue_walk::*;
+pub use rearranging::*;
 pub use records::*;
+pub use retries::*;
+pub use shown::*;
+pub use stopping::*;
 pub use world::{Place, World, at, note};
 
 /// How a case ends.
@@ -53,6 +68,47 @@ macro_rules! for_each_case {
             a_lease_is_given_again_until_it_starts,
             a_queued_command_is_cancelled,
             concurrent_submissions_start_one_command,
+            a_lane_is_first_in_first_out,
+            lanes_take_turns,
+            slots_are_respected,
+            the_more_urgent_goes_first,
+            waiting_makes_urgent,
+            an_early_command_waits_alone,
+            first_is_before_what_waits,
+            immediate_means_nothing_else_waits,
+            a_new_session_comes_in_its_turn,
+            a_kill_ends_with_what_it_stops,
+            lists_are_whole,
+            commands_are_moved,
+            there_is_always_room_between_two,
+            commands_change_lanes,
+            kills_are_not_moved,
+            waiting_commands_are_edited,
+            a_held_command_waits,
+            holds_keep_back_what_they_name,
+            what_waits_too_long_expires,
+            what_was_leased_in_time_does_not_expire,
+            the_last_end_given_counts,
+            cancelled_commands_leave_their_lane,
+            a_stop_reaches_what_never_began,
+            cancelling_and_leasing_exclude_each_other,
+            nothing_is_left_without_a_turn,
+            a_person_decides_what_became_of_it,
+            a_person_has_it_started_again,
+            a_failed_command_is_tried_again,
+            other_failures_are_final,
+            safe_commands_survive_an_interruption,
+            a_usage_limit_is_waited_for,
+            dead_letters_are_put_back,
+            a_dead_letter_is_corrected,
+            what_did_not_succeed_is_put_back,
+            dead_letters_are_forgotten,
+            a_key_is_kept_for_good,
+            a_long_result_is_stored_once,
+            what_is_around_a_command_is_shown,
+            the_chain_of_a_command_is_shown,
+            a_database_of_the_first_version_goes_on,
+            random_walks_keep_the_promises,
             records_are_applied_once,
             gaps_and_foreign_records_are_refused,
             a_stop_is_told_with_its_processes,

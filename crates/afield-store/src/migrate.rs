@@ -26,6 +26,27 @@ pub(crate) async fn postgres(client: &mut tokio_postgres::Client) -> Result<(), 
     migrated.map(drop).map_err(|error| failed(&error))
 }
 
+/// Makes a database of the first version with these rows in it.
+#[cfg(feature = "conformance")]
+pub(crate) async fn first_version(location: &crate::Location, rows: &str) -> Result<(), Error> {
+    let first = refinery::Target::Version(1);
+    match location {
+        crate::Location::Sqlite(path) => {
+            let mut connection = rusqlite::Connection::open(path)?;
+            let migrated = runner(str::to_owned)?.set_target(first).run(&mut connection);
+            migrated.map_err(|error| failed(&error))?;
+            Ok(connection.execute_batch(rows)?)
+        }
+        crate::Location::Postgres(server) => {
+            let (mut client, link) = tokio_postgres::connect(server, tokio_postgres::NoTls).await?;
+            tokio::spawn(link);
+            let migrated = runner(postgres_text)?.set_target(first).run_async(&mut client).await;
+            migrated.map_err(|error| failed(&error))?;
+            Ok(client.batch_execute(rows).await?)
+        }
+    }
+}
+
 fn runner(text_for: fn(&str) -> String) -> Result<Runner, Error> {
     let migrations = MIGRATIONS
         .iter()

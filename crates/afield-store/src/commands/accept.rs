@@ -37,7 +37,7 @@ statements! {
         priority, held_by, retry, submitted_at) \
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 'queued', 0, 0, 0, 0, ?12, ?12, ?13, ?14, \
         ?15, ?16, 0, ?17, ?18, ?19, ?20, ?21, ?22)";
-    BY_KEY = concat!("SELECT ", command_columns!(), ", c.payload", commands!(),
+    BY_KEY = concat!("SELECT ", command_columns!(), ", c.payload, c.edited", commands!(),
         " WHERE c.submitted_by = ?1 AND c.key = ?2");
 }
 
@@ -286,11 +286,13 @@ async fn repeated(tx: &mut Tx, submit: &SubmitCommand) -> Result<Option<Command>
     let Some(key) = &submit.key else { return Ok(None) };
     let first = tx
         .opt(&BY_KEY, params![submit.submitted_by, key], |row| {
-            Ok((command_row(row)?, row.json::<StoredPayload>(COLUMNS)?))
+            let edited = row.int(COLUMNS + 1)? != 0;
+            Ok((command_row(row)?, row.json::<StoredPayload>(COLUMNS)?, edited))
         })
         .await?;
-    let Some((first, payload)) = first else { return Ok(None) };
-    match is_same(submit, &first, &payload) {
+    let Some((first, payload, edited)) = first else { return Ok(None) };
+    // What it was submitted with is no longer known once somebody changed it.
+    match edited || is_same(submit, &first, &payload) {
         true => Ok(Some(first.command)),
         false => Err(Refusal::KeyConflict { command_id: first.command.id }.into()),
     }

@@ -17,7 +17,8 @@ use crate::{Error, Refusal, Store, approvals, projects};
 statements! {
     MARK_KILLED = "UPDATE commands SET kill_requested_by = COALESCE(kill_requested_by, ?2) \
         WHERE project = ?1 AND state IN ('leased', 'running')";
-    SET_PAYLOAD = "UPDATE commands SET payload = ?2, summary = ?3, agent = ?4 WHERE id = ?1";
+    SET_PAYLOAD = "UPDATE commands SET payload = ?2, summary = ?3, agent = ?4, edited = 1 \
+        WHERE id = ?1";
     INSERT_ATTEMPT = "INSERT INTO attempts (command_id, attempt, runner_id, leased_at, \
         started_at, finished_at, outcome) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) \
         ON CONFLICT (command_id, attempt) DO NOTHING";
@@ -492,7 +493,13 @@ async fn resolve_command(
     if state == CommandState::Interrupted {
         row.command.state = outcome.kind.final_state();
         row.command.outcome = Some(outcome);
-        return changed(tx, row, *now).await;
+        let command = changed(tx, row.clone(), *now).await?;
+        let project = projects::locked(tx, *org, command.project_id).await?;
+        // What ended in between tells more about the project than this.
+        if project.reason.as_deref() == Some(OutcomeKind::Interrupted.name()) {
+            release_project(tx, &row, *now).await?;
+        }
+        return Ok(command);
     }
     let requeue = *resolution == Resolution::Requeue;
     let end_state = if requeue { CommandState::Interrupted } else { outcome.kind.final_state() };

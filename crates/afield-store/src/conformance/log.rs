@@ -4,6 +4,7 @@ use afield_proto::fact::Fact;
 use afield_proto::{ProjectId, Topic};
 use futures::future::join_all;
 
+use super::world::Steps;
 use super::world::{says, started};
 use super::{Outcome, Place, World, at, note};
 use crate::{Error, Head, LogLimits};
@@ -94,17 +95,6 @@ pub async fn rotation_follows_the_limits(place: Place) -> Outcome {
     assert_eq!(world.store.rotate_due(at(3)).await?, 0);
     assert_eq!(world.events(Topic::Project(many)).await?.len(), 11);
     Ok(())
-}
-
-/// A small generator: the same steps on every database and every run.
-struct Steps(u64);
-
-impl Steps {
-    fn next(&mut self, below: u64) -> u64 {
-        self.0 =
-            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % below
-    }
 }
 
 /// Appends, rotations and readings in any order read like a plain list.

@@ -6,19 +6,21 @@ use afield_proto::agent::{
     AgentKind, AgentMessage, Direction, ExecuteOptions, MessageFlags, MessageKind,
 };
 use afield_proto::approval::{ApprovalAsk, ApprovalKind};
-use afield_proto::command::{Command, CommandKind, Outcome as Ended, OutcomeKind};
+use afield_proto::command::{Command, CommandKind, CommandState, Outcome as Ended, OutcomeKind};
 use afield_proto::device::{DeviceKind, Scopes};
 use afield_proto::project::{Project, ProjectSettings};
 use afield_proto::queue::Priority;
 use afield_proto::runner::{Attempt, Record, RunnerExecute, RunnerRecords};
-use afield_proto::{ApprovalId, DeviceId, OrgId, ProjectId, RequestId, Timestamp, Topic, UserId};
+use afield_proto::{
+    ApprovalId, CommandId, DeviceId, OrgId, ProjectId, RequestId, Timestamp, Topic, UserId,
+};
 use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 
 use crate::tx::Tx;
 use crate::{
     Accept, Applied, CommandFilter, CommittedEvent, Error, Location, NewDevice, NewProject,
-    Options, Store, StoredEvent, SubmitCommand, Submitted,
+    Options, Refusal, Store, StoredEvent, SubmitCommand, Submitted,
 };
 
 /// Committed events that may wait for a case to look at them.
@@ -109,6 +111,18 @@ pub(super) fn asks(approval_id: ApprovalId) -> Record {
     Record::Asked { at: at(15), ask }
 }
 
+/// A small generator: the same steps on every database and every run.
+pub(super) struct Steps(pub(super) u64);
+
+impl Steps {
+    /// A number below this one.
+    pub(super) fn next(&mut self, below: u64) -> u64 {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % below
+    }
+}
+
 /// An opened store with an org, a runner and a phone.
 pub struct World {
     /// The store.
@@ -190,6 +204,76 @@ impl World {
         Ok(command)
     }
 
+    /// A prompt of the phone that goes behind what waits.
+    pub fn queued(&self, project_id: ProjectId, prompt: &str) -> SubmitCommand {
+        SubmitCommand { accept: Accept::Queue, ..self.prompt(project_id, prompt, None) }
+    }
+
+    /// Submits at a point in time.
+    pub async fn accept(&self, submit: SubmitCommand, now: i64) -> Result<CommandId, Error> {
+        Ok(self.store.submit_command(submit, at(now)).await?.command.id)
+    }
+
+    /// A prompt behind what waits; its id.
+    pub async fn enqueue(&self, project_id: ProjectId, prompt: &str) -> Result<CommandId, Error> {
+        self.accept(self.queued(project_id, prompt), 2).await
+    }
+
+    /// Leases what waits; the attempts in the order they are given.
+    pub async fn attempts(&self, slots: usize, now: i64) -> Result<Vec<Attempt>, Error> {
+        let orders = self.store.lease_commands(self.org, self.runner, slots, at(now)).await?;
+        Ok(orders.into_iter().map(|order| order.attempt).collect())
+    }
+
+    /// Leases what waits; the ids in the order they are given.
+    pub async fn given(&self, now: i64) -> Result<Vec<CommandId>, Error> {
+        let attempts = self.attempts(usize::MAX, now).await?;
+        Ok(attempts.into_iter().map(|attempt| attempt.command_id).collect())
+    }
+
+    /// A leased attempt starts and ends; its command afterwards.
+    pub async fn run(&self, attempt: Attempt, kind: OutcomeKind) -> Result<Command, Error> {
+        self.run_until(attempt, Ended::new(kind), 20).await
+    }
+
+    /// The same with a whole outcome at a point in time.
+    pub async fn run_until(
+        &self,
+        attempt: Attempt,
+        outcome: Ended,
+        now: i64,
+    ) -> Result<Command, Error> {
+        let end = Record::Finished { at: at(now), outcome, killed: Vec::new() };
+        let records = RunnerRecords { attempt, first_record: 1, records: vec![started(), end] };
+        let applied = self.store.apply_records(self.org, self.runner, records, at(now)).await?;
+        Ok(applied.command)
+    }
+
+    /// Runs everything that may start until nothing may; the ids in the order they started.
+    pub async fn drain(&self, now: i64) -> Result<Vec<CommandId>, Error> {
+        let mut ran = Vec::new();
+        loop {
+            let attempts = self.attempts(usize::MAX, now).await?;
+            if attempts.is_empty() {
+                return Ok(ran);
+            }
+            for attempt in attempts {
+                self.run_until(attempt, Ended::new(OutcomeKind::Succeeded), now).await?;
+                ran.push(attempt.command_id);
+            }
+        }
+    }
+
+    /// One command.
+    pub async fn command(&self, id: CommandId) -> Result<Command, Error> {
+        self.store.command(self.org, id).await
+    }
+
+    /// How far a command is.
+    pub async fn state(&self, id: CommandId) -> Result<CommandState, Error> {
+        Ok(self.command(id).await?.state)
+    }
+
     /// Leases what waits, as much as there is.
     pub async fn leases(&self, now: i64) -> Result<Vec<RunnerExecute>, Error> {
         self.store.lease_commands(self.org, self.runner, usize::MAX, at(now)).await
@@ -211,6 +295,13 @@ impl World {
     pub async fn leased(&self, id: ProjectId) -> Result<Attempt, Box<dyn std::error::Error>> {
         self.submit(id, "do it").await?;
         Ok(self.lease().await?.attempt)
+    }
+
+    /// A command that was submitted behind what waits and leased, the only one that could be.
+    pub async fn leased_behind(&self, id: ProjectId) -> Result<Attempt, Error> {
+        self.enqueue(id, "x").await?;
+        let attempts = self.attempts(usize::MAX, 3).await?;
+        Ok(*attempts.last().ok_or(Refusal::CommandNotFound)?)
     }
 
     /// Applies records of the runner.
