@@ -10,7 +10,7 @@ use testkit::client::ClientError;
 use super::*;
 
 /// One HTTP request, written by hand; returns the whole response.
-async fn http(afield: &Afield, head: &str, body: &str) -> String {
+pub(crate) async fn http(afield: &Afield, head: &str, body: &str) -> String {
     http_from(afield, "127.0.0.1", head, body).await
 }
 

@@ -14,6 +14,7 @@ mod crashes;
 mod following;
 mod older_clients;
 mod projects;
+mod queue;
 mod stopping;
 mod volume;
 

@@ -1,0 +1,191 @@
+//! The queue over the wire: what waits, why, and what people do with it.
+
+use std::time::Duration;
+
+use testkit::harness::code;
+
+use super::*;
+
+async fn submit(client: &mut Client, project: &str, prompt: &str, more: Value) -> Value {
+    let mut ask = json!({
+        "target": { "project_id": project },
+        "payload": { "prompt": prompt, "agent": "demo" },
+    });
+    for (name, value) in more.as_object().unwrap() {
+        ask[name] = value.clone();
+    }
+    client.ask("command_submit", ask).await.unwrap()
+}
+
+async fn shown(client: &mut Client, command: &Value) -> Value {
+    client.ask("command_show", json!({ "command_id": command["id"] })).await.unwrap()
+}
+
+/// Stops the local runner's work by holding everything, as a runner that is away would.
+async fn hold_all(client: &mut Client) {
+    assert_eq!(client.ask("command_hold", json!({})).await.unwrap()["changed"], true);
+}
+
+#[tokio::test]
+async fn what_is_sent_to_a_busy_project_runs_in_order() {
+    let afield = demo().await;
+    let mut client = afield.client().await;
+    let project = afield.project(&mut client, "p").await;
+    follow(&mut client, &project, 0).await;
+    hold_all(&mut client).await;
+    let first = submit(&mut client, &project, "one", json!({})).await;
+    let second = submit(&mut client, &project, "two", json!({})).await;
+    let third = submit(&mut client, &project, "three", json!({})).await;
+    let moved = json!({ "command_id": third["id"], "to": { "before": second["id"] } });
+    client.ask("command_move", moved).await.unwrap();
+    let detail = shown(&mut client, &second).await;
+    assert_eq!((&detail["state"], &detail["waiting_for"]), (&json!("queued"), &json!("order")));
+    assert_eq!(detail["waiting"]["command_id"], first["id"]);
+    assert_eq!(shown(&mut client, &first).await["waiting"]["reason"], "hold");
+    let list = client.ask("command_list", json!({ "waiting": true })).await.unwrap();
+    let ids: Vec<_> = list["commands"].as_array().unwrap().iter().map(|c| &c["id"]).collect();
+    assert_eq!(ids, [&first["id"], &third["id"], &second["id"]]);
+    client.ask("command_release", json!({})).await.unwrap();
+    let mut ended = Vec::new();
+    for command in [&first, &third, &second] {
+        let end = finished(&mut client, command).await;
+        assert_eq!(end["state"], "succeeded", "{end}");
+        ended.push(end["finished_at"].as_str().unwrap().to_owned());
+    }
+    assert!(ended.is_sorted(), "{ended:?}");
+    let chain = shown(&mut client, &second).await["chain"].clone();
+    let steps: Vec<_> = chain.as_array().unwrap().iter().map(|link| &link["step"]).collect();
+    assert_eq!(steps, ["submitted", "accepted", "leased", "consumed", "finished"]);
+}
+
+#[tokio::test]
+async fn a_command_waits_for_its_time_and_expires_at_its_end() {
+    let afield = demo().await;
+    let mut client = afield.client().await;
+    let project = afield.project(&mut client, "p").await;
+    follow(&mut client, &project, 0).await;
+    let after = |ms: i64| {
+        let now = afield_proto::Timestamp::now().unix_ms();
+        afield_proto::Timestamp::from_unix_ms(now + ms).to_string()
+    };
+    let due = after(700);
+    let later = submit(&mut client, &project, "later", json!({ "not_before": due })).await;
+    assert_eq!(later["waiting_for"], "time");
+    let held = json!({ "expires_at": after(600), "hold": true, "order": "own" });
+    let held = submit(&mut client, &project, "never", held).await;
+    let over = finished(&mut client, &held).await;
+    assert_eq!(over["state"], "expired", "{over}");
+    assert!(over["started_at"].is_null());
+    let done = finished(&mut client, &later).await;
+    assert_eq!(done["state"], "succeeded");
+    assert!(done["started_at"].as_str().unwrap() >= due.as_str(), "{done} before {due}");
+}
+
+#[tokio::test]
+async fn a_failing_command_is_tried_again_and_put_back_from_the_dead() {
+    let afield = demo().await;
+    let mut client = afield.client().await;
+    let project = afield.project(&mut client, "p").await;
+    follow(&mut client, &project, 0).await;
+    let ask = json!({
+        "target": { "project_id": project },
+        "kind": "shell",
+        "payload": { "options": { "argv": ["/bin/sh", "-c", "test -e ok"] } },
+        "retry": { "attempts": 3, "wait_ms": 50, "on": ["failed"] },
+    });
+    let command = client.ask("command_submit", ask).await.unwrap();
+    let dead = finished(&mut client, &command).await;
+    assert_eq!(dead["state"], "dead", "{dead}");
+    let detail = shown(&mut client, &command).await;
+    assert_eq!(detail["attempts"].as_array().unwrap().len(), 3, "{detail}");
+    std::fs::write(afield.root().join("p/ok"), "").unwrap();
+    let list = client.ask("command_list", json!({ "state": "dead" })).await.unwrap();
+    assert_eq!(list["commands"][0]["id"], command["id"]);
+    let back = client.ask("command_retry", json!({ "all_dead": true })).await.unwrap();
+    assert_eq!(back["commands"][0]["state"], "queued");
+    let ended = |data: &Value| data["id"] == command["id"] && data["state"] == "succeeded";
+    client.event("command_state", ended).await.unwrap();
+    let again = client.ask("command_retry", json!({ "command_ids": [command["id"]] })).await;
+    assert_eq!(code(again), "CONFLICT");
+}
+
+#[tokio::test]
+async fn a_selector_finds_a_runner_and_says_when_there_is_none() {
+    let afield = demo().await;
+    let mut client = afield.client().await;
+    let project = afield.project(&mut client, "p").await;
+    follow(&mut client, &project, 0).await;
+    let ask = |selector: &str| {
+        json!({
+            "target": { "selector": selector },
+            "payload": { "prompt": "hi", "agent": "demo" },
+        })
+    };
+    let here = format!("agents has \"demo\" and os = \"{}\"", std::env::consts::OS);
+    let command = client.ask("command_submit", ask(&here)).await.unwrap();
+    assert_eq!(command["project_id"], project);
+    assert_eq!(finished(&mut client, &command).await["state"], "succeeded");
+    assert_eq!(code(client.ask("command_submit", ask("os = \"beos\"")).await), "NOT_FOUND");
+    assert_eq!(code(client.ask("command_submit", ask("os ~ 1")).await), "VALIDATION_FAILED");
+}
+
+#[tokio::test]
+async fn a_long_result_is_a_blob_and_a_new_session_keeps_its_place() {
+    let afield = with_mock().await;
+    let mut client = afield.client().await;
+    let project = afield.project(&mut client, "p").await;
+    follow(&mut client, &project, 0).await;
+    hold_all(&mut client).await;
+    let claude = json!({ "payload": { "prompt": "[[mock:success]]", "agent": "claude" } });
+    let before = submit(&mut client, &project, "", claude.clone()).await;
+    let reset = submit(&mut client, &project, "", json!({ "kind": "new_session" })).await;
+    let after = submit(&mut client, &project, "", claude).await;
+    client.ask("command_release", json!({})).await.unwrap();
+    let (first, reset) =
+        (finished(&mut client, &before).await, finished(&mut client, &reset).await);
+    let second = finished(&mut client, &after).await;
+    assert_eq!((&reset["state"], &second["state"]), (&json!("succeeded"), &json!("succeeded")));
+    assert_ne!(first["session_id"], second["session_id"]);
+    assert_eq!(reset["session_id"], second["session_id"]);
+    let missing = client.ask("blob_get", json!({ "hash": "00" })).await;
+    assert_eq!(code(missing), "NOT_FOUND");
+}
+
+#[tokio::test]
+async fn a_full_queue_names_its_limit_and_when_to_come_back() {
+    let env = vec![("AFIELD_LIMITS__QUEUED_PER_PROJECT".into(), "2".into())];
+    let afield = with_mock_and(env).await;
+    let mut client = afield.client().await;
+    let project = afield.project(&mut client, "p").await;
+    hold_all(&mut client).await;
+    let first = submit(&mut client, &project, "a", json!({})).await;
+    submit(&mut client, &project, "b", json!({})).await;
+    let ask = json!({ "target": { "project_id": project }, "payload": { "prompt": "c" } });
+    let refused = client.ask("command_submit", ask.clone()).await.unwrap_err();
+    let text = format!("{refused:?}");
+    assert!(text.contains("RESOURCE_LIMIT") && text.contains("queued_per_project"), "{text}");
+    assert!(text.contains("retry_after_ms"), "{text}");
+    client.ask("command_cancel", json!({ "command_id": first["id"] })).await.unwrap();
+    client.ask("command_submit", ask).await.unwrap();
+}
+
+/// The store is asked by requests only; two looks at the figures cost what two looks cost.
+#[tokio::test]
+async fn at_rest_the_store_is_asked_nothing() {
+    /// Longer than every timer of the server: statistics 10 s, maintenance 5 s.
+    const REST: Duration = Duration::from_secs(12);
+    let afield = demo().await;
+    let head = format!("GET /metrics\nAuthorization: Bearer {}", afield.token);
+    let operations = async || {
+        let output = access::http(&afield, &head, "").await;
+        let line = output.lines().find(|line| line.starts_with("afield_store_operations_total"));
+        let count = line.and_then(|line| line.rsplit(' ').next());
+        count.unwrap().parse::<u64>().unwrap()
+    };
+    // What the start began is over when two looks cost the same twice.
+    tokio::time::sleep(REST).await;
+    let (first, second) = (operations().await, operations().await);
+    let cost = second - first;
+    tokio::time::sleep(REST).await;
+    assert_eq!(operations().await - second, cost, "something asked the store meanwhile");
+}
