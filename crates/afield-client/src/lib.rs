@@ -2,8 +2,9 @@
 //!
 //! Bottom up: an [`Endpoint`] says where the server is and whom to trust; a [`Connection`] is one
 //! open WebSocket with many requests in flight; a [`Dialer`] opens the next one whenever the last
-//! was lost; a [`Link`] adds subscriptions that continue where they stopped. Nothing here prints,
-//! reads configuration or knows what the server stores.
+//! was lost; a [`Link`] adds subscriptions that continue where they stopped; an [`Outbox`] keeps
+//! what could not be handed over. Nothing here prints, reads configuration or knows what the server
+//! stores.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -25,6 +26,7 @@ mod dialer;
 mod endpoint;
 mod fact;
 mod link;
+pub mod outbox;
 mod pulse;
 mod rest;
 mod socket;
@@ -37,5 +39,6 @@ pub use dialer::{DialOptions, Dialer, Terminal};
 pub use endpoint::{Endpoint, EndpointError, Fingerprint, Trust};
 pub use fact::read_fact;
 pub use link::{Follow, Followed, Gap, Link, LinkOptions, LinkState};
+pub use outbox::{Flushed, Outbox, OutboxError, Unsent};
 pub use rest::{RestError, RestReply, rest};
 pub use socket::OpenError;

@@ -10,6 +10,7 @@ use crate::data_dir::DataDir;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::out::Color;
+use crate::unsent;
 
 /// Flags every command understands.
 #[derive(Debug, Clone, Default, Args)]
@@ -95,6 +96,7 @@ fn same_address(a: &str, b: &str) -> bool {
 fn nothing_runs() -> Failure {
     Failure::new(Exit::NoServer, "no server is running here; start one with: afield up")
         .with_next("for a server elsewhere: --server URL --token-file FILE")
+        .away()
 }
 
 fn no_token(url: &str) -> Failure {
@@ -102,8 +104,15 @@ fn no_token(url: &str) -> Failure {
         .with_next("on its machine: afield token create --name NAME; here: --token-file FILE")
 }
 
-/// Connects once.
+/// Connects once, and sends what waits in the outbox.
 pub(crate) async fn connect(global: &Global) -> Result<Connection, Failure> {
+    let connection = open(global).await?;
+    unsent::deliver(global, &connection).await;
+    Ok(connection)
+}
+
+/// Connects once.
+pub(crate) async fn open(global: &Global) -> Result<Connection, Failure> {
     let endpoint = global.endpoint()?;
     match Connection::open(&endpoint, &ConnectionOptions::default()).await {
         // Nobody reads the inbox: nothing is subscribed to.
@@ -130,7 +139,12 @@ pub(crate) async fn link(global: &Global) -> Result<Link, Failure> {
     let settled = state.wait_for(|state| !matches!(state, LinkState::Connecting)).await;
     let settled = settled.map(|state| state.clone());
     match settled {
-        Ok(LinkState::Online { .. } | LinkState::Connecting) => Ok(link),
+        Ok(LinkState::Online { .. } | LinkState::Connecting) => {
+            if let Ok(connection) = link.online().await {
+                unsent::deliver(global, &connection).await;
+            }
+            Ok(link)
+        }
         Ok(LinkState::Ended(error)) => Err(error.into()),
         Ok(LinkState::Offline { .. }) if global.server.is_none() => Err(nothing_runs()),
         Ok(LinkState::Offline { reason, .. }) => {

@@ -13,12 +13,13 @@ pub(crate) struct Failure {
     sentence: String,
     code: Option<ErrorCode>,
     next: Option<String>,
+    away: bool,
 }
 
 impl Failure {
     /// A failure without a code.
     pub(crate) fn new(exit: Exit, sentence: impl Into<String>) -> Self {
-        Self { exit, sentence: sentence.into(), code: None, next: None }
+        Self { exit, sentence: sentence.into(), code: None, next: None, away: false }
     }
 
     /// The command line asks for something impossible.
@@ -31,6 +32,18 @@ impl Failure {
     pub(crate) fn with_next(mut self, next: impl Into<String>) -> Self {
         self.next = Some(next.into());
         self
+    }
+
+    /// The same, because nothing answers where the server should be.
+    #[must_use]
+    pub(crate) fn away(mut self) -> Self {
+        self.away = true;
+        self
+    }
+
+    /// Whether the server may answer later as if nothing had been.
+    pub(crate) fn is_away(&self) -> bool {
+        self.away || self.code == Some(ErrorCode::Unavailable)
     }
 
     /// How the program ends because of it.
@@ -95,6 +108,7 @@ impl From<ErrorBody> for Failure {
             sentence: error.message,
             code: Some(error.code),
             next: remedy(error.code).map(str::to_owned),
+            away: false,
         }
     }
 }
@@ -104,7 +118,7 @@ impl From<AskError> for Failure {
         match error {
             AskError::Refused(error) => error.into(),
             AskError::Disconnected | AskError::Timeout => {
-                Self::new(Exit::NoServer, error.to_string()).with_next("afield doctor")
+                Self::new(Exit::NoServer, error.to_string()).with_next("afield doctor").away()
             }
         }
     }
@@ -114,8 +128,12 @@ impl From<OpenError> for Failure {
     fn from(error: OpenError) -> Self {
         match error {
             OpenError::Refused(error) => error.into(),
-            other => Self::new(Exit::NoServer, format!("can't reach the server: {other}"))
-                .with_next("afield doctor"),
+            other => {
+                let away = matches!(other, OpenError::Unreachable { .. } | OpenError::Timeout(_));
+                let sentence = format!("can't reach the server: {other}");
+                let failure = Self::new(Exit::NoServer, sentence).with_next("afield doctor");
+                if away { failure.away() } else { failure }
+            }
         }
     }
 }

@@ -20,6 +20,7 @@ mod screen;
 mod serve;
 mod stop;
 mod transcript;
+mod unsent;
 mod up;
 mod words;
 

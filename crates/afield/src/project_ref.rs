@@ -6,8 +6,10 @@ use afield_client::Connection;
 use afield_proto::project::Project;
 use afield_proto::request::ProjectList;
 
+use crate::connect::Global;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::unsent;
 
 /// Fewest characters of an id that are taken for its beginning.
 const PREFIX_MIN: usize = 4;
@@ -15,6 +17,17 @@ const PREFIX_MIN: usize = 4;
 /// Asks the server which project is meant.
 pub(crate) async fn find(connection: &Connection, meant: Option<&str>) -> Result<Project, Failure> {
     let projects = connection.ask(&ProjectList {}).await?.projects;
+    choose(&projects, meant)
+}
+
+/// The same, and remembers the projects for when the server can't be asked.
+pub(crate) async fn find_and_remember(
+    global: &Global,
+    connection: &Connection,
+    meant: Option<&str>,
+) -> Result<Project, Failure> {
+    let projects = connection.ask(&ProjectList {}).await?.projects;
+    unsent::remember(global, &projects);
     choose(&projects, meant)
 }
 

@@ -13,7 +13,7 @@ use crate::connect::{Global, connect};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::words::age;
-use crate::{Outcome, out, project_ref};
+use crate::{Outcome, out, project_ref, unsent};
 
 /// What to do with projects.
 #[derive(Debug, clap::Subcommand)]
@@ -118,6 +118,9 @@ async fn add(global: &Global, connection: &Connection, args: &AddArgs) -> Outcom
     args.settings.over(&mut settings);
     let path = path_on_runner(&args.directory)?;
     let project = connection.ask(&ProjectCreate { path, runner_id, settings }).await?;
+    if let Ok(known) = connection.ask(&ProjectList {}).await {
+        unsent::remember(global, &known.projects);
+    }
     if global.json {
         out::json(&project);
     } else {
@@ -141,7 +144,7 @@ fn path_on_runner(directory: &std::path::Path) -> Result<String, Failure> {
 }
 
 /// The runner that was named; else the server knows when there is only one.
-fn choose_runner(
+pub(super) fn choose_runner(
     runners: &[RunnerState],
     meant: Option<&str>,
 ) -> Result<Option<DeviceId>, Failure> {
@@ -179,6 +182,7 @@ fn only_local(runners: &[RunnerState]) -> Option<DeviceId> {
 
 async fn list(global: &Global, connection: &Connection) -> Outcome {
     let projects = connection.ask(&ProjectList {}).await?;
+    unsent::remember(global, &projects.projects);
     if global.json {
         out::json(&projects);
         return Ok(Exit::Done);

@@ -1,22 +1,27 @@
 //! `afield run`: one prompt, its work as it happens, an exit code that says how it ended.
 
+mod detach;
+mod draft;
 mod watch;
 
 use std::collections::VecDeque;
-use std::io::{IsTerminal as _, Read as _};
+use std::io::IsTerminal as _;
 use std::time::Duration;
 
 use afield_client::{AskError, Follow, Followed, Link};
-use afield_proto::Topic;
-use afield_proto::agent::{AgentKind, ExecuteOptions, PermissionMode};
+use afield_proto::agent::{AgentKind, PermissionMode};
 use afield_proto::command::Command;
 use afield_proto::project::Project;
-use afield_proto::request::Execute;
+use afield_proto::queue::{Priority, SendMode, Target};
+use afield_proto::request::{CommandGet, CommandSubmit, GetMessages};
+use afield_proto::wire::HistoryMessage;
+use afield_proto::{Timestamp, Topic};
 
+use super::when::when;
 use crate::connect::{Global, link};
-use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::{Outcome, out, project_ref};
+use draft::Draft;
 use watch::Watch;
 
 /// How long to try to hand the command over, restarts of the server included.
@@ -28,11 +33,36 @@ const BACKLOG: usize = 4096;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// What to do; `-` reads it from standard input
-    #[arg(value_name = "PROMPT")]
-    prompt: String,
+    #[arg(value_name = "PROMPT", required_unless_present_any = ["program", "argv"])]
+    prompt: Option<String>,
+    /// A program with its arguments instead of a prompt
+    #[arg(last = true, value_name = "PROGRAM", conflicts_with = "prompt")]
+    program: Vec<String>,
+    /// The same, when nothing else follows: every word behind it belongs to the program
+    #[arg(long, value_name = "PROGRAM", num_args = 1.., allow_hyphen_values = true)]
+    #[arg(conflicts_with_all = ["prompt", "program"])]
+    argv: Vec<String>,
     /// Project: id, name or directory [default: the one of the current directory]
     #[arg(short, long, value_name = "PROJECT")]
     project: Option<String>,
+    /// Any runner this is true of, such as 'os = "linux" and agents has "claude"'; with -p, its
+    /// project at that absolute path
+    #[arg(long, value_name = "SELECTOR")]
+    on: Option<String>,
+    /// How it is driven.
+    #[command(flatten)]
+    driving: Driving,
+    /// How it waits.
+    #[command(flatten)]
+    queueing: Queueing,
+    /// Hand it over and do not wait; kept here and sent later when the server is away
+    #[arg(short, long)]
+    detach: bool,
+}
+
+/// How the agent is driven.
+#[derive(Debug, Default, clap::Args)]
+struct Driving {
     /// Another agent than the project's: claude, demo or command
     #[arg(long, value_name = "AGENT")]
     agent: Option<AgentKind>,
@@ -45,6 +75,9 @@ pub(crate) struct Args {
     /// When the agent asks: default, acceptEdits, plan, auto, dontAsk, bypassPermissions
     #[arg(long, value_name = "MODE", value_parser = permission_mode)]
     permission_mode: Option<PermissionMode>,
+    /// Never ask; only where the runner's policy allows it
+    #[arg(long)]
+    dangerously_skip_permissions: bool,
     /// Tool that needs no question, such as 'Bash(git *)' (repeatable)
     #[arg(long = "allow-tool", value_name = "RULE")]
     allowed_tools: Vec<String>,
@@ -54,18 +87,59 @@ pub(crate) struct Args {
     /// Text added to the system prompt
     #[arg(long, value_name = "TEXT")]
     append_system_prompt: Option<String>,
+    /// MCP servers: a JSON file of this machine, or else the path of one inside the project
+    #[arg(long, value_name = "FILE")]
+    mcp_config: Option<String>,
     /// Further directory the agent may use (repeatable)
     #[arg(long = "add-dir", value_name = "DIR")]
     add_dirs: Vec<String>,
     /// Give up after so many seconds
     #[arg(long, value_name = "SECONDS")]
     timeout: Option<u32>,
+}
+
+/// How it waits, and what follows when it fails.
+#[derive(Debug, Default, clap::Args)]
+#[command(next_help_heading = "Queue")]
+struct Queueing {
     /// Makes a repetition harmless: the same key gives the first command back
     #[arg(long, value_name = "KEY")]
     key: Option<String>,
-    /// Hand it over and do not wait
-    #[arg(short, long)]
-    detach: bool,
+    /// What it means for the turn that runs: queue (after it), steer (into it, or first in the
+    /// queue), interrupt (instead of it)
+    #[arg(long, value_name = "MODE", default_value = "queue", value_parser = word::<SendMode>)]
+    mode: SendMode,
+    /// critical, high, normal or low
+    #[arg(long, value_name = "PRIORITY", default_value = "normal", value_parser = word::<Priority>)]
+    priority: Priority,
+    /// Do not start before: a time, or so long from now (10m, 2h, 3d)
+    #[arg(long, value_name = "TIME", value_parser = when)]
+    at: Option<Timestamp>,
+    /// Do not start after: a time, or so long from now [default: 7d]
+    #[arg(long, value_name = "TIME", value_parser = when)]
+    expires: Option<Timestamp>,
+    /// Try at most N times in all when it fails, then set it aside as a dead letter
+    #[arg(long, value_name = "N")]
+    retry: Option<u32>,
+    /// Starting it twice does no harm: also try again when a crash left its outcome unknown
+    /// (3 times in all unless --retry says otherwise)
+    #[arg(long)]
+    retry_safe: bool,
+    /// When the agent's usage limit is reached, wait until it ends
+    #[arg(long)]
+    wait_for_limit: bool,
+    /// Commands of one project with the same key run one after the other [default: the project's]
+    #[arg(long, value_name = "KEY")]
+    order: Option<String>,
+    /// Keep it from starting until: afield queue release
+    #[arg(long)]
+    hold: bool,
+}
+
+/// Reads a word of the protocol.
+pub(super) fn word<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
+    let json = serde_json::Value::String(text.to_owned());
+    serde_json::from_value(json).map_err(|error| error.to_string())
 }
 
 /// Reads a permission mode by its name.
@@ -79,64 +153,71 @@ pub(super) fn permission_mode(text: &str) -> Result<PermissionMode, String> {
 
 /// Does it.
 pub(super) async fn run(global: &Global, args: Args) -> Outcome {
-    let prompt = read_prompt(&args.prompt)?;
+    let ask = Draft::read(&args)?;
+    if args.detach {
+        return detach::run(global, &args, ask).await;
+    }
     let link = link(global).await?;
     let connection = link.online().await?;
-    let project = project_ref::find(&connection, args.project.as_deref()).await?;
-    drop(connection);
-    let mut follow = link.follow(Topic::Project(project.id), None).await?;
-    let request = execute(&project, prompt, &args);
-    let (command, backlog) = submit(&link, &mut follow, &request).await?;
+    let meant = args.project.as_deref();
+    let (command, backlog, follow) = match &args.on {
+        Some(selector) => {
+            drop(connection);
+            anywhere(&link, &ask.to(selected(selector, meant)?, None)).await?
+        }
+        None => {
+            let project = project_ref::find_and_remember(global, &connection, meant).await?;
+            drop(connection);
+            let mut follow = link.follow(Topic::Project(project.id), None).await?;
+            let request = ask.to(on_project(&project), project.settings.agent);
+            let (command, backlog) = submit(&link, &mut follow, &request).await?;
+            (command, backlog, follow)
+        }
+    };
     if global.json {
         out::json(&serde_json::json!({ "event": "accepted", "command": command }));
-    }
-    if args.detach {
-        if !global.json {
-            out::line(command.id);
-        }
-        return Ok(Exit::Done);
     }
     let interactive = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
     Watch::new(link, command, global.json, interactive).follow(backlog, follow).await
 }
 
-fn read_prompt(given: &str) -> Result<String, Failure> {
-    let prompt = if given == "-" {
-        let mut text = String::new();
-        std::io::stdin()
-            .read_to_string(&mut text)
-            .map_err(|error| Failure::usage(format!("standard input: {error}")))?;
-        text
-    } else {
-        given.to_owned()
-    };
-    if prompt.trim().is_empty() {
-        return Err(Failure::usage("the prompt is empty").with_next("afield run \"what to do\""));
-    }
-    Ok(prompt)
+fn on_project(project: &Project) -> Target {
+    Target { project_id: Some(project.id), ..Target::default() }
 }
 
-fn execute(project: &Project, prompt: String, args: &Args) -> Execute {
-    let some = |list: &Vec<String>| (!list.is_empty()).then(|| list.clone());
-    let options = ExecuteOptions {
-        model: args.model.clone(),
-        fallback_model: args.fallback_model.clone(),
-        permission_mode: args.permission_mode,
-        allowed_tools: some(&args.allowed_tools),
-        disallowed_tools: some(&args.disallowed_tools),
-        append_system_prompt: args.append_system_prompt.clone(),
-        add_dirs: some(&args.add_dirs),
-        timeout_seconds: args.timeout,
-        ..ExecuteOptions::default()
-    };
-    Execute {
-        project_id: Some(project.id),
-        prompt,
-        options: (options != ExecuteOptions::default()).then_some(options),
-        agent: args.agent,
-        // Without a key of their own the command could be handed over twice when the line breaks.
-        key: Some(args.key.clone().unwrap_or_else(|| format!("run-{}", uuid::Uuid::now_v7()))),
+/// Any runner, and its project at this path.
+fn selected(selector: &str, path: Option<&str>) -> Result<Target, Failure> {
+    if path.is_some_and(|path| !path.starts_with('/')) {
+        return Err(Failure::usage("with --on, -p is the absolute path of the project there"));
     }
+    let (selector, path) = (Some(selector.to_owned()), path.map(str::to_owned));
+    Ok(Target { selector, path, ..Target::default() })
+}
+
+/// Hands the command over and follows the project it came to from then on.
+async fn anywhere(
+    link: &Link,
+    request: &CommandSubmit,
+) -> Result<(Command, VecDeque<Followed>, Follow), Failure> {
+    let command = link.ask_until_answered(request, SUBMIT_TIMEOUT).await?;
+    let first = GetMessages {
+        project_id: Some(command.project_id),
+        since: Some(command.created_at),
+        after: Some(0),
+        before: None,
+        limit: Some(1),
+        direction: None,
+        kind: None,
+        text: None,
+    };
+    let page = link.ask(&first).await?;
+    let message = page.messages.first();
+    let message = message.and_then(|raw| serde_json::from_str::<HistoryMessage>(raw.get()).ok());
+    // What was said before the command was there is not about it.
+    let after = message.map_or(page.seq, |message| message.seq.saturating_sub(1));
+    let follow = link.follow(Topic::Project(command.project_id), Some(after)).await?;
+    let command = link.ask(&CommandGet { command_id: command.id }).await?;
+    Ok((command, VecDeque::new(), follow))
 }
 
 /// Hands the command over, and meanwhile keeps taking events: one that is not taken would hold up
@@ -144,7 +225,7 @@ fn execute(project: &Project, prompt: String, args: &Args) -> Execute {
 async fn submit(
     link: &Link,
     follow: &mut Follow,
-    request: &Execute,
+    request: &CommandSubmit,
 ) -> Result<(Command, VecDeque<Followed>), Failure> {
     let mut backlog = VecDeque::new();
     let mut accepted = std::pin::pin!(link.ask_until_answered(request, SUBMIT_TIMEOUT));

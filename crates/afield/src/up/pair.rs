@@ -4,7 +4,7 @@ use afield_client::{Connection, ConnectionOptions, Endpoint, Trust};
 use afield_proto::device::{DeviceKind, Scope};
 use afield_proto::request::DeviceCreate;
 
-use crate::connect::{Global, connect};
+use crate::connect::{Global, open};
 use crate::data_dir::{DataDir, write_private};
 use crate::failure::Failure;
 
@@ -32,7 +32,7 @@ pub(super) async fn local_runner(data_dir: &DataDir, name: &str) -> Result<Paire
         return Ok(Paired::Already);
     }
     let global = Global { data_dir: Some(data_dir.path().to_owned()), ..Global::default() };
-    let console = connect(&global).await?;
+    let console = open(&global).await?;
     let request = DeviceCreate {
         name: name.to_owned(),
         kind: Some(DeviceKind::Runner),

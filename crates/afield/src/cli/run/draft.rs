@@ -1,0 +1,145 @@
+//! From the command line to what is submitted.
+
+use std::io::Read as _;
+
+use afield_proto::agent::{AgentKind, ExecuteOptions};
+use afield_proto::command::CommandKind;
+use afield_proto::queue::{Failure as Cause, Payload, RetryPolicy, Target};
+use afield_proto::request::CommandSubmit;
+
+use super::{Args, Driving, Queueing};
+use crate::failure::Failure;
+
+/// Attempts of what may be started twice, when no number is given.
+const SAFE_ATTEMPTS: u32 = 3;
+
+/// Everything but where it goes.
+pub(super) struct Draft(CommandSubmit);
+
+impl Draft {
+    /// Reads arguments, standard input and files.
+    pub(super) fn read(args: &Args) -> Result<Self, Failure> {
+        let argv = if args.argv.is_empty() { &args.program } else { &args.argv };
+        let argv = (!argv.is_empty()).then(|| argv.clone());
+        let prompt = match (&args.prompt, &argv) {
+            (Some(prompt), _) => read_prompt(prompt)?,
+            (None, _) => String::new(),
+        };
+        let agent = args.driving.agent.or(argv.as_ref().map(|_| AgentKind::Command));
+        if argv.is_some() && agent != Some(AgentKind::Command) {
+            return Err(Failure::usage("a program needs no agent: leave --agent out"));
+        }
+        let options = ExecuteOptions { argv, ..options(&args.driving)? };
+        let options = (options != ExecuteOptions::default()).then_some(options);
+        let queueing = &args.queueing;
+        Ok(Self(CommandSubmit {
+            target: None,
+            kind: None,
+            payload: Payload { prompt, options, agent, session_id: None },
+            mode: queueing.mode,
+            // Without a key of its own it could be handed over twice when the line breaks.
+            key: Some(queueing.key.clone().unwrap_or_else(|| format!("run-{}", uuid::Uuid::now_v7()))),
+            priority: queueing.priority,
+            not_before: queueing.at,
+            expires_at: queueing.expires,
+            retry: retry(queueing),
+            order: queueing.order.clone(),
+            hold: queueing.hold,
+            submitted_at: None,
+        }))
+    }
+
+    /// What is submitted there; `agent` is the project's own.
+    pub(super) fn to(&self, target: Target, agent: Option<AgentKind>) -> CommandSubmit {
+        let agent = self.0.payload.agent.or(agent);
+        let is_program = agent == Some(AgentKind::Command);
+        CommandSubmit {
+            target: Some(target),
+            kind: is_program.then_some(CommandKind::Shell),
+            ..self.0.clone()
+        }
+    }
+}
+
+fn read_prompt(given: &str) -> Result<String, Failure> {
+    let prompt = if given == "-" {
+        let mut text = String::new();
+        std::io::stdin()
+            .read_to_string(&mut text)
+            .map_err(|error| Failure::usage(format!("standard input: {error}")))?;
+        text
+    } else {
+        given.to_owned()
+    };
+    if prompt.trim().is_empty() {
+        return Err(Failure::usage("the prompt is empty").with_next("afield run \"what to do\""));
+    }
+    Ok(prompt)
+}
+
+fn options(driving: &Driving) -> Result<ExecuteOptions, Failure> {
+    let some = |list: &Vec<String>| (!list.is_empty()).then(|| list.clone());
+    Ok(ExecuteOptions {
+        model: driving.model.clone(),
+        fallback_model: driving.fallback_model.clone(),
+        permission_mode: driving.permission_mode,
+        allowed_tools: some(&driving.allowed_tools),
+        disallowed_tools: some(&driving.disallowed_tools),
+        append_system_prompt: driving.append_system_prompt.clone(),
+        mcp_config: driving.mcp_config.as_deref().map(mcp_config).transpose()?,
+        add_dirs: some(&driving.add_dirs),
+        dangerously_skip_permissions: driving.dangerously_skip_permissions.then_some(true),
+        timeout_seconds: driving.timeout,
+        ..ExecuteOptions::default()
+    })
+}
+
+/// The content of a file that is here; the path of one that is not.
+fn mcp_config(file: &str) -> Result<serde_json::Value, Failure> {
+    if !std::path::Path::new(file).exists() {
+        return Ok(serde_json::Value::String(file.to_owned()));
+    }
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| Failure::usage(format!("can't read {file}: {error}")))?;
+    let config: serde_json::Value = serde_json::from_str(&text)
+        .map_err(|error| Failure::usage(format!("{file} is no JSON: {error}")))?;
+    match config.is_object() {
+        true => Ok(config),
+        false => Err(Failure::usage(format!("{file} holds no JSON object"))),
+    }
+}
+
+/// Who names a number of tries means every failure; what was only called safe is tried again after
+/// those that pass by themselves.
+fn retry(queueing: &Queueing) -> Option<RetryPolicy> {
+    let Queueing { retry, retry_safe, wait_for_limit, .. } = queueing;
+    if retry.is_none() && !retry_safe && !wait_for_limit {
+        return None;
+    }
+    let usual = RetryPolicy::default();
+    let mut on = usual.on.clone();
+    if retry.is_some() {
+        on.push(Cause::Failed);
+    }
+    let unnamed = if *retry_safe { SAFE_ATTEMPTS } else { usual.attempts };
+    let attempts = retry.unwrap_or(unnamed);
+    let (safe, wait_for_limit) = (*retry_safe, *wait_for_limit);
+    Some(RetryPolicy { attempts, on, safe, wait_for_limit, ..usual })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_policy_is_as_wide_as_it_was_asked_for() {
+        let policy = |queueing| retry(&queueing);
+        assert_eq!(policy(Queueing::default()), None);
+        let three = policy(Queueing { retry: Some(3), ..Queueing::default() }).unwrap();
+        assert!(three.attempts == 3 && three.on.contains(&Cause::Failed) && !three.safe);
+        let safe = policy(Queueing { retry_safe: true, ..Queueing::default() }).unwrap();
+        assert!(safe.attempts == 3 && !safe.on.contains(&Cause::Failed) && safe.safe);
+        let limit = policy(Queueing { wait_for_limit: true, ..Queueing::default() }).unwrap();
+        assert!(limit.attempts == 1 && limit.wait_for_limit);
+    }
+}
