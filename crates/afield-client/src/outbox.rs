@@ -80,7 +80,9 @@ pub struct Flushed {
 #[derive(Debug, thiserror::Error)]
 pub enum OutboxError {
     /// It holds as much as it may.
-    #[error("the outbox is full ({files} commands, {bytes} bytes; at most {FILES_MAX} and {BYTES_MAX})")]
+    #[error(
+        "the outbox is full ({files} commands, {bytes} bytes; at most {FILES_MAX} and {BYTES_MAX})"
+    )]
     Full {
         /// Commands in it.
         files: usize,

@@ -13,10 +13,12 @@ mod history;
 mod link;
 mod patience;
 mod projects;
+mod queue;
 mod run;
 mod shell;
 mod token;
 mod typed;
+mod when;
 
 use clap::{Parser, Subcommand};
 
@@ -59,6 +61,9 @@ pub(crate) enum Command {
     /// Add, list and change projects
     #[command(subcommand)]
     Projects(projects::Command),
+    /// See what waits and why; stop, move, hold, retry it
+    #[command(subcommand)]
+    Queue(queue::Command),
     /// Show what was said in a project
     History(history::Args),
     /// Show what agents ask, and answer
@@ -116,6 +121,7 @@ async fn dispatch(global: Global, command: Command) -> Outcome {
         Command::Interrupt(args) => control::interrupt(&global, &args).await,
         Command::NewSession(args) => control::new_session(&global, &args).await,
         Command::Projects(command) => projects::run(&global, command).await,
+        Command::Queue(command) => Box::pin(queue::run(&global, command)).await,
         Command::History(args) => history::run(&global, &args).await,
         Command::Approvals(args) => approvals::run(&global, &args).await,
         Command::Token(command) => token::run(&global, command).await,
@@ -176,6 +182,18 @@ mod tests {
             "afield projects add --runner N DIR --json",
             "afield run -p . --agent demo --model m --permission-mode acceptEdits --timeout 5 --key k hi",
             "afield run -",
+            "afield run -p x -- make test",
+            "afield run -p x --argv make -j4",
+            "afield run -p x --detach --at 10m --expires 2h --priority high --order k --mode steer hi",
+            "afield run -d --retry 3 --retry-safe --wait-for-limit --hold --on os=\"linux\" hi",
+            "afield run --mcp-config f --dangerously-skip-permissions hi",
+            "afield queue ls -p x --runner box --all --state dead --json",
+            "afield queue move 01234567 --after 76543210",
+            "afield queue hold --all",
+            "afield queue release --runner box",
+            "afield queue retry --all-dead -p x",
+            "afield queue resolve 01234567 --requeue",
+            "afield queue edit 01234567 --prompt p --priority low --not-before 3d --expires 4d",
             "afield history -p x --limit 5 --before 9 --kind text --direction claude --search w",
             "afield approvals answer 0190 --allow",
             "afield explain",

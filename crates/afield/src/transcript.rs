@@ -42,6 +42,11 @@ impl Transcript {
         Self { look, typed: String::new(), spoke: false }
     }
 
+    /// A prompt that is on the screen already begins a turn.
+    pub(crate) fn begin_turn(&mut self) {
+        self.spoke = false;
+    }
+
     /// Whether the last text did not end its line.
     pub(crate) fn mid_line(&self) -> bool {
         !self.typed.is_empty() && !self.typed.ends_with('\n')

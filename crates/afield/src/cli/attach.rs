@@ -3,6 +3,7 @@
 //!
 //! Line based on purpose: it works in a pipe, in a plain terminal, and over a bad line.
 
+mod mine;
 mod order;
 mod room;
 

@@ -6,6 +6,7 @@ use afield_proto::request::{GetMessages, GetMessagesReply};
 use afield_proto::wire::HistoryMessage;
 use owo_colors::OwoColorize as _;
 
+use super::run::word;
 use crate::connect::{Global, connect};
 use crate::exit::Exit;
 use crate::transcript::{Look, Transcript};
@@ -41,12 +42,6 @@ pub(crate) struct Args {
     /// Also starts of turns and frames without words
     #[arg(long)]
     all: bool,
-}
-
-/// Reads a word of the protocol.
-fn word<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
-    let json = serde_json::Value::String(text.to_owned());
-    serde_json::from_value(json).map_err(|error| error.to_string())
 }
 
 /// Does it.

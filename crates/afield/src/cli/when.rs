@@ -47,7 +47,10 @@ mod tests {
         assert_eq!(after("2h"), 7200);
         assert_eq!(after("3d"), 3 * 86_400);
         assert_eq!(after("now"), 0);
-        assert_eq!(at("2026-11-20T12:00:00Z", now).unwrap().to_string(), "2026-11-20T12:00:00.000Z");
+        assert_eq!(
+            at("2026-11-20T12:00:00Z", now).unwrap().to_string(),
+            "2026-11-20T12:00:00.000Z"
+        );
         for bad in ["", "10", "m", "10 parsecs", "-5m", "tomorrow", "99999999999999999999d"] {
             assert!(at(bad, now).unwrap_err().contains("10m"), "{bad}");
         }

@@ -95,6 +95,11 @@ pub(crate) fn waiting(command: &Command) -> Option<String> {
         CommandState::Queued | CommandState::Leased => Some(match command.waiting_for.as_deref() {
             None | Some("runner") => "waiting for its runner (afield health shows it)".to_owned(),
             Some("start") => "its runner is about to start it".to_owned(),
+            Some("order") => "waiting behind another command of its project".to_owned(),
+            Some("slot") => "waiting until its runner has room".to_owned(),
+            Some("hold") => "held until somebody releases it".to_owned(),
+            Some("time") => "waiting for its time".to_owned(),
+            Some("limit") => "waiting for the end of the agent's usage limit".to_owned(),
             Some(other) => format!("waiting for {}", clean(other)),
         }),
         _ => None,

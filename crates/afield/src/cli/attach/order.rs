@@ -1,12 +1,15 @@
 //! What can be typed in `afield attach`.
 
 use afield_proto::agent::PermissionMode;
+use afield_proto::queue::SendMode;
 
 use crate::cli::run::permission_mode;
 
 /// The words, for `/help`.
 pub(super) const HELP: &str = "\
-A line is a prompt for the agent. Lines with a slash are orders:
+A line is a prompt for the agent; while it works, the prompt waits. Lines with a slash are orders:
+  /steer TEXT          a prompt into the running turn, or else first in the queue
+  /interrupt TEXT      end the turn, then this prompt
   /allow [n]           yes to the oldest question (or the n-th); /session [n] for the session
   /deny [n] [reason]   no, and why
   /answer TEXT         answer a question: number or words, several separated by ;
@@ -23,7 +26,7 @@ pub(super) enum Order {
     /// Nothing.
     Nothing,
     /// A prompt.
-    Prompt(String),
+    Prompt(String, SendMode),
     /// Yes to a question, by its place in the list.
     Allow { place: usize, for_session: bool },
     /// No, and why.
@@ -52,7 +55,7 @@ pub(super) enum Order {
 pub(super) fn read(line: &str) -> Order {
     let line = line.trim();
     let Some(order) = line.strip_prefix('/') else {
-        return if line.is_empty() { Order::Nothing } else { Order::Prompt(line.to_owned()) };
+        return if line.is_empty() { Order::Nothing } else { prompt(line, SendMode::Queue) };
     };
     let (word, rest) = order.split_once(char::is_whitespace).unwrap_or((order, ""));
     let (place, words) = numbered(rest.trim());
@@ -62,7 +65,10 @@ pub(super) fn read(line: &str) -> Order {
         "deny" | "no" | "n" => Order::Deny { place, reason: words.to_owned() },
         "answer" | "a" => Order::Answer(rest.trim().to_owned()),
         "mode" => permission_mode(rest.trim()).map_or_else(Order::Wrong, Order::Mode),
-        "interrupt" => Order::Interrupt,
+        "steer" if rest.trim().is_empty() => Order::Wrong("write /steer TEXT".to_owned()),
+        "steer" => prompt(rest, SendMode::Steer),
+        "interrupt" if rest.trim().is_empty() => Order::Interrupt,
+        "interrupt" => prompt(rest, SendMode::Interrupt),
         "stop" | "kill" => Order::Stop,
         "new" => Order::New,
         "history" => Order::History(rest.trim().parse().unwrap_or(30)),
@@ -70,6 +76,10 @@ pub(super) fn read(line: &str) -> Order {
         "quit" | "q" | "exit" => Order::Quit,
         _ => Order::Wrong(format!("there is no order /{word}; /help lists them")),
     }
+}
+
+fn prompt(text: &str, mode: SendMode) -> Order {
+    Order::Prompt(text.trim().to_owned(), mode)
 }
 
 /// `2 because` is the second, because; without a number the first is meant.
@@ -87,7 +97,11 @@ mod tests {
 
     #[test]
     fn lines_are_prompts_and_slashes_are_orders() {
-        assert_eq!(read("  fix it "), Order::Prompt("fix it".into()));
+        assert_eq!(read("  fix it "), prompt("fix it", SendMode::Queue));
+        assert_eq!(read("/steer use tabs"), prompt("use tabs", SendMode::Steer));
+        assert_eq!(read("/interrupt stop that"), prompt("stop that", SendMode::Interrupt));
+        assert_eq!(read("/interrupt"), Order::Interrupt);
+        assert!(matches!(read("/steer"), Order::Wrong(_)));
         assert_eq!(read(""), Order::Nothing);
         assert_eq!(read("/allow"), Order::Allow { place: 0, for_session: false });
         assert_eq!(read("/session 2"), Order::Allow { place: 1, for_session: true });
@@ -108,6 +122,7 @@ mod tests {
             "answer",
             "mode",
             "interrupt",
+            "steer",
             "stop",
             "new",
             "history",

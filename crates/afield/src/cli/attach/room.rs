@@ -2,17 +2,20 @@
 //! them waiting for another.
 
 use afield_client::{AskError, Event, Follow, Followed, Link, LinkState};
+use afield_proto::agent::AgentKind;
 use afield_proto::approval::{Answer, Approval, ApprovalState};
-use afield_proto::command::Command;
+use afield_proto::command::{Command, CommandKind};
 use afield_proto::fact::{Fact, SessionResetReason};
 use afield_proto::project::Project;
+use afield_proto::queue::{Payload, Priority, SendMode, Target};
 use afield_proto::request::{
-    AgentInterrupt, AgentKill, AgentNewSession, AgentSetMode, ApprovalAnswer, Ask, Execute,
+    AgentInterrupt, AgentKill, AgentNewSession, AgentSetMode, ApprovalAnswer, Ask, CommandSubmit,
 };
 use owo_colors::OwoColorize as _;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::mine::{Mine, queued};
 use super::order::{self, HELP, Order};
 use crate::Outcome;
 use crate::cli::patience::Patience;
@@ -41,6 +44,9 @@ pub(super) struct Room {
     asked: Vec<Approval>,
     requests: JoinSet<Said>,
     patience: Patience,
+    /// What is typed stands on this screen already.
+    typed_here: bool,
+    mine: Mine,
     online: bool,
     leaving: bool,
 }
@@ -57,6 +63,8 @@ impl Room {
             asked: Vec::new(),
             requests: JoinSet::new(),
             patience: Patience::default(),
+            typed_here: terminal && !json,
+            mine: Mine::default(),
             online: true,
             leaving: false,
         }
@@ -124,6 +132,9 @@ impl Room {
 
     fn fact(&mut self, fact: Fact) {
         match fact {
+            Fact::AgentMessage(message) if self.mine.is_shown(&message) => {
+                self.transcript.begin_turn();
+            }
             Fact::AgentMessage(message) => {
                 let text = self.transcript.message(&message);
                 self.screen.write(&text);
@@ -149,6 +160,7 @@ impl Room {
 
     fn command(&mut self, command: &Command) {
         self.patience.changed(command);
+        self.mine.accepted(command);
         if command.state.is_final() {
             self.line(&ending(command));
         }
@@ -174,7 +186,7 @@ impl Room {
         let project_id = Some(self.project.id);
         match order {
             Order::Nothing => {}
-            Order::Prompt(prompt) => self.prompt(prompt),
+            Order::Prompt(prompt, mode) => self.prompt(prompt, mode),
             Order::Allow { place, for_session } => self.answer(place, answer::yes(for_session)),
             Order::Deny { place, reason } => self.answer(place, answer::no(&reason)),
             Order::Answer(words) => self.answer_in_words(&words),
@@ -198,11 +210,29 @@ impl Room {
         }
     }
 
-    fn prompt(&mut self, prompt: String) {
-        let key = Some(format!("attach-{}", uuid::Uuid::now_v7()));
-        let project_id = Some(self.project.id);
-        self.request(Execute { project_id, prompt, options: None, agent: None, key }, |_| {
-            Said::Nothing
+    fn prompt(&mut self, prompt: String, mode: SendMode) {
+        let key = format!("attach-{}", uuid::Uuid::now_v7());
+        let is_program = self.project.settings.agent == Some(AgentKind::Command);
+        let submit = CommandSubmit {
+            target: Some(Target { project_id: Some(self.project.id), ..Target::default() }),
+            kind: is_program.then_some(CommandKind::Shell),
+            payload: Payload { prompt, ..Payload::default() },
+            mode,
+            key: Some(key.clone()),
+            priority: Priority::Normal,
+            not_before: None,
+            expires_at: None,
+            retry: None,
+            order: None,
+            hold: false,
+            submitted_at: None,
+        };
+        if self.typed_here {
+            self.mine.typed(key);
+        }
+        self.request(submit, |command| match queued(&command) {
+            Some(note) => Said::Note(note),
+            None => Said::Nothing,
         });
     }
 

@@ -38,7 +38,9 @@ impl Draft {
             payload: Payload { prompt, options, agent, session_id: None },
             mode: queueing.mode,
             // Without a key of its own it could be handed over twice when the line breaks.
-            key: Some(queueing.key.clone().unwrap_or_else(|| format!("run-{}", uuid::Uuid::now_v7()))),
+            key: Some(
+                queueing.key.clone().unwrap_or_else(|| format!("run-{}", uuid::Uuid::now_v7())),
+            ),
             priority: queueing.priority,
             not_before: queueing.at,
             expires_at: queueing.expires,

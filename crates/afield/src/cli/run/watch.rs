@@ -8,7 +8,9 @@ use afield_proto::agent::{AgentMessage, MessageKind};
 use afield_proto::approval::{Approval, ApprovalState};
 use afield_proto::command::{Command, CommandState};
 use afield_proto::fact::{Fact, SessionResetReason};
-use afield_proto::request::{AgentInterrupt, AgentKill, ApprovalAnswer, CommandGet};
+use afield_proto::request::{
+    AgentInterrupt, ApprovalAnswer, CommandCancel, CommandExplain, CommandGet,
+};
 use owo_colors::OwoColorize as _;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -94,11 +96,25 @@ impl Watch {
                         return Ok(Exit::Signalled);
                     }
                 }
-                what = self.patience.ends() => self.note(&what),
+                what = self.patience.ends() => self.ask_why(what),
                 _ = tick.tick() => self.screen.tick(),
             }
         }
         Ok(self.finish())
+    }
+
+    /// Asks what exactly is waited for, and says it.
+    fn ask_why(&mut self, roughly: String) {
+        let (link, command_id) = (self.link.clone(), self.command.id);
+        self.requests.spawn(async move {
+            match link.ask(&CommandExplain { command_id }).await {
+                Ok(reply) => match reply.waiting {
+                    Some(waiting) => Done::Note(format!("waiting: {}", waiting.message)),
+                    None => Done::Nothing,
+                },
+                Err(_) => Done::Note(roughly),
+            }
+        });
     }
 
     fn finish(mut self) -> Exit {
@@ -255,7 +271,7 @@ impl Watch {
     /// The first Ctrl-C interrupts, the second kills, the third leaves. Returns whether to leave.
     fn signalled(&mut self) -> bool {
         self.signals += 1;
-        let project_id = Some(self.command.project_id);
+        let (project_id, command_id) = (Some(self.command.project_id), self.command.id);
         let link = self.link.clone();
         match (self.signals, self.command.state) {
             (1, CommandState::Running) => {
@@ -267,7 +283,9 @@ impl Watch {
             (1 | 2, _) => {
                 self.note("stopping; once more leaves without waiting");
                 self.requests.spawn(async move {
-                    let asked = link.ask_within(&AgentKill { project_id }, KILL_TIMEOUT).await;
+                    // This command, and not what it may be waiting behind.
+                    let cancel = CommandCancel { command_id };
+                    let asked = link.ask_within(&cancel, KILL_TIMEOUT).await;
                     tell(asked.err())
                 });
             }

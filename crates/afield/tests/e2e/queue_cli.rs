@@ -1,0 +1,347 @@
+//! The queue as people use it in a terminal: sending to a machine that is asleep, looking, and
+//! changing what waits.
+
+use std::process::Stdio;
+
+use testkit::harness::{Output, until};
+use tokio::process::{Child, Command};
+
+use super::*;
+
+/// The one JSON value a command prints.
+fn value(output: &Output) -> Value {
+    assert_eq!(output.stdout.lines().count(), 1, "one line: {output:?}");
+    serde_json::from_str(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
+}
+
+async fn json_of(afield: &Afield, args: &[&str]) -> Value {
+    let output = afield.cli(&[args, &["--json"]].concat()).await;
+    assert_eq!(output.code, Some(0), "{args:?}: {output:?}");
+    value(&output)
+}
+
+async fn text_of(afield: &Afield, args: &[&str]) -> String {
+    let output = afield.cli(args).await;
+    assert_eq!(output.code, Some(0), "{args:?}: {output:?}");
+    output.stdout
+}
+
+/// What is listed: the beginnings of the prompts, in order.
+fn summaries(list: &Value) -> Vec<&str> {
+    list.as_array().unwrap().iter().map(|it| it["summary"].as_str().unwrap()).collect()
+}
+
+/// The end of an id, as lists show it.
+fn tail(id: &str) -> &str {
+    &id[id.len() - 8..]
+}
+
+async fn submit(afield: &Afield, project: &str, prompt: &str) -> String {
+    let reply = json_of(afield, &["run", "-p", project, "--detach", prompt]).await;
+    reply["command_id"].as_str().unwrap_or_else(|| panic!("{reply}")).to_owned()
+}
+
+/// A second runner on this machine, with its own name and directory.
+struct Second {
+    token_file: std::path::PathBuf,
+    data: std::path::PathBuf,
+    root: std::path::PathBuf,
+}
+
+impl Second {
+    async fn paired(afield: &Afield) -> Self {
+        let (data, root) = (afield.path("box"), afield.path("box-root"));
+        std::fs::create_dir_all(&root).unwrap();
+        let made =
+            json_of(afield, &["token", "create", "--name", "box", "--scopes", "runner"]).await;
+        let token_file = afield.path("box.token");
+        std::fs::write(&token_file, made["token"].as_str().unwrap()).unwrap();
+        Self { token_file, data, root }
+    }
+
+    fn start(&self, afield: &Afield) -> Child {
+        Command::new(env!("CARGO_BIN_EXE_afield"))
+            .args(["runner", "--name", "box", "--json", "--server", &afield.url, "--token-file"])
+            .arg(&self.token_file)
+            .arg("--data-dir")
+            .arg(&self.data)
+            .env("AFIELD_RUNNER_ROOTS", &self.root)
+            .env("AFIELD_DEMO_PACE", "0")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap()
+    }
+
+    async fn is(&self, afield: &Afield, online: bool) {
+        loop {
+            let mut client = afield.client().await;
+            let list = client.ask("runner_list", json!({})).await.unwrap();
+            let runners = list["runners"].as_array().unwrap();
+            if runners.iter().any(|it| it["name"] == "box" && it["online"] == online) {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    }
+}
+
+async fn over(afield: &Afield, id: &str) -> Value {
+    let mut client = afield.client().await;
+    loop {
+        let command = client.ask("command_get", json!({ "command_id": id })).await.unwrap();
+        if !command["finished_at"].is_null() {
+            return command;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_sent_to_a_sleeping_machine_runs_in_order_when_it_wakes() {
+    let afield = demo().await;
+    let second = Second::paired(&afield).await;
+    let mut runner = second.start(&afield);
+    second.is(&afield, true).await;
+    let dir = second.root.join("shop");
+    std::fs::create_dir(&dir).unwrap();
+    let dir = dir.to_str().unwrap();
+    let added =
+        json_of(&afield, &["projects", "add", dir, "--runner", "box", "--agent", "demo"]).await;
+    let project = added["id"].as_str().unwrap();
+    runner.kill().await.unwrap();
+    second.is(&afield, false).await;
+    let mut ids = Vec::new();
+    for index in 0..20 {
+        ids.push(submit(&afield, project, &format!("step {index}")).await);
+    }
+    let list = json_of(&afield, &["queue", "ls", "-p", project]).await;
+    let expected: Vec<_> = (0..20).map(|index| format!("step {index}")).collect();
+    assert_eq!(summaries(&list), expected);
+    let table = text_of(&afield, &["queue", "ls", "--runner", "box"]).await;
+    assert!(table.contains("box is away") && table.contains("shop"), "{table}");
+    let why = text_of(&afield, &["queue", "explain", &ids[0]]).await;
+    assert!(why.contains("waiting for runner box, last seen") && why.contains("next:"), "{why}");
+    let behind = text_of(&afield, &["queue", "explain", tail(&ids[5])]).await;
+    assert!(behind.contains(&ids[0]) && behind.contains("behind"), "{behind}");
+    let cancelled = json_of(&afield, &["queue", "cancel", &ids[3], tail(&ids[7])]).await;
+    assert_eq!(cancelled[0]["state"], "cancelled");
+    assert_eq!(cancelled[1]["id"], ids[7].as_str());
+    afield.kill_child("server").await;
+    afield.client_again().await;
+    assert_eq!(json_of(&afield, &["queue", "ls"]).await.as_array().unwrap().len(), 18);
+    let _runner = second.start(&afield);
+    over(&afield, &ids[19]).await;
+    let all = json_of(&afield, &["queue", "ls", "-p", project, "--all"]).await;
+    let mut done: Vec<_> = all.as_array().unwrap().iter().collect();
+    assert_eq!(done.len(), 20);
+    done.retain(|command| command["state"] == "succeeded");
+    done.sort_by_key(|command| command["started_at"].as_str().unwrap());
+    let ran: Vec<_> = done.iter().map(|command| command["summary"].as_str().unwrap()).collect();
+    let expected: Vec<_> =
+        (0..20).filter(|it| ![3, 7].contains(it)).map(|it| format!("step {it}")).collect();
+    assert_eq!(ran, expected);
+    let empty = text_of(&afield, &["queue", "ls"]).await;
+    assert!(empty.contains("Nothing waits"), "{empty}");
+    assert_eq!(json_of(&afield, &["queue", "ls"]).await, json!([]));
+}
+
+/// An Afield with one project whose agent is the built-in one.
+async fn with_project() -> (Afield, String) {
+    let afield = demo().await;
+    let dir = afield.make_dir("shop");
+    let added = json_of(&afield, &["projects", "add", &dir, "--agent", "demo"]).await;
+    let id = added["id"].as_str().unwrap().to_owned();
+    (afield, id)
+}
+
+#[tokio::test]
+async fn the_same_key_gives_the_first_command_and_a_reply_has_its_shape() {
+    let (afield, project) = with_project().await;
+    let ask = ["run", "-p", &project, "--detach", "--key", "k1", "hello"];
+    let first = json_of(&afield, &ask).await;
+    let again = json_of(&afield, &ask).await;
+    assert!(first["command_id"].is_string() && first["command_id"] == again["command_id"]);
+    let id = first["command_id"].as_str().unwrap();
+    over(&afield, id).await;
+    let detail = json_of(&afield, &["queue", "show", id]).await;
+    assert_eq!((&detail["id"], &detail["state"]), (&json!(id), &json!("succeeded")));
+    let steps: Vec<_> =
+        detail["chain"].as_array().unwrap().iter().map(|it| it["step"].as_str().unwrap()).collect();
+    assert_eq!(steps, ["submitted", "accepted", "leased", "consumed", "finished"]);
+    assert_eq!(detail["attempts"][0]["attempt"], 1);
+    assert_eq!(detail["payload"]["prompt"], "hello");
+    let text = text_of(&afield, &["queue", "show", tail(id)]).await;
+    assert!(text.contains("consumed") && text.contains("by console"), "{text}");
+    assert!(text.contains("1. on ") && text.contains("succeeded"), "{text}");
+    let other = afield.cli(&["run", "-p", &project, "-d", "--key", "k1", "another"]).await;
+    assert_eq!(other.code, Some(3), "{other:?}");
+    let unknown = afield.cli(&["queue", "show", "ffffffff"]).await;
+    assert_eq!(unknown.code, Some(3), "{unknown:?}");
+    let part = afield.cli(&["queue", "show", "abc"]).await;
+    assert_eq!(part.code, Some(2), "{part:?}");
+}
+
+#[tokio::test]
+async fn what_waits_can_be_held_moved_edited_and_put_back() {
+    let (afield, project) = with_project().await;
+    let held = json_of(&afield, &["queue", "hold", "--project", &project]).await;
+    assert_eq!(held, json!({ "changed": true }));
+    let a = submit(&afield, &project, "aaa").await;
+    let b = submit(&afield, &project, "bbb").await;
+    let c = submit(&afield, &project, "ccc").await;
+    let table = text_of(&afield, &["queue", "ls"]).await;
+    assert!(table.contains("project shop is held (by console"), "{table}");
+    assert!(table.contains("queued: hold"), "{table}");
+    let why = text_of(&afield, &["queue", "explain", &a]).await;
+    assert!(why.contains("its project is held by device console"), "{why}");
+    assert!(why.contains(&format!("afield queue release --project {project}")), "{why}");
+    json_of(&afield, &["queue", "move", &c, "--first"]).await;
+    json_of(&afield, &["queue", "move", tail(&a), "--after", tail(&b)]).await;
+    let list = json_of(&afield, &["queue", "ls"]).await;
+    assert_eq!(summaries(&list), ["ccc", "bbb", "aaa"]);
+    let edit = ["queue", "edit", &a, "--prompt", "please fail", "--priority", "high"];
+    assert_eq!(json_of(&afield, &edit).await["priority"], "high");
+    let together: Vec<_> = [&a, &b, &c].iter().map(|id| &id[..6]).collect();
+    let ambiguous = afield.cli(&["queue", "cancel", together[0]]).await;
+    assert_eq!(ambiguous.code, Some(3), "{ambiguous:?}");
+    assert!(ambiguous.stderr.contains(&a) && ambiguous.stderr.contains(&b), "{ambiguous:?}");
+    let later = ["run", "-p", &project, "-d", "--at", "1h", "--order", "own", "later"];
+    let later = json_of(&afield, &later).await;
+    let later = later["command_id"].as_str().unwrap();
+    json_of(&afield, &["queue", "release", "--project", &project]).await;
+    assert_eq!(over(&afield, &a).await["state"], "failed");
+    let waits = text_of(&afield, &["queue", "explain", later]).await;
+    assert!(waits.contains("does not start before"), "{waits}");
+    json_of(&afield, &["queue", "edit", later, "--not-before", "now"]).await;
+    assert_eq!(over(&afield, later).await["state"], "succeeded");
+    let back = json_of(&afield, &["queue", "retry", &a, "--prompt", "well"]).await;
+    assert_eq!(back[0]["id"], a.as_str());
+    assert_eq!(over(&afield, &a).await["state"], "succeeded");
+}
+
+#[tokio::test]
+async fn a_command_held_alone_waits_for_its_release() {
+    let (afield, project) = with_project().await;
+    let held = json_of(&afield, &["run", "-p", &project, "-d", "--hold", "wait"]).await;
+    let id = held["command_id"].as_str().unwrap();
+    let why = json_of(&afield, &["queue", "explain", id]).await;
+    assert_eq!(why["waiting"]["reason"], "hold");
+    let said = text_of(&afield, &["queue", "release", tail(id)]).await;
+    assert!(said.contains("released"), "{said}");
+    over(&afield, id).await;
+    let said = text_of(&afield, &["queue", "release", id]).await;
+    assert!(said.contains("was not held"), "{said}");
+    json_of(&afield, &["queue", "hold", "--all"]).await;
+    let id = submit(&afield, &project, "all").await;
+    let why = text_of(&afield, &["queue", "explain", &id]).await;
+    assert!(why.contains("everything is held") && why.contains("release --all"), "{why}");
+    json_of(&afield, &["queue", "release", "--all"]).await;
+    over(&afield, &id).await;
+}
+
+#[tokio::test]
+async fn retries_end_among_the_dead_letters() {
+    let (afield, project) = with_project().await;
+    let none = text_of(&afield, &["queue", "dead"]).await;
+    assert!(none.contains("No dead letters"), "{none}");
+    let ask = ["run", "-p", &project, "-d", "--retry", "2", "please fail"];
+    let reply = json_of(&afield, &ask).await;
+    let id = reply["command_id"].as_str().unwrap();
+    assert_eq!(over(&afield, id).await["state"], "dead");
+    let dead = text_of(&afield, &["queue", "dead"]).await;
+    assert!(dead.contains(tail(id)) && dead.contains("as you asked"), "{dead}");
+    let list = json_of(&afield, &["queue", "dead"]).await;
+    assert_eq!((&list[0]["id"], &list[0]["attempt"]), (&json!(id), &json!(2)));
+    let detail = json_of(&afield, &["queue", "show", id]).await;
+    assert_eq!(detail["attempts"].as_array().unwrap().len(), 2);
+    let back = json_of(&afield, &["queue", "retry", "--all-dead", "-p", &project]).await;
+    assert_eq!(back[0]["id"], id);
+    assert_eq!(over(&afield, id).await["state"], "dead");
+    let purged = json_of(&afield, &["queue", "purge", "--all-dead"]).await;
+    assert_eq!(purged[0]["id"], id);
+    assert_eq!(json_of(&afield, &["queue", "dead"]).await, json!([]));
+}
+
+#[tokio::test]
+async fn a_busy_project_takes_the_next_prompt_and_says_what_it_waits_for() {
+    let (afield, project) = with_project().await;
+    let ask = json!({ "project_id": project, "prompt": "work 100", "agent": "demo" });
+    let mut client = afield.client().await;
+    follow(&mut client, &project, 0).await;
+    let busy = client.ask("execute", ask).await.unwrap();
+    let busy = busy["id"].as_str().unwrap();
+    client.event("agent_message", |data| data["direction"] == "claude").await.unwrap();
+    let done = afield.cli(&["run", "-p", &project, "next"]).await;
+    assert_eq!(done.code, Some(0), "{done:?}");
+    assert!(done.stderr.contains(&format!("behind command {busy}")), "{done:?}");
+    assert!(done.stdout.contains("You said: “next”"), "{done:?}");
+    assert_eq!(over(&afield, busy).await["state"], "succeeded");
+}
+
+#[tokio::test]
+async fn prompts_typed_while_a_turn_runs_wait_and_are_shown_once() {
+    let (afield, project) = with_project().await;
+    let input = "work 50\nnext words\n/steer first of all\n";
+    let attached = afield.cli_with_input(&["attach", "-p", &project], input).await;
+    assert_eq!(attached.code, Some(0), "{attached:?}");
+    assert!(attached.stdout.contains("queued as"), "{attached:?}");
+    let list = json_of(&afield, &["queue", "ls", "--all"]).await;
+    for command in list.as_array().unwrap() {
+        over(&afield, command["id"].as_str().unwrap()).await;
+    }
+    let history = text_of(&afield, &["history", "-p", &project]).await;
+    let prompts: Vec<_> = history.lines().filter(|line| line.starts_with("› ")).collect();
+    assert_eq!(prompts, ["› work 50", "› first of all", "› next words"], "{history}");
+}
+
+#[tokio::test]
+async fn what_can_not_be_handed_over_is_kept_and_sent_once() {
+    let (mut afield, project) = with_project().await;
+    assert!(afield.stop().await.success());
+    let ask = ["run", "-p", &project, "--detach", "--key", "k1", "from the train"];
+    let kept = json_of(&afield, &ask).await;
+    let expected = json!({ "command_id": null, "queued_locally": true, "key": "k1" });
+    assert_eq!(kept, expected);
+    let nowhere = "01990000-0000-7000-8000-000000000000";
+    json_of(&afield, &["run", "-p", nowhere, "-d", "to nobody"]).await;
+    let third = afield.cli(&["run", "-p", "shop", "-d", "by its name"]).await;
+    assert_eq!(third.code, Some(0), "{third:?}");
+    assert!(third.stderr.contains("kept on this machine"), "{third:?}");
+    let unknown = afield.cli(&["run", "-p", "elsewhere", "-d", "x"]).await;
+    assert_eq!(unknown.code, Some(4), "{unknown:?}");
+    let list = json_of(&afield, &["queue", "ls"]).await;
+    assert_eq!(summaries(&list), ["from the train", "to nobody", "by its name"]);
+    assert_eq!((&list[0]["state"], &list[0]["queued_locally"]), (&json!("unsent"), &json!(true)));
+    let outbox = afield.data_dir().join("outbox");
+    let files = || std::fs::read_dir(&outbox).unwrap().flatten().filter(|it| it.path().is_file());
+    assert_eq!(files().count(), 3);
+    let copy = files().map(|it| it.path()).min().unwrap();
+    let bytes = std::fs::read(&copy).unwrap();
+    let afield = afield.restart_stopped().await;
+    // Anything that reaches the server sends it.
+    let sent = afield.cli(&["projects", "list"]).await;
+    assert!(sent.stderr.contains("outbox: 2 commands sent, 1 refused"), "{sent:?}");
+    until("the outbox is empty", || files().count() == 0).await;
+    let list = json_of(&afield, &["queue", "ls", "--all"]).await;
+    let mine =
+        |list: &Value| list.as_array().unwrap().iter().filter(|it| it["key"] == "k1").count();
+    assert_eq!(mine(&list), 1);
+    // A crash before the file was removed: it is sent again, and is the same command.
+    std::fs::write(&copy, bytes).unwrap();
+    let flushed = json_of(&afield, &["queue", "flush"]).await;
+    assert_eq!(flushed["sent"].as_array().unwrap().len(), 1, "{flushed}");
+    let list = json_of(&afield, &["queue", "ls", "--all"]).await;
+    assert_eq!(mine(&list), 1, "{list}");
+    let refused = text_of(&afield, &["queue", "ls"]).await;
+    assert!(refused.contains("PROJECT_NOT_FOUND"), "{refused}");
+    let refused = json_of(&afield, &["queue", "ls"]).await;
+    let refused = refused.as_array().unwrap().iter().find(|it| it["state"] == "refused").unwrap();
+    let id = refused["id"].as_str().unwrap().to_owned();
+    text_of(&afield, &["queue", "cancel", &id]).await;
+    let id_of = |it: &Value| it["id"].as_str().unwrap().to_owned();
+    let left = json_of(&afield, &["queue", "ls"]).await;
+    assert!(left.as_array().unwrap().iter().all(|it| id_of(it) != id), "{left}");
+}
