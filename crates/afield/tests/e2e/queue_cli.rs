@@ -4,6 +4,7 @@
 use std::process::Stdio;
 
 use testkit::harness::{Output, until};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
 use super::*;
@@ -24,6 +25,27 @@ async fn text_of(afield: &Afield, args: &[&str]) -> String {
     let output = afield.cli(args).await;
     assert_eq!(output.code, Some(0), "{args:?}: {output:?}");
     output.stdout
+}
+
+/// Starts what was stopped, on the same data; ended with everything below it when dropped.
+async fn start_again(afield: &Afield) -> Child {
+    let mut up = Command::new(env!("CARGO_BIN_EXE_afield"))
+        .args(["up", "--json", "--listen", afield.url.trim_start_matches("http://")])
+        .arg("--data-dir")
+        .arg(afield.data_dir())
+        .env("AFIELD_RUNNER_ROOTS", afield.root())
+        .env("AFIELD_DEMO_PACE", "0.02")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut first = String::new();
+    let mut lines = BufReader::new(up.stdout.take().unwrap());
+    lines.read_line(&mut first).await.unwrap();
+    assert!(first.contains("ready"), "{first}");
+    up
 }
 
 /// What is listed: the beginnings of the prompts, in order.
@@ -320,7 +342,7 @@ async fn what_can_not_be_handed_over_is_kept_and_sent_once() {
     assert_eq!(files().count(), 3);
     let copy = files().map(|it| it.path()).min().unwrap();
     let bytes = std::fs::read(&copy).unwrap();
-    let afield = afield.restart_stopped().await;
+    let _up = start_again(&afield).await;
     // Anything that reaches the server sends it.
     let sent = afield.cli(&["projects", "list"]).await;
     assert!(sent.stderr.contains("outbox: 2 commands sent, 1 refused"), "{sent:?}");
