@@ -12,7 +12,7 @@ use afield_proto::request::{
     AgentInterrupt, AgentKill, AgentNewSession, AgentSetMode, ApprovalAnswer, Ask, CommandSubmit,
 };
 use owo_colors::OwoColorize as _;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
 use super::mine::{Mine, queued};
@@ -47,6 +47,8 @@ pub(super) struct Room {
     /// What is typed stands on this screen already.
     typed_here: bool,
     mine: Mine,
+    /// Ends when the prompt typed last was handed over: the next one goes behind it.
+    sending: Option<oneshot::Receiver<()>>,
     online: bool,
     leaving: bool,
 }
@@ -65,6 +67,7 @@ impl Room {
             patience: Patience::default(),
             typed_here: terminal && !json,
             mine: Mine::default(),
+            sending: None,
             online: true,
             leaving: false,
         }
@@ -230,9 +233,21 @@ impl Room {
         if self.typed_here {
             self.mine.typed(key);
         }
-        self.request(submit, |command| match queued(&command) {
-            Some(note) => Said::Note(note),
-            None => Said::Nothing,
+        let (sent, turn) = oneshot::channel();
+        let before = self.sending.replace(turn);
+        let link = self.link.clone();
+        self.requests.spawn(async move {
+            if let Some(before) = before {
+                // Its end is the end of the prompt before, however that went.
+                let _ = before.await;
+            }
+            let said = asked(&link, &submit, |command| match queued(&command) {
+                Some(note) => Said::Note(note),
+                None => Said::Nothing,
+            });
+            let said = said.await;
+            drop(sent);
+            said
         });
     }
 
@@ -259,13 +274,7 @@ impl Room {
         R::Reply: Send,
     {
         let link = self.link.clone();
-        self.requests.spawn(async move {
-            match link.ask(&request).await {
-                Ok(reply) => said(reply),
-                Err(AskError::Refused(error)) => Said::Note(format!("refused: {error}")),
-                Err(error) => Said::Note(format!("not known whether it was done: {error}")),
-            }
-        });
+        self.requests.spawn(async move { asked(&link, &request, said).await });
     }
 
     fn link_changed(&mut self, state: &mut watch::Receiver<LinkState>) {
@@ -296,5 +305,13 @@ impl Room {
     /// Something about the conversation, not of it.
     fn note(&mut self, line: &str) {
         self.line(&format!("{}", format!("· {}", line.trim_end()).dimmed()));
+    }
+}
+
+async fn asked<R: Ask>(link: &Link, request: &R, said: impl FnOnce(R::Reply) -> Said) -> Said {
+    match link.ask(request).await {
+        Ok(reply) => said(reply),
+        Err(AskError::Refused(error)) => Said::Note(format!("refused: {error}")),
+        Err(error) => Said::Note(format!("not known whether it was done: {error}")),
     }
 }
