@@ -41,7 +41,7 @@ impl Mine {
 }
 
 /// Whether something else comes first.
-fn has_to_wait(command: &Command) -> bool {
+pub(super) fn has_to_wait(command: &Command) -> bool {
     command.state == CommandState::Queued
         && matches!(command.waiting_for.as_deref(), Some("order" | "slot" | "hold" | "time"))
 }

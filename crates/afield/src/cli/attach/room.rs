@@ -15,7 +15,7 @@ use owo_colors::OwoColorize as _;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
-use super::mine::{Mine, queued};
+use super::mine::{Mine, has_to_wait, queued};
 use super::order::{self, HELP, Order};
 use crate::Outcome;
 use crate::cli::patience::Patience;
@@ -162,7 +162,10 @@ impl Room {
     }
 
     fn command(&mut self, command: &Command) {
-        self.patience.changed(command);
+        // One that waits its turn was told about when it was sent.
+        if !has_to_wait(command) {
+            self.patience.changed(command);
+        }
         self.mine.accepted(command);
         if command.state.is_final() {
             self.line(&ending(command));
