@@ -211,12 +211,17 @@ async fn anywhere(
         text: None,
     };
     let page = link.ask(&first).await?;
+    let silent = page.messages.is_empty();
     let message = page.messages.first();
     let message = message.and_then(|raw| serde_json::from_str::<HistoryMessage>(raw.get()).ok());
     // What was said before the command was there is not about it.
     let after = message.map_or(page.seq, |message| message.seq.saturating_sub(1));
     let follow = link.follow(Topic::Project(command.project_id), Some(after)).await?;
-    let command = link.ask(&CommandGet { command_id: command.id }).await?;
+    // What became of it follows its first message; of one that said nothing it may have passed.
+    let command = match silent {
+        true => link.ask(&CommandGet { command_id: command.id }).await?,
+        false => command,
+    };
     Ok((command, VecDeque::new(), follow))
 }
 

@@ -33,18 +33,22 @@ pub(super) fn manual() -> Outcome {
     command.build();
     clap_mangen::Man::new(command.clone()).render(&mut page).context("the manual page")?;
     for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set()) {
-        section(sub, &mut page).context("the manual page")?;
+        section("AFIELD", sub, &mut page).context("the manual page")?;
     }
     out::text(&String::from_utf8_lossy(&page));
     Ok(Exit::Done)
 }
 
-/// The section of one command.
-fn section(command: &clap::Command, page: &mut Vec<u8>) -> std::io::Result<()> {
+/// The section of one command, and those of the commands below it.
+fn section(above: &str, command: &clap::Command, page: &mut Vec<u8>) -> std::io::Result<()> {
     let about = command.get_about().map(ToString::to_string).unwrap_or_default();
-    let name = command.get_name().to_uppercase();
-    writeln!(page, ".SH \"AFIELD {name}\"\n{about}")?;
+    let name = format!("{above} {}", command.get_name().to_uppercase());
+    writeln!(page, ".SH \"{name}\"\n{about}")?;
     let man = clap_mangen::Man::new(command.clone());
     man.render_synopsis_section(page)?;
-    man.render_options_section(page)
+    man.render_options_section(page)?;
+    for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set()) {
+        section(&name, sub, page)?;
+    }
+    Ok(())
 }

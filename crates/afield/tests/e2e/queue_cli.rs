@@ -288,6 +288,35 @@ async fn retries_end_among_the_dead_letters() {
 }
 
 #[tokio::test]
+async fn a_person_decides_about_what_nobody_saw_the_end_of() {
+    let (afield, project) = with_project().await;
+    let mut client = afield.client().await;
+    follow(&mut client, &project, 0).await;
+    let id = submit(&afield, &project, "work 1000").await;
+    client.event("agent_message", |data| data["direction"] == "claude").await.unwrap();
+    afield.kill_child("runner").await;
+    assert_eq!(over(&afield, &id).await["state"], "interrupted");
+    let why = text_of(&afield, &["queue", "explain", &id]).await;
+    assert!(why.contains("outcome unknown") && why.contains("queue resolve"), "{why}");
+    let both = afield.cli(&["queue", "resolve", &id, "--requeue", "--failed"]).await;
+    assert_eq!(both.code, Some(2), "{both:?}");
+    let resolved = json_of(&afield, &["queue", "resolve", &id, "--succeeded"]).await;
+    assert_eq!(resolved["state"], "succeeded");
+}
+
+#[tokio::test]
+async fn a_program_and_a_selector_go_the_same_way() {
+    let (afield, project) = with_project().await;
+    let ran = afield.cli(&["run", "-p", &project, "--", "printf", "%s", "two words"]).await;
+    assert_eq!((ran.code, ran.stdout.trim()), (Some(0), "two words"), "{ran:?}");
+    let ran =
+        afield.cli(&["run", "--on", "agents has \"demo\"", "--argv", "echo", "-n", "x"]).await;
+    assert_eq!((ran.code, ran.stdout.trim()), (Some(0), "x"), "{ran:?}");
+    let nowhere = afield.cli(&["run", "--on", "os = \"plan9\"", "-d", "x"]).await;
+    assert_eq!(nowhere.code, Some(3), "{nowhere:?}");
+}
+
+#[tokio::test]
 async fn a_busy_project_takes_the_next_prompt_and_says_what_it_waits_for() {
     let (afield, project) = with_project().await;
     let ask = json!({ "project_id": project, "prompt": "work 100", "agent": "demo" });
