@@ -1,6 +1,7 @@
 //! The product as it is shipped: the release binary beside this one, started privately, spoken to
 //! over its own protocol.
 
+pub(crate) mod follower;
 pub(crate) mod link;
 pub(crate) mod runner;
 pub(crate) mod worker;

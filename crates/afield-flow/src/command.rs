@@ -54,6 +54,7 @@ pub fn after_record(state: CommandState, record: &Record) -> Result<CommandState
         (
             CommandState::Running,
             Record::Message(_)
+            | Record::Output { .. }
             | Record::NativeSession { .. }
             | Record::Asked { .. }
             | Record::Withdrawn { .. },
@@ -66,6 +67,7 @@ fn record_name(record: &Record) -> &'static str {
     match record {
         Record::Started { .. } => "started",
         Record::Message(_) => "message",
+        Record::Output { .. } => "output",
         Record::NativeSession { .. } => "native_session",
         Record::Asked { .. } => "asked",
         Record::Withdrawn { .. } => "withdrawn",

@@ -13,6 +13,7 @@ pub mod device;
 pub mod error;
 pub mod fact;
 pub mod limits;
+pub mod output;
 pub mod project;
 pub mod queue;
 pub mod request;

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::agent::{AgentKind, AgentMessage, ExecuteOptions, PermissionMode};
 use crate::approval::{Answer, ApprovalAsk};
 use crate::command::Outcome;
+use crate::output::{OutputLines, OutputStream};
 use crate::{ApprovalId, CommandId, DeviceId, ProjectId, RequestId, SessionId, Timestamp};
 
 /// Which attempt of which command: carried by every word about it, so that words about an older
@@ -140,6 +141,16 @@ pub enum Record {
     },
     /// The agent said something.
     Message(AgentMessage),
+    /// A plain program wrote lines; each becomes a message.
+    Output {
+        /// When the runner read them.
+        at: Timestamp,
+        /// Where it wrote them.
+        stream: OutputStream,
+        /// The lines.
+        #[cfg_attr(feature = "schema", ts(type = "Array<string>"))]
+        lines: OutputLines,
+    },
     /// The agent's own id of the conversation, when it is new or changed.
     NativeSession {
         /// The id.
@@ -169,6 +180,31 @@ pub enum Record {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         killed: Vec<KilledProcess>,
     },
+}
+
+impl Record {
+    /// The record as JSON; a large message or many lines are copied once.
+    ///
+    /// **Errors**: none that a record made here could cause.
+    pub fn to_json(&self) -> serde_json::Result<Vec<u8>> {
+        let bytes = match self {
+            Self::Message(message) => message.message.get().len(),
+            Self::Output { lines, .. } => lines.bytes(),
+            _ => 0,
+        };
+        let mut json = Vec::with_capacity(bytes + 1024);
+        let Self::Output { at, stream, lines } = self else {
+            serde_json::to_writer(&mut json, self)?;
+            return Ok(json);
+        };
+        let without = Self::Output { at: *at, stream: *stream, lines: OutputLines::default() };
+        serde_json::to_writer(&mut json, &without)?;
+        let end = json.len() - "]}}".len();
+        json.truncate(end);
+        json.extend_from_slice(lines.listed().as_bytes());
+        json.extend_from_slice(b"]}}");
+        Ok(json)
+    }
 }
 
 /// A process that was stopped.

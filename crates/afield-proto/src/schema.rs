@@ -9,7 +9,7 @@ use ts_rs::TS as _;
 use crate::fact::Fact;
 use crate::request::{self, Request};
 use crate::runner;
-use crate::{ErrorBody, agent, approval, command, device, fact, project, queue, wire};
+use crate::{ErrorBody, agent, approval, command, device, fact, output, project, queue, wire};
 
 /// JSON Schema 2020-12 of requests, replies, facts and errors in one document.
 pub fn json_schema() -> Value {
@@ -105,6 +105,7 @@ pub fn typescript() -> String {
         runner::RunnerHello,
         runner::RunnerWelcome,
         runner::Acknowledged,
+        output::OutputStream,
         runner::Record,
         runner::RunnerRecords,
         runner::RunnerPartial,

@@ -277,6 +277,37 @@ pub fn event_frame<'a>(
     [start.into(), body.into(), "}".into()]
 }
 
+/// The frames of consecutive events that were written at one time: what they share is put into
+/// words once.
+#[derive(Debug, Clone)]
+pub struct EventFrames {
+    /// Of frames for subscribers, everything before the number.
+    start: Option<String>,
+    /// Everything between the number and the data, or behind the number.
+    at: String,
+}
+
+impl EventFrames {
+    /// As [`fact_frame`].
+    pub fn facts(at: Timestamp) -> Self {
+        Self { start: None, at: format!(",\"at\":\"{at}\"}}") }
+    }
+
+    /// As [`event_frame`].
+    pub fn events(topic: &Topic, at: Timestamp) -> Self {
+        let start = format!("{{\"type\":\"event\",\"topic\":\"{topic}\",\"seq\":");
+        Self { start: Some(start), at: format!(",\"at\":\"{at}\",\"data\":") }
+    }
+
+    /// The pieces of one frame, in order.
+    pub fn pieces<'a>(&'a self, body: &'a str, seq: &'a str) -> [&'a str; 5] {
+        match &self.start {
+            Some(start) => [start, seq, &self.at, body, "}"],
+            None => [body.strip_suffix('}').unwrap_or(body), ",\"seq\":", seq, &self.at, ""],
+        }
+    }
+}
+
 /// One message of a page of history: an `agent_message` with its number.
 #[derive(Debug, Clone, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]
@@ -390,6 +421,14 @@ mod tests {
             Incoming::read(&event_frame(&Topic::Project(project_id), &body, Some(7), at).concat())
                 .unwrap();
         assert_eq!((event.seq, event.at), (Some(7), Some(at)));
+        let frames = EventFrames::facts(at);
+        assert_eq!(frames.pieces(&body, "7").concat(), fact_frame(&body, Some(7), at).concat());
+        let (topic, frames) =
+            (Topic::Project(project_id), EventFrames::events(&Topic::Project(project_id), at));
+        assert_eq!(
+            frames.pieces(&body, "7").concat(),
+            event_frame(&topic, &body, Some(7), at).concat()
+        );
         let inner: Incoming = event.data().unwrap();
         let back: AgentMessage = inner.data().unwrap();
         assert_eq!(back.message.get(), r#"{"b":1, "a":[1.0]}"#, "the agent's bytes are kept");

@@ -15,6 +15,7 @@ use std::time::Duration;
 use afield_proto::agent::{AgentMessage, PermissionMode};
 use afield_proto::approval::Answer;
 use afield_proto::command::Outcome;
+use afield_proto::output::{OutputLines, OutputStream};
 use afield_proto::runner::Record;
 use afield_proto::{ApprovalId, ErrorBody, Timestamp};
 
@@ -58,6 +59,11 @@ pub(crate) enum Act {
     ModeChanged(Ticket, Result<(), ErrorBody>),
 }
 
+/// Lines in one record of output: the server keeps so many in a row of its log.
+const OUTPUT_LINES_MAX: usize = 256;
+/// A record of output takes no further line from this size on, in bytes.
+const OUTPUT_BYTES: usize = 256 * 1024;
+
 /// Pairs a change of mode with its answer.
 pub(crate) type Ticket = u64;
 
@@ -95,6 +101,20 @@ impl Turn {
 
     pub(crate) fn record(&mut self, record: Record) {
         self.act(Act::Record(record));
+    }
+
+    /// Records a plain line, together with those before it where nothing came in between.
+    pub(crate) fn output(&mut self, to: OutputStream, line: &str) {
+        if let Some(Act::Record(Record::Output { stream, lines, .. })) = self.acts.last_mut()
+            && *stream == to
+            && lines.len() < OUTPUT_LINES_MAX
+            && lines.bytes() < OUTPUT_BYTES
+        {
+            return lines.push(line);
+        }
+        let mut lines = OutputLines::default();
+        lines.push(line);
+        self.record(Record::Output { at: self.now, stream: to, lines });
     }
 }
 

@@ -225,17 +225,6 @@ impl Journal {
     }
 }
 
-/// A record as JSON, a large message copied once.
-fn encode(record: &Record) -> serde_json::Result<Vec<u8>> {
-    let bytes = match record {
-        Record::Message(message) => message.message.get().len() + 1024,
-        _ => 1024,
-    };
-    let mut json = Vec::with_capacity(bytes);
-    serde_json::to_writer(&mut json, record)?;
-    Ok(json)
-}
-
 /// Makes the directory of an attempt with its order and first record, all of it on disk.
 fn make(directory: &Path, order: &[u8], started: &[u8]) -> Result<Segments, JournalError> {
     use std::io::Write as _;
@@ -295,7 +284,7 @@ impl AttemptLog {
         record: &Record,
         done: Option<writer::Done>,
     ) -> Result<(), JournalError> {
-        let json = encode(record)?;
+        let json = record.to_json()?;
         let kib = (json.len() / 1024 + 1).min(BYTES_WAITING_MAX / 1024);
         let kib = u32::try_from(kib).expect("BYTES_WAITING_MAX in KiB fits u32");
         let room = Arc::clone(&self.journal.room).acquire_many_owned(kib).await;

@@ -16,8 +16,8 @@ const READ_BYTES: usize = 64 * 1024;
 const PREFIX_BYTES: usize = 4 * 1024;
 /// From this length on a line takes the whole buffer with it instead of being copied out of it.
 const LONG_LINE_BYTES: usize = 1024 * 1024;
-/// Lines that may wait between a reader and its attempt.
-const LINES_WAITING_MAX: usize = 1024;
+/// Chunks of lines that may wait between a reader and its attempt.
+const CHUNKS_WAITING_MAX: usize = 64;
 /// Bytes of lines that may wait between the readers of one attempt and the attempt.
 pub(crate) const BYTES_WAITING_MAX: usize = 16 * 1024 * 1024;
 
@@ -161,10 +161,10 @@ fn decode_prefix(bytes: &[u8]) -> (String, bool) {
     }
 }
 
-/// A line on its way, with the memory it is allowed to take.
+/// Lines on their way, with the memory they are allowed to take.
 pub(crate) struct Waiting {
-    /// The line.
-    pub(crate) line: Line,
+    /// The lines of one read, in order; at least one.
+    pub(crate) lines: Vec<Line>,
     _room: OwnedSemaphorePermit,
 }
 
@@ -182,7 +182,7 @@ pub(crate) fn read_lines(
     line_bytes_max: usize,
     room: Arc<Semaphore>,
 ) -> (mpsc::Receiver<Waiting>, tokio::task::JoinHandle<()>) {
-    let (lines, receiver) = mpsc::channel(LINES_WAITING_MAX);
+    let (lines, receiver) = mpsc::channel(CHUNKS_WAITING_MAX);
     let task = tokio::spawn(pump(source, Framer::new(line_bytes_max), room, lines));
     (receiver, task)
 }
@@ -206,24 +206,22 @@ async fn pump(
                 false
             }
         };
-        while let Some(line) =
-            if more { framer.next() } else { framer.next().or_else(|| framer.finish()) }
-        {
-            if !hand_over(line, &room, &lines).await {
-                return;
-            }
-        }
+        let mut chunk: Vec<_> = std::iter::from_fn(|| framer.next()).collect();
         if !more {
+            chunk.extend(framer.finish());
+        }
+        if !(chunk.is_empty() || hand_over(chunk, &room, &lines).await) || !more {
             return;
         }
     }
 }
 
-async fn hand_over(line: Line, room: &Arc<Semaphore>, lines: &mpsc::Sender<Waiting>) -> bool {
-    let kib = (line.text.len() / 1024 + 1).min(BYTES_WAITING_MAX / 1024);
+async fn hand_over(chunk: Vec<Line>, room: &Arc<Semaphore>, lines: &mpsc::Sender<Waiting>) -> bool {
+    let bytes: usize = chunk.iter().map(|line| line.text.len() + size_of::<Line>()).sum();
+    let kib = (bytes / 1024 + 1).min(BYTES_WAITING_MAX / 1024);
     let kib = u32::try_from(kib).expect("BYTES_WAITING_MAX in KiB fits u32");
     let Ok(permit) = Arc::clone(room).acquire_many_owned(kib).await else { return false };
-    lines.send(Waiting { line, _room: permit }).await.is_ok()
+    lines.send(Waiting { lines: chunk, _room: permit }).await.is_ok()
 }
 
 #[cfg(test)]
@@ -294,7 +292,7 @@ mod tests {
         let (mut lines, task) = read_lines(&b"one\ntwo\nthr"[..], 100, room());
         let mut read = Vec::new();
         while let Some(waiting) = lines.recv().await {
-            read.push(waiting.line.text);
+            read.extend(waiting.lines.into_iter().map(|line| line.text));
         }
         assert_eq!(read, ["one", "two", "thr"]);
         task.await.unwrap();

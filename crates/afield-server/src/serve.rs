@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use afield_proto::device::{DeviceKind, Scopes};
 use afield_proto::{DeviceId, ErrorCode, Timestamp};
-use afield_store::{CommittedEvent, LogLimits, NewDevice, Store};
+use afield_store::{CommittedEvents, LogLimits, NewDevice, Store};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -120,7 +120,7 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, Error> {
 
 async fn open_store(
     options: &Options,
-    committed: mpsc::Sender<Vec<CommittedEvent>>,
+    committed: mpsc::Sender<Vec<CommittedEvents>>,
 ) -> Result<Store, Error> {
     let limits = LogLimits {
         segment_messages: options.limits.segment_messages,
@@ -177,11 +177,11 @@ async fn first_link(core: &Core, url: &str) -> Result<String, Error> {
 }
 
 /// Hands what the store committed to its followers.
-async fn publish(core: Arc<Core>, mut events: mpsc::Receiver<Vec<CommittedEvent>>) {
+async fn publish(core: Arc<Core>, mut events: mpsc::Receiver<Vec<CommittedEvents>>) {
     while let Some(batch) = events.recv().await {
-        core.counters.events(batch.len() as u64);
-        for event in &batch {
-            core.topics.publish(event);
+        core.counters.events(batch.iter().map(CommittedEvents::count).sum());
+        for events in &batch {
+            core.topics.publish(events);
         }
     }
 }

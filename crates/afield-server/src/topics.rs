@@ -13,17 +13,23 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use afield_proto::fact::LostEvents;
 use afield_proto::request::Verdict;
-use afield_proto::{Timestamp, Topic, wire};
-use afield_store::{CommittedEvent, StoredEvent};
-use bytes::Bytes;
+use afield_proto::wire::{self, EventFrames};
+use afield_proto::{Timestamp, Topic};
+use afield_store::{CommittedEvents, StoredEvent};
+use bytes::{Bytes, BytesMut};
 
 use crate::socket::codec;
 use crate::socket::conn::Conn;
+use crate::socket::outbox::Parcel;
 
-/// Events kept in memory per followed topic, for followers that are a little behind.
-const RING_EVENTS_MAX: usize = 512;
+/// Rows of events kept in memory per followed topic, for followers that are a little behind.
+const RING_ROWS_MAX: usize = 512;
 /// Bytes of event bodies kept per followed topic.
-const RING_BYTES_MAX: usize = 2 * 1024 * 1024;
+const RING_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Bytes of frames handed to a follower at once when it reads from the store.
+const PARCEL_BYTES: usize = 64 * 1024;
+/// More than a frame adds to the body of its event.
+const FRAME_BYTES: usize = 192;
 
 /// How a follower wants to see events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,31 +61,65 @@ struct Follower {
     cursor: u64,
 }
 
-/// A recent event with its frames, each encoded at most once.
+/// A recent row of events with their frames, in each form encoded at most once.
 #[derive(Debug)]
 struct Recent {
-    topic: Topic,
-    seq: u64,
-    at: Timestamp,
-    body: Arc<str>,
-    fact: OnceLock<Bytes>,
-    event: OnceLock<Bytes>,
+    events: CommittedEvents,
+    fact: OnceLock<Frames>,
+    event: OnceLock<Frames>,
+}
+
+/// The frames of a row, one behind the other.
+#[derive(Debug)]
+struct Frames {
+    bytes: Bytes,
+    /// Where each begins.
+    starts: Box<[usize]>,
 }
 
 impl Recent {
-    fn frame(&self, form: Form) -> &Bytes {
+    fn new(events: CommittedEvents) -> Self {
+        Self { events, fact: OnceLock::new(), event: OnceLock::new() }
+    }
+
+    /// The frames of the events after this one.
+    fn after(&self, seq: u64, form: Form) -> Parcel {
         let cell = match form {
             Form::Fact => &self.fact,
             Form::Event => &self.event,
         };
-        cell.get_or_init(|| encode(form, &self.topic, &self.body, Some(self.seq), self.at))
+        let frames = cell.get_or_init(|| encode_row(form, &self.events));
+        let skip = (seq + 1).saturating_sub(self.events.first_seq);
+        let skip = usize::try_from(skip).unwrap_or(usize::MAX).min(frames.starts.len());
+        let start = frames.starts.get(skip).copied().unwrap_or(frames.bytes.len());
+        let left = u32::try_from(frames.starts.len() - skip).expect("a row has few events");
+        Parcel { bytes: frames.bytes.slice(start..), frames: left }
     }
 }
 
-fn encode(form: Form, topic: &Topic, body: &str, seq: Option<u64>, at: Timestamp) -> Bytes {
+fn framing(form: Form, topic: &Topic, at: Timestamp) -> EventFrames {
+    match form {
+        Form::Fact => EventFrames::facts(at),
+        Form::Event => EventFrames::events(topic, at),
+    }
+}
+
+fn encode_row(form: Form, events: &CommittedEvents) -> Frames {
+    let framing = framing(form, &events.topic, events.at);
+    let count = usize::try_from(events.count()).unwrap_or(0);
+    let mut starts = Vec::with_capacity(count);
+    let mut bytes = BytesMut::with_capacity(events.body.len() + count * FRAME_BYTES);
+    for (seq, body) in (events.first_seq..=events.last_seq).zip(events.body.split('\n')) {
+        starts.push(bytes.len());
+        codec::put_text_frame(&mut bytes, &framing.pieces(body, &seq.to_string()));
+    }
+    Frames { bytes: bytes.freeze(), starts: starts.into() }
+}
+
+fn encode(form: Form, topic: &Topic, body: &str, at: Timestamp) -> Bytes {
     codec::pieces_frame(&match form {
-        Form::Fact => wire::fact_frame(body, seq, at),
-        Form::Event => wire::event_frame(topic, body, seq, at),
+        Form::Fact => wire::fact_frame(body, None, at),
+        Form::Event => wire::event_frame(topic, body, None, at),
     })
 }
 
@@ -88,6 +128,17 @@ fn encode(form: Form, topic: &Topic, body: &str, seq: Option<u64>, at: Timestamp
 pub(crate) struct Fetch {
     pub(crate) topic: Topic,
     pub(crate) after: u64,
+}
+
+impl Follower {
+    /// Puts what it misses of a row into its outbox, if there is room.
+    fn take(&mut self, recent: &Recent) -> bool {
+        let taken = self.conn.outbox().push_durable(recent.after(self.cursor, self.form));
+        if taken {
+            self.cursor = recent.events.last_seq;
+        }
+        taken
+    }
 }
 
 impl Topics {
@@ -143,28 +194,21 @@ impl Topics {
     }
 
     /// Hands committed events to their followers. Called by one task, in commit order per topic.
-    pub(crate) fn publish(&self, event: &CommittedEvent) {
-        let Some(state) = self.get(&event.topic) else { return };
+    pub(crate) fn publish(&self, events: &CommittedEvents) {
+        let Some(state) = self.get(&events.topic) else { return };
         let mut state = lock(&state);
         let state = &mut *state;
-        if state.published.is_some_and(|published| event.seq <= published) {
+        if state.published.is_some_and(|published| events.last_seq <= published) {
             return;
         }
-        let recent = Arc::new(Recent {
-            topic: event.topic,
-            seq: event.seq,
-            at: event.at,
-            body: Arc::clone(&event.body),
-            fact: OnceLock::new(),
-            event: OnceLock::new(),
-        });
+        let recent = Arc::new(Recent::new(events.clone()));
         for follower in &mut state.followers {
-            let next = follower.cursor + 1 == event.seq;
-            if next && follower.conn.outbox().push_durable(recent.frame(follower.form)) {
-                follower.cursor = event.seq;
-            } else {
-                follower.conn.set_behind();
+            // One that stands inside the row has read ahead in the store.
+            let next = follower.cursor + 1 == events.first_seq;
+            if next && follower.take(&recent) {
+                continue;
             }
+            follower.conn.set_behind();
         }
         state.remember(recent);
     }
@@ -182,7 +226,7 @@ impl Topics {
                 Form::Fact => &mut fact,
                 Form::Event => &mut event,
             };
-            let frame = frame.get_or_insert_with(|| encode(follower.form, &topic, body, None, at));
+            let frame = frame.get_or_insert_with(|| encode(follower.form, &topic, body, at));
             follower.conn.outbox().push_ephemeral(frame);
         }
     }
@@ -201,17 +245,16 @@ impl Topics {
         let follower = followers.iter_mut().find(|follower| follower.conn.id() == conn.id())?;
         let published = (*published)?;
         while follower.cursor < published {
-            let first = ring.front().map(|recent| recent.seq);
             let wanted = follower.cursor + 1;
-            let index = first.and_then(|first| wanted.checked_sub(first));
-            let Some(recent) = index.and_then(|index| ring.get(index as usize)) else {
+            let index = ring.partition_point(|recent| recent.events.last_seq < wanted);
+            let recent = ring.get(index).filter(|recent| recent.events.first_seq <= wanted);
+            let Some(recent) = recent else {
                 return Some(Fetch { topic, after: follower.cursor });
             };
-            if !conn.outbox().push_durable(recent.frame(follower.form)) {
+            if !follower.take(recent) {
                 conn.set_behind();
                 return None;
             }
-            follower.cursor = wanted;
         }
         None
     }
@@ -234,17 +277,19 @@ impl Topics {
         }
         conn.set_behind();
         let mut gaps = gaps.iter().copied().peekable();
-        for event in events {
-            while let Some(gap) = gaps.next_if(|gap| gap.0 <= event.seq) {
+        let mut rest = events;
+        while let Some(next) = rest.first() {
+            while let Some(gap) = gaps.next_if(|gap| gap.0 <= next.seq) {
                 if !send_gap(follower, fetch.topic, gap) {
                     return;
                 }
             }
-            let frame = encode(follower.form, &fetch.topic, &event.body, Some(event.seq), event.at);
-            if !conn.outbox().push_durable(&frame) {
+            let until = gaps.peek().map_or(u64::MAX, |gap| gap.0);
+            let (now, later) = rest.split_at(parcel_length(rest, until));
+            if !send_events(follower, fetch.topic, now) {
                 return;
             }
-            follower.cursor = event.seq;
+            rest = later;
         }
         for gap in gaps {
             if !send_gap(follower, fetch.topic, gap) {
@@ -254,11 +299,39 @@ impl Topics {
     }
 }
 
+/// How many of these go into one parcel: at least one, written at one time, before `until`.
+fn parcel_length(events: &[StoredEvent], until: u64) -> usize {
+    let (first, mut bytes) = (&events[0], 0);
+    let fits = |event: &&StoredEvent| {
+        bytes += event.body.len();
+        let beside = bytes <= PARCEL_BYTES && event.at == first.at && event.seq < until;
+        beside || event.seq == first.seq
+    };
+    events.iter().take_while(fits).count()
+}
+
+/// Sends events that were written at one time.
+fn send_events(follower: &mut Follower, topic: Topic, events: &[StoredEvent]) -> bool {
+    let (Some(first), Some(last)) = (events.first(), events.last()) else { return true };
+    let framing = framing(follower.form, &topic, first.at);
+    let mut bytes = BytesMut::new();
+    for event in events {
+        bytes.reserve(event.body.len() + FRAME_BYTES);
+        codec::put_text_frame(&mut bytes, &framing.pieces(&event.body, &event.seq.to_string()));
+    }
+    let frames = u32::try_from(events.len()).expect("a page has few events");
+    let sent = follower.conn.outbox().push_durable(Parcel { bytes: bytes.freeze(), frames });
+    if sent {
+        follower.cursor = last.seq;
+    }
+    sent
+}
+
 /// Tells a follower that a part of the log can't be read, and moves past it.
 fn send_gap(follower: &mut Follower, topic: Topic, (first, last): (u64, u64)) -> bool {
     let data = LostEvents { topic, first, last };
     let frame = codec::text_frame(&wire::notice_frame("gap", &data));
-    let sent = follower.conn.outbox().push_durable(&frame);
+    let sent = follower.conn.outbox().push_durable(frame.into());
     if sent {
         follower.cursor = last;
     }
@@ -290,17 +363,18 @@ fn start(request: FollowRequest, published: u64) -> (u64, Verdict) {
 
 impl State {
     fn remember(&mut self, recent: Arc<Recent>) {
-        let contiguous = self.published.is_none_or(|published| published + 1 == recent.seq);
+        let first = recent.events.first_seq;
+        let contiguous = self.published.is_none_or(|published| published + 1 == first);
         if !contiguous {
             self.ring.clear();
             self.ring_bytes = 0;
         }
-        self.published = Some(recent.seq);
-        self.ring_bytes += recent.body.len();
+        self.published = Some(recent.events.last_seq);
+        self.ring_bytes += recent.events.body.len();
         self.ring.push_back(recent);
-        while self.ring.len() > RING_EVENTS_MAX || self.ring_bytes > RING_BYTES_MAX {
+        while self.ring.len() > RING_ROWS_MAX || self.ring_bytes > RING_BYTES_MAX {
             let Some(oldest) = self.ring.pop_front() else { break };
-            self.ring_bytes -= oldest.body.len();
+            self.ring_bytes -= oldest.events.body.len();
         }
     }
 }

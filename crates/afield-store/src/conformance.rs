@@ -110,6 +110,7 @@ macro_rules! for_each_case {
             a_database_of_the_first_version_goes_on,
             random_walks_keep_the_promises,
             records_are_applied_once,
+            lines_become_messages,
             gaps_and_foreign_records_are_refused,
             a_stop_is_told_with_its_processes,
             a_lost_session_is_replaced,

@@ -37,7 +37,7 @@ pub use commands::{
 };
 pub use error::{Error, Refusal};
 pub use identity::{DeviceRecord, LinkRecord, NewDevice, NewLink, Owner, RunnerRow};
-pub use log::{CommittedEvent, EventPage, Head, LogLimits, SegmentInfo, StoredEvent};
+pub use log::{CommittedEvents, EventPage, Head, LogLimits, SegmentInfo, StoredEvent};
 pub use messages::{MessagePage, MessageQuery};
 pub use projects::NewProject;
 pub use records::Applied;

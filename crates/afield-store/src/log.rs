@@ -29,19 +29,31 @@ impl Default for LogLimits {
     }
 }
 
-/// An event as it was committed.
+/// Consecutive events of a topic as they were committed: one row of the log.
 #[derive(Debug, Clone)]
-pub struct CommittedEvent {
-    /// Its topic.
+pub struct CommittedEvents {
+    /// Their topic.
     pub topic: Topic,
-    /// Its number there.
-    pub seq: u64,
-    /// When it was written.
+    /// Number of the first.
+    pub first_seq: u64,
+    /// Number of the last.
+    pub last_seq: u64,
+    /// When they were written.
     pub at: Timestamp,
-    /// Its stored form, made by [`afield_proto::wire::fact_body`].
+    /// Their stored forms, made by [`afield_proto::wire::fact_body`], one per line.
     pub body: Arc<str>,
-    /// The project it is about.
-    pub project_id: Option<ProjectId>,
+}
+
+impl CommittedEvents {
+    /// How many.
+    pub fn count(&self) -> u64 {
+        self.last_seq + 1 - self.first_seq
+    }
+
+    /// Each by itself, as it is read back.
+    pub fn events(&self) -> impl Iterator<Item = StoredEvent> {
+        row::split(self.first_seq, self.at, &self.body)
+    }
 }
 
 /// An event as it is read back.

@@ -19,6 +19,8 @@ statements! {
 
 /// Bytes of messages in one page; a page ends early rather than growing past it.
 const PAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Events looked through at once, going forwards.
+const PIECE_EVENTS: u64 = 1024;
 
 /// Which messages are asked for. With `after` or `since`: the oldest of them first; otherwise the
 /// newest before `before`.
@@ -95,7 +97,7 @@ async fn forwards(
     let end = query.before.unwrap_or(u64::MAX);
     let mut after = query.after.unwrap_or(0);
     while after.saturating_add(1) < end {
-        let pieces = pieces_after(tx, place, after).await?;
+        let pieces = pieces_after(tx, place, after, PIECE_EVENTS).await?;
         if pieces.is_empty() {
             break;
         }

@@ -12,7 +12,7 @@ use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 use tokio_postgres::{Config, NoTls};
 
 use crate::Error;
-use crate::log::{CommittedEvent, append};
+use crate::log::{CommittedEvents, append};
 use crate::sql::{Sql, Value};
 use crate::tx::{self, Operation, Tx};
 
@@ -33,7 +33,7 @@ const READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 pub(crate) struct Database {
     pool: Pool,
     stripes: Arc<[Arc<Mutex<()>>]>,
-    committed: Option<mpsc::Sender<Vec<CommittedEvent>>>,
+    committed: Option<mpsc::Sender<Vec<CommittedEvents>>>,
     pub(crate) version: Arc<str>,
 }
 
@@ -41,7 +41,7 @@ impl Database {
     /// Connects, checks the version and migrates.
     pub(crate) async fn open(
         connection: &str,
-        committed: Option<mpsc::Sender<Vec<CommittedEvent>>>,
+        committed: Option<mpsc::Sender<Vec<CommittedEvents>>>,
     ) -> Result<Self, Error> {
         let config: Config = connection.parse()?;
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };

@@ -1,11 +1,14 @@
 //! What a runner reports: numbered records applied exactly once, and the comparison after a
 //! reconnect of what it works on with what the server believes.
 
+mod output;
+
 use afield_flow::command::{self as life, Batch};
 use afield_flow::retry::{self, Next};
 use afield_proto::approval::ApprovalAsk;
 use afield_proto::command::{Command, CommandState, Outcome, OutcomeKind};
 use afield_proto::fact::Fact;
+use afield_proto::output::{LineBodies, Speaker};
 use afield_proto::project::{Project, ProjectState};
 use afield_proto::runner::{
     Acknowledged, Attempt, AttemptReport, KilledProcess, Record, RunnerRecords,
@@ -162,6 +165,12 @@ async fn apply(tx: &mut Tx, work: &mut Work, record: &Record) -> Result<(), Erro
             }
             Ok(())
         }
+        Record::Output { at, stream, lines } => {
+            let speaker = speaker(work);
+            let bodies = LineBodies::new(speaker, *stream, *at);
+            output::tell(tx, (work.row.org, speaker), &bodies, lines, work.now);
+            Ok(())
+        }
         Record::NativeSession { native_id } => {
             sessions::set_native(tx, work.row.session()?, native_id).await
         }
@@ -183,6 +192,12 @@ fn illegal_record(work: &Work, reason: String) -> Error {
 
 fn tell(tx: &mut Tx, work: &Work, fact: &Fact) {
     tx.tell_project(work.row.org, work.row.command.project_id, fact, work.now);
+}
+
+fn speaker(work: &Work) -> Speaker {
+    let command = &work.row.command;
+    let (project_id, session_id) = (command.project_id, command.session_id);
+    Speaker { project_id, command_id: command.id, session_id }
 }
 
 async fn started(tx: &mut Tx, work: &mut Work, at: Timestamp) -> Result<(), Error> {

@@ -14,7 +14,7 @@ use crate::log::damage;
 use crate::sql::{params, statements};
 use crate::sqlite::{self, reader::Readers, writer, writer::Writer};
 use crate::tx::{Operation, Tx};
-use crate::{CommittedEvent, Error, LogLimits, migrate, postgres};
+use crate::{CommittedEvents, Error, LogLimits, migrate, postgres};
 
 statements! {
     PROBE = "INSERT INTO meta (name, value) VALUES ('probe', ?1) \
@@ -51,7 +51,7 @@ pub struct Options {
     pub location: Location,
     /// Receives the events of every commit, in the order of their numbers, before the callers
     /// hear of their success. A full channel holds the writer back.
-    pub committed: Option<mpsc::Sender<Vec<CommittedEvent>>>,
+    pub committed: Option<mpsc::Sender<Vec<CommittedEvents>>>,
     /// When topics are rotated.
     pub limits: LogLimits,
     /// Most operations in one SQLite transaction. With more waiting than this, callers of one

@@ -11,7 +11,7 @@ use afield_proto::{OrgId, ProjectId, Timestamp, Topic, wire};
 
 use crate::log::append::{Pending, one_line};
 use crate::sql::{Row, Sql, Value};
-use crate::{CommittedEvent, Error, postgres, sqlite};
+use crate::{CommittedEvents, Error, postgres, sqlite};
 
 /// An `async fn(&mut Tx, &I) -> Result<T, Error>`.
 pub(crate) trait Operation<'a, I: 'a, T>:
@@ -43,7 +43,7 @@ pub(crate) struct Tx {
     /// Facts told by the running operation, not yet numbered.
     pub(crate) pending: Vec<Pending>,
     /// Events written and not yet committed.
-    pub(crate) written: Vec<CommittedEvent>,
+    pub(crate) written: Vec<CommittedEvents>,
 }
 
 impl Tx {
@@ -141,7 +141,19 @@ impl Tx {
         at: Timestamp,
     ) {
         let body = encoded(project_id, fact);
-        self.pending.push(Pending { org, topic, project_id, at, body });
+        self.pending.push(Pending { org, topic, at, body, events: 1 });
+    }
+
+    /// Tells facts about a project that were encoded before, one per line; at most as many as a
+    /// row takes.
+    pub(crate) fn tell_lines(
+        &mut self,
+        org: OrgId,
+        id: ProjectId,
+        (body, events): (Arc<str>, usize),
+        at: Timestamp,
+    ) {
+        self.pending.push(Pending { org, topic: Topic::Project(id), at, body, events });
     }
 
     /// Tells a fact about a project that was encoded before, outside of the transaction.
@@ -153,7 +165,7 @@ impl Tx {
         at: Timestamp,
     ) {
         let (topic, body) = (Topic::Project(id), Arc::clone(body));
-        self.pending.push(Pending { org, topic, project_id: Some(id), at, body });
+        self.pending.push(Pending { org, topic, at, body, events: 1 });
     }
 
     /// Tells a fact about a project to those who follow it.
@@ -165,7 +177,7 @@ impl Tx {
     pub(crate) fn tell_org(&mut self, org: OrgId, id: ProjectId, fact: &Fact, at: Timestamp) {
         self.tell_project(org, id, fact, at);
         let body = self.pending.last().expect("it was just told").body.clone();
-        self.pending.push(Pending { org, topic: Topic::Org(org), project_id: Some(id), at, body });
+        self.pending.push(Pending { org, topic: Topic::Org(org), at, body, events: 1 });
     }
 }
 

@@ -2,9 +2,10 @@
 
 use std::ffi::OsString;
 
-use afield_proto::agent::{ExecuteOptions, MessageFlags, MessageKind, PermissionMode};
+use afield_proto::agent::{ExecuteOptions, MessageFlags, PermissionMode};
 use afield_proto::approval::Answer;
 use afield_proto::command::{Outcome, OutcomeKind};
+use afield_proto::output::OutputStream;
 use afield_proto::runner::Record;
 use afield_proto::{ApprovalId, ErrorBody, ErrorCode};
 
@@ -15,6 +16,8 @@ use crate::timing::Timing;
 
 /// Longest message of an outcome, in bytes: the last line the program wrote.
 const LAST_LINE_BYTES_MAX: usize = 2000;
+/// A longer line is a record of its own, in bytes.
+const GATHERED_BYTES_MAX: usize = 64 * 1024;
 
 /// One run of a program.
 pub(crate) struct Command {
@@ -22,7 +25,8 @@ pub(crate) struct Command {
     argv: Vec<OsString>,
     timing: Timing,
     interrupted: bool,
-    last_line: Option<String>,
+    /// Empty before there is one.
+    last_line: String,
 }
 
 impl Command {
@@ -37,19 +41,23 @@ impl Command {
             Some(argv) => argv.iter().map(OsString::from).collect(),
             None => ["/bin/sh", "-c", prompt].map(OsString::from).to_vec(),
         };
-        Self { stamp, argv, timing, interrupted: false, last_line: None }
+        Self { stamp, argv, timing, interrupted: false, last_line: String::new() }
     }
 
-    fn line(&mut self, kind: MessageKind, line: Line, turn: &mut Turn) {
+    fn line(&mut self, stream: OutputStream, line: Line, turn: &mut Turn) {
         let flags = MessageFlags {
             lossy: line.lossy,
             truncated: line.cut_from.is_some(),
             original_bytes: line.cut_from,
         };
-        if !line.text.trim().is_empty() {
-            self.last_line = Some(prefix(&line.text, LAST_LINE_BYTES_MAX).to_owned());
+        if line.text.contains(|letter: char| !letter.is_whitespace()) {
+            self.last_line.clear();
+            self.last_line.push_str(prefix(&line.text, LAST_LINE_BYTES_MAX));
         }
-        let (message, whole) = self.stamp.plain(kind, line.text, flags, turn.now);
+        if flags.is_empty() && line.text.len() <= GATHERED_BYTES_MAX {
+            return turn.output(stream, &line.text);
+        }
+        let (message, whole) = self.stamp.plain(stream.kind(), line.text, flags, turn.now);
         turn.record(Record::Message(message));
         if let Some(whole) = whole {
             turn.act(Act::KeepLine(whole));
@@ -70,11 +78,11 @@ impl Agent for Command {
     }
 
     fn stdout(&mut self, line: Line, turn: &mut Turn) {
-        self.line(MessageKind::Stdout, line, turn);
+        self.line(OutputStream::Stdout, line, turn);
     }
 
     fn stderr(&mut self, line: Line, turn: &mut Turn) {
-        self.line(MessageKind::Stderr, line, turn);
+        self.line(OutputStream::Stderr, line, turn);
     }
 
     fn answer(&mut self, _approval: ApprovalId, _answer: &Answer, _turn: &mut Turn) {}
@@ -117,7 +125,7 @@ impl Agent for Command {
             _ => OutcomeKind::Failed,
         };
         let mut outcome = Outcome::new(kind);
-        outcome.message = self.last_line.take();
+        outcome.message = Some(std::mem::take(&mut self.last_line)).filter(|line| !line.is_empty());
         outcome.exit_code = exit.code;
         outcome.signal = exit.signal;
         Ending::Over(outcome)
@@ -126,6 +134,7 @@ impl Agent for Command {
 
 #[cfg(test)]
 mod tests {
+    use afield_proto::agent::MessageKind;
     use afield_proto::{CommandId, SessionId, Timestamp};
 
     use super::*;
@@ -149,17 +158,15 @@ mod tests {
         let mut command = command("{}");
         let mut turn = Turn::at(Timestamp::now());
         command.stdout(Line { text: "one".into(), ..Line::default() }, &mut turn);
+        command.stdout(Line { text: "two".into(), ..Line::default() }, &mut turn);
         command.stderr(Line { text: "oops".into(), lossy: true, ..Line::default() }, &mut turn);
-        let kinds: Vec<_> = turn
-            .acts
-            .iter()
-            .map(|act| match act {
-                Act::Record(Record::Message(message)) => (message.kind, message.message.get()),
-                other => panic!("{other:?}"),
-            })
-            .collect();
-        assert_eq!(kinds[0], (MessageKind::Stdout, r#"{"text":"one"}"#));
-        assert_eq!(kinds[1], (MessageKind::Stderr, r#"{"text":"oops"}"#));
+        let [Act::Record(Record::Output { lines, .. }), Act::Record(Record::Message(odd))] =
+            &turn.acts[..]
+        else {
+            panic!("{:?}", turn.acts)
+        };
+        assert_eq!(lines.texts().collect::<Vec<_>>(), ["one", "two"]);
+        assert_eq!((odd.kind, odd.message.get()), (MessageKind::Stderr, r#"{"text":"oops"}"#));
         let Ending::Over(outcome) = command.ended(Exit { code: Some(3), signal: None }, &mut turn)
         else {
             panic!("a program is never started again")

@@ -27,10 +27,14 @@ impl Spool {
 
     /// Whether a record may be kept now.
     pub(super) fn keeps(&self, record: &Record) -> bool {
-        let Record::Message(message) = record else { return true };
+        let weight = match record {
+            Record::Message(message) => weight(message.kind),
+            Record::Output { stream, .. } => weight(stream.kind()),
+            _ => Weight::Vital,
+        };
         let bytes = self.bytes.load(Ordering::Relaxed);
         let limit = self.bytes_max;
-        match weight(message.kind) {
+        match weight {
             Weight::Vital => true,
             Weight::Words => bytes < limit,
             Weight::Detail => bytes < limit / 10 * 9,

@@ -148,8 +148,8 @@ impl<'a> Session<'a> {
             () = self.work.shared.shutdown.cancelled(), if watched => Woken::Shutdown,
             status = self.child.wait(), if running => Woken::Exited(status),
             killed = swept(&mut self.sweeping) => Woken::Swept(killed),
-            line = next(&mut self.stdout) => Woken::Stdout(line),
-            line = next(&mut self.stderr) => Woken::Stderr(line),
+            lines = next(&mut self.stdout) => Woken::Stdout(lines),
+            lines = next(&mut self.stderr) => Woken::Stderr(lines),
             () = at(timer.map(|(_, at)| at)) => Woken::Timer(timer.expect("it rang").0),
             () = at(silent) => Woken::Silent,
             () = at(self.drain_until) => Woken::Drained,
@@ -162,11 +162,11 @@ impl<'a> Session<'a> {
         match woken {
             Woken::Stdout(Some(waiting)) => {
                 self.heard();
-                self.agent.stdout(waiting.line, &mut turn);
+                waiting.lines.into_iter().for_each(|line| self.agent.stdout(line, &mut turn));
             }
             Woken::Stderr(Some(waiting)) => {
                 self.heard();
-                self.agent.stderr(waiting.line, &mut turn);
+                waiting.lines.into_iter().for_each(|line| self.agent.stderr(line, &mut turn));
             }
             Woken::Stdout(None) => self.stdout = None,
             Woken::Stderr(None) => self.stderr = None,

@@ -198,9 +198,10 @@ pub(crate) fn asks(records: &[Record]) -> Vec<ApprovalAsk> {
 
 /// The words of all messages of one kind.
 pub(crate) fn texts(records: &[Record], kind: afield_proto::agent::MessageKind) -> Vec<String> {
-    let texts = records.iter().filter_map(|record| match record {
-        Record::Message(message) if message.kind == kind => message.text.clone(),
-        _ => None,
+    let texts = records.iter().flat_map(|record| match record {
+        Record::Message(message) if message.kind == kind => message.text.iter().cloned().collect(),
+        Record::Output { stream, lines, .. } if stream.kind() == kind => lines.texts().collect(),
+        _ => Vec::new(),
     });
     texts.collect()
 }

@@ -350,9 +350,20 @@ pub(crate) fn close_frame(code: u16, reason: &str) -> Bytes {
     frame(0x88, &[&payload])
 }
 
+/// Adds a text frame to others, to be sent with them.
+pub(crate) fn put_text_frame(bytes: &mut BytesMut, pieces: &[&str]) {
+    put_frame(bytes, 0x81, pieces.iter().map(|piece| piece.as_bytes()));
+}
+
 fn frame(first: u8, pieces: &[&[u8]]) -> Bytes {
     let length = pieces.iter().map(|piece| piece.len()).sum::<usize>();
-    let mut bytes = BytesMut::with_capacity(length + 10);
+    let mut bytes = BytesMut::with_capacity(length + HEADER_BYTES_MAX);
+    put_frame(&mut bytes, first, pieces.iter().copied());
+    bytes.freeze()
+}
+
+fn put_frame<'a>(bytes: &mut BytesMut, first: u8, pieces: impl Iterator<Item = &'a [u8]> + Clone) {
+    let length = pieces.clone().map(<[u8]>::len).sum::<usize>();
     bytes.put_u8(first);
     match length {
         0..=125 => bytes.put_u8(length as u8),
@@ -365,8 +376,7 @@ fn frame(first: u8, pieces: &[&[u8]]) -> Bytes {
             bytes.put_u64(length as u64);
         }
     }
-    pieces.iter().for_each(|piece| bytes.put_slice(piece));
-    bytes.freeze()
+    pieces.for_each(|piece| bytes.put_slice(piece));
 }
 
 #[cfg(test)]

@@ -15,13 +15,14 @@ use std::time::Instant;
 use afield_proto::request::Request;
 use afield_proto::wire::{self, CorrelationId, Incoming};
 use afield_proto::{ErrorBody, ErrorCode};
-use bytes::{Buf, Bytes};
+use bytes::Buf;
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::codec::{self, Decoder, Message};
 use super::conn::Conn;
+use super::outbox::Parcel;
 use crate::auth::throttle::Permit;
 use crate::core::Core;
 use crate::requests;
@@ -30,10 +31,12 @@ use crate::requests;
 const IN_FLIGHT_MAX: usize = 256;
 /// Bytes read at once, and of small frames written at once.
 const SCRATCH_BYTES: usize = 64 * 1024;
-/// Frames handed to the kernel at once.
-const WRITE_FRAMES_MAX: usize = 64;
+/// Parcels of frames handed to the kernel at once.
+const WRITE_PARCELS_MAX: usize = 64;
+/// Bytes of them, about.
+const WRITE_BYTES_MAX: usize = 512 * 1024;
 /// Events fetched at once for a connection that is behind.
-const FETCH_EVENTS_MAX: usize = 256;
+const FETCH_EVENTS_MAX: usize = 1024;
 
 thread_local! {
     static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; SCRATCH_BYTES]);
@@ -99,7 +102,7 @@ struct Driver<S> {
     work: Option<FuturesUnordered<BoxFuture<'static, Done>>>,
     exclusive: bool,
     fetching: bool,
-    out: VecDeque<Bytes>,
+    out: VecDeque<Parcel>,
     /// The close frame is in `out`: end when it is written.
     closing: bool,
     reading: bool,
@@ -219,8 +222,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                 core.fetch(fetch, &conn, FETCH_EVENTS_MAX).await;
                 Done::Fetch
             });
+            return true;
         }
-        true
+        // Still behind: the outbox is full, and what is written makes room.
+        !self.conn.is_behind()
     }
 
     /// Starts work. It is polled for the first time before anything started later is, so that
@@ -234,7 +239,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         let mut wrote = false;
         loop {
             if !self.closing {
-                self.closing = self.conn.outbox().take(&mut self.out, WRITE_FRAMES_MAX);
+                self.closing =
+                    self.conn.outbox().take(&mut self.out, WRITE_PARCELS_MAX, WRITE_BYTES_MAX);
             }
             if self.out.is_empty() {
                 match Pin::new(&mut self.io).poll_flush(cx) {
@@ -263,7 +269,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         let Self { io, out, .. } = self;
         let Some(first) = out.front() else { return Poll::Ready(Ok(0)) };
         SCRATCH.with_borrow_mut(|scratch| {
-            let bytes = gather(out, scratch).unwrap_or(first);
+            let bytes = gather(out, scratch).unwrap_or(&first.bytes);
             Pin::new(io).poll_write(cx, bytes)
         })
     }
@@ -352,32 +358,33 @@ fn receive(core: &Core, conn: &Conn, rate: &mut Rate, text: &str) -> Received {
     }
 }
 
-/// Copies the first frames one behind the other, as many as fit whole. `None` when that is not
+/// Copies the first parcels one behind the other, as many as fit whole. `None` when that is not
 /// even two: then there is nothing to gain.
-fn gather<'s>(out: &VecDeque<Bytes>, scratch: &'s mut [u8]) -> Option<&'s [u8]> {
-    if out.front()?.len() + out.get(1)?.len() > scratch.len() {
+fn gather<'s>(out: &VecDeque<Parcel>, scratch: &'s mut [u8]) -> Option<&'s [u8]> {
+    if out.front()?.bytes.len() + out.get(1)?.bytes.len() > scratch.len() {
         return None;
     }
     let mut filled = 0;
-    for frame in out {
-        let Some(room) = scratch.get_mut(filled..filled + frame.len()) else { break };
-        room.copy_from_slice(frame);
-        filled += frame.len();
+    for Parcel { bytes, .. } in out {
+        let Some(room) = scratch.get_mut(filled..filled + bytes.len()) else { break };
+        room.copy_from_slice(bytes);
+        filled += bytes.len();
     }
     Some(&scratch[..filled])
 }
 
-/// Removes `bytes` written bytes from the front. Returns how many frames went out whole.
-fn advance(out: &mut VecDeque<Bytes>, mut bytes: usize) -> u64 {
+/// Removes `bytes` written bytes from the front. Returns how many frames went out in parcels that
+/// are gone whole.
+fn advance(out: &mut VecDeque<Parcel>, mut bytes: usize) -> u64 {
     let mut frames = 0;
     while let Some(front) = out.front_mut() {
-        if front.len() > bytes {
-            front.advance(bytes);
+        if front.bytes.len() > bytes {
+            front.bytes.advance(bytes);
             break;
         }
-        bytes -= front.len();
+        bytes -= front.bytes.len();
+        frames += u64::from(front.frames);
         out.pop_front();
-        frames += 1;
     }
     frames
 }
@@ -413,6 +420,7 @@ impl Rate {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bytes::Bytes;
 
     #[test]
     fn an_idle_connection_is_small() {
@@ -427,7 +435,9 @@ mod tests {
 
     #[test]
     fn small_frames_are_gathered_and_a_large_one_goes_alone() {
-        let frames = |lengths: &[usize]| lengths.iter().map(|n| vec![7; *n].into()).collect();
+        let frames = |lengths: &[usize]| {
+            lengths.iter().map(|n| Parcel::from(Bytes::from(vec![7; *n]))).collect()
+        };
         let scratch = &mut [0; 10];
         assert_eq!(gather(&frames(&[]), scratch), None);
         assert_eq!(gather(&frames(&[4]), scratch), None);
@@ -438,9 +448,10 @@ mod tests {
 
     #[test]
     fn advancing_keeps_the_rest_of_a_half_sent_frame() {
-        let mut out = VecDeque::from([Bytes::from_static(b"abc"), Bytes::from_static(b"defg")]);
-        assert_eq!(advance(&mut out, 5), 1);
-        assert_eq!(out.front().map(|rest| rest.as_ref()), Some(&b"fg"[..]));
+        let three = Parcel { bytes: Bytes::from_static(b"abc"), frames: 3 };
+        let mut out = VecDeque::from([three, Bytes::from_static(b"defg").into()]);
+        assert_eq!(advance(&mut out, 5), 3);
+        assert_eq!(out.front().map(|rest| rest.bytes.as_ref()), Some(&b"fg"[..]));
         assert_eq!(advance(&mut out, 2), 1);
         assert!(out.is_empty());
     }

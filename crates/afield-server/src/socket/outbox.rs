@@ -28,6 +28,21 @@ impl OutboxLimits {
     }
 }
 
+/// One or more whole frames, one behind the other in one piece of memory.
+#[derive(Debug, Clone)]
+pub(crate) struct Parcel {
+    pub(crate) bytes: Bytes,
+    /// How many.
+    pub(crate) frames: u32,
+}
+
+impl From<Bytes> for Parcel {
+    /// A single frame.
+    fn from(bytes: Bytes) -> Self {
+        Self { bytes, frames: 1 }
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Outbox {
     limits: OutboxLimits,
@@ -42,7 +57,7 @@ pub(crate) struct Outbox {
 
 #[derive(Debug, Default)]
 struct Queue {
-    frames: VecDeque<Bytes>,
+    parcels: VecDeque<Parcel>,
     bytes: usize,
     close: Option<Bytes>,
     closed: bool,
@@ -64,34 +79,34 @@ impl Outbox {
         self.queue.lock().expect("no sender panics while it holds the queue")
     }
 
-    /// Queues a durable event; `false` when there is no room, or the connection ends.
-    pub(crate) fn push_durable(&self, frame: &Bytes) -> bool {
-        self.push_below(frame, self.limits.durable_bytes)
+    /// Queues durable events; `false` when there is no room for all, or the connection ends.
+    pub(crate) fn push_durable(&self, events: Parcel) -> bool {
+        self.push_below(events, self.limits.durable_bytes)
     }
 
     /// Queues a frame that may be lost; a slow connection does without.
     pub(crate) fn push_ephemeral(&self, frame: &Bytes) {
-        if !self.push_below(frame, self.limits.ephemeral_bytes) {
+        if !self.push_below(frame.clone().into(), self.limits.ephemeral_bytes) {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
 
     /// Queues a reply or order; `false` when so much waits that the client can't be reading.
     pub(crate) fn push_reply(&self, frame: &Bytes) -> bool {
-        self.push_below(frame, self.limits.reply_bytes)
+        self.push_below(frame.clone().into(), self.limits.reply_bytes)
     }
 
-    /// A frame larger than the limit still passes when nothing else waits.
-    fn push_below(&self, frame: &Bytes, limit: usize) -> bool {
+    /// What is larger than the limit still passes when nothing else waits.
+    fn push_below(&self, parcel: Parcel, limit: usize) -> bool {
         let mut queue = self.queue();
         if queue.closed || queue.close.is_some() {
             return false;
         }
-        if queue.bytes > 0 && queue.bytes + frame.len() > limit {
+        if queue.bytes > 0 && queue.bytes + parcel.bytes.len() > limit {
             return false;
         }
-        queue.bytes += frame.len();
-        queue.frames.push_back(frame.clone());
+        queue.bytes += parcel.bytes.len();
+        queue.parcels.push_back(parcel);
         drop(queue);
         self.waker.wake();
         true
@@ -102,7 +117,7 @@ impl Outbox {
     pub(crate) fn close(&self, frame: Bytes, discard: bool) {
         let mut queue = self.queue();
         if discard {
-            queue.frames.clear();
+            queue.parcels.clear();
             queue.bytes = 0;
         }
         queue.close.get_or_insert(frame);
@@ -136,21 +151,24 @@ impl Outbox {
         self.waker.register(waker);
     }
 
-    /// Moves up to `count` frames to `out`, the close frame last. `true` when that was the close.
-    pub(crate) fn take(&self, out: &mut VecDeque<Bytes>, count: usize) -> bool {
+    /// Fills `out` up to `count` parcels or about `bytes_max` bytes, the close frame last. `true`
+    /// when that was the close.
+    pub(crate) fn take(&self, out: &mut VecDeque<Parcel>, count: usize, bytes_max: usize) -> bool {
         let mut queue = self.queue();
-        while out.len() < count {
-            let Some(frame) = queue.frames.pop_front() else { break };
-            queue.bytes -= frame.len();
-            out.push_back(frame);
+        let mut bytes: usize = out.iter().map(|parcel| parcel.bytes.len()).sum();
+        while out.len() < count && bytes < bytes_max {
+            let Some(parcel) = queue.parcels.pop_front() else { break };
+            queue.bytes -= parcel.bytes.len();
+            bytes += parcel.bytes.len();
+            out.push_back(parcel);
         }
-        if queue.frames.is_empty() {
-            if queue.frames.capacity() > 64 {
-                queue.frames = VecDeque::new();
+        if queue.parcels.is_empty() {
+            if queue.parcels.capacity() > 64 {
+                queue.parcels = VecDeque::new();
             }
             if let Some(close) = queue.close.take() {
                 queue.closed = true;
-                out.push_back(close);
+                out.push_back(close.into());
                 return true;
             }
         }
@@ -186,16 +204,17 @@ mod tests {
 
     fn taken(outbox: &Outbox) -> (Vec<Bytes>, bool) {
         let mut out = VecDeque::new();
-        let closed = outbox.take(&mut out, 100);
-        (out.into(), closed)
+        let closed = outbox.take(&mut out, 100, 1000);
+        (out.into_iter().map(|parcel| parcel.bytes).collect(), closed)
     }
 
     #[test]
     fn each_class_has_its_bound() {
         let outbox = outbox();
         let four = Bytes::from_static(b"1234");
-        assert!(outbox.push_durable(&four) && outbox.push_durable(&four));
-        assert!(!outbox.push_durable(&four), "durable events stop at their bound");
+        let durable = || outbox.push_durable(four.clone().into());
+        assert!(durable() && durable());
+        assert!(!durable(), "durable events stop at their bound");
         outbox.push_ephemeral(&four);
         assert_eq!(outbox.dropped(), 1);
         assert!(outbox.push_reply(&four), "replies have more room");
@@ -204,17 +223,28 @@ mod tests {
     }
 
     #[test]
+    fn no_more_is_taken_than_is_written_at_once() {
+        let outbox = outbox();
+        let frame = || Bytes::from_static(b"123456").into();
+        assert!(outbox.push_durable(frame()) && outbox.push_reply(&Bytes::from_static(b"78")));
+        let mut out = VecDeque::new();
+        assert!(!outbox.take(&mut out, 100, 5));
+        assert!(!outbox.take(&mut out, 100, 5));
+        assert_eq!((out.len(), outbox.queued_bytes()), (1, 2));
+    }
+
+    #[test]
     fn one_frame_larger_than_the_bound_passes_when_nothing_waits() {
         let outbox = outbox();
-        let large = Bytes::from(vec![0; 1000]);
-        assert!(outbox.push_durable(&large));
-        assert!(!outbox.push_durable(&large));
+        let large = || Parcel::from(Bytes::from(vec![0; 1000]));
+        assert!(outbox.push_durable(large()));
+        assert!(!outbox.push_durable(large()));
     }
 
     #[test]
     fn the_close_frame_is_the_last_word() {
         let outbox = outbox();
-        assert!(outbox.push_durable(&Bytes::from_static(b"a")));
+        assert!(outbox.push_durable(Bytes::from_static(b"a").into()));
         outbox.close(Bytes::from_static(b"close"), false);
         assert!(!outbox.push_reply(&Bytes::from_static(b"late")));
         let (frames, closed) = taken(&outbox);

@@ -78,7 +78,7 @@ pub async fn a_failed_operation_leaves_the_others_of_its_group(place: Place) -> 
 
 async fn group_with_a_failure(
     world: &World,
-    committed: &mut mpsc::Receiver<Vec<crate::CommittedEvent>>,
+    committed: &mut mpsc::Receiver<Vec<crate::CommittedEvents>>,
     attempt: afield_proto::runner::Attempt,
     project_id: afield_proto::ProjectId,
 ) -> Outcome {
@@ -92,7 +92,8 @@ async fn group_with_a_failure(
     let drain = async {
         let mut events = Vec::new();
         while events.len() < 20 {
-            events.extend(committed.recv().await.unwrap_or_default());
+            let rows = committed.recv().await.unwrap_or_default();
+            events.extend(rows.iter().flat_map(|row| row.first_seq..=row.last_seq));
         }
         events
     };
@@ -109,7 +110,7 @@ async fn group_with_a_failure(
     let mut seqs = first.into_iter().chain(second).collect::<Result<Vec<_>, _>>()?;
     seqs.sort_unstable();
     assert_eq!(seqs, (before + 1..=before + 20).collect::<Vec<_>>());
-    assert_eq!(events.iter().map(|event| event.seq).collect::<Vec<_>>(), seqs);
+    assert_eq!(events, seqs);
     assert!(world.store.approvals(world.org, None, true).await?.is_empty(), "it was undone");
     let applying = world.apply(attempt, 2, vec![asks(asked), finished(OutcomeKind::Succeeded)]);
     let (applied, _) = tokio::join!(applying, committed.recv());
@@ -124,7 +125,9 @@ pub async fn events_come_before_the_answer(place: Place) -> Outcome {
     world.submit(project.id, "x").await?;
     let mut seen = Vec::new();
     while let Ok(events) = world.committed.try_recv() {
-        seen.extend(events.into_iter().map(|event| (event.topic, event.seq, event.project_id)));
+        for row in events {
+            seen.extend(row.events().map(|event| (row.topic, event.seq, event.project_id)));
+        }
     }
     let (topic, org, id) = (Topic::Project(project.id), Topic::Org(world.org), Some(project.id));
     assert_eq!(seen, [(topic, 1, id), (org, 1, id), (topic, 2, id)]);

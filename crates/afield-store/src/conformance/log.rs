@@ -36,11 +36,15 @@ pub async fn numbers_have_no_gaps(place: Place) -> Outcome {
     }
     let mut published = Vec::new();
     while let Ok(events) = world.committed.try_recv() {
-        published.extend(events);
+        published.extend(
+            events
+                .iter()
+                .flat_map(|row| (row.first_seq..=row.last_seq).map(|seq| (row.topic, seq))),
+        );
     }
     for id in topics {
         let topic = Topic::Project(id);
-        let seqs = published.iter().filter(|event| event.topic == topic).map(|event| event.seq);
+        let seqs = published.iter().filter(|(of, _)| *of == topic).map(|(_, seq)| *seq);
         assert!(seqs.eq(1..=30), "handed on in order");
     }
     let nothing = world.store.topic_head(Topic::Project(ProjectId::generate())).await?;

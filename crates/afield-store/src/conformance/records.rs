@@ -1,13 +1,17 @@
 //! Records: applied once, in order, by the right runner, and what they lead to.
 
+use afield_proto::agent::MessageKind;
 use afield_proto::command::{CommandState, Outcome as Ended, OutcomeKind};
+use afield_proto::output::{OutputLines, OutputStream};
 use afield_proto::project::ProjectState;
 use afield_proto::runner::{Attempt, AttemptReport, KilledProcess, Record, RunnerRecords};
+use afield_proto::wire::HistoryMessage;
 use afield_proto::{ApprovalId, CommandId, Topic};
 
+use super::history::query;
 use super::world::{asks, assert_refused, finished, says, started};
 use super::{Outcome, Place, World, at, note};
-use crate::Refusal;
+use crate::{MessageQuery, Refusal};
 
 /// The whole life of a command, with batches that repeat and overlap.
 pub async fn records_are_applied_once(place: Place) -> Outcome {
@@ -54,6 +58,41 @@ pub async fn records_are_applied_once(place: Place) -> Outcome {
     assert_eq!(world.told(Topic::Org(world.org)).await?, orgs);
     world.submit(project.id, "more").await?;
     assert_eq!(world.lease().await?.native_session.as_deref(), Some("native-1"));
+    Ok(())
+}
+
+/// Every line of a program is a message of its own, however many come in one record.
+pub async fn lines_become_messages(place: Place) -> Outcome {
+    let world = World::open(&place).await?;
+    let project = world.project("/a").await?;
+    let attempt = world.leased(project.id).await?;
+    let texts: Vec<_> = (0..600).map(|n| format!("line \"{n}\"\n{}", "é".repeat(n))).collect();
+    let record = |stream, texts: &[String]| {
+        let mut lines = OutputLines::default();
+        texts.iter().for_each(|text| lines.push(text));
+        Record::Output { at: at(12), stream, lines }
+    };
+    let records = vec![
+        started(),
+        record(OutputStream::Stdout, &texts),
+        record(OutputStream::Stdout, &[]),
+        says("between"),
+        record(OutputStream::Stderr, &texts[..1]),
+    ];
+    let before = world.store.topic_head(Topic::Project(project.id)).await?.last;
+    assert_eq!(world.apply(attempt, 1, records.clone()).await?.acknowledged.last_record, 5);
+    assert_eq!(world.apply(attempt, 1, records).await?.new_records, 0);
+    // The start is told twice: of the command and of the project.
+    let head = world.store.topic_head(Topic::Project(project.id)).await?;
+    assert_eq!(head.last, before + 2 + 602);
+    let of = |kind| MessageQuery { kind: Some(kind), limit: 1000, ..query(&world, project.id) };
+    let page = world.store.messages(of(MessageKind::Stdout)).await?;
+    let read = page.messages.iter().map(|message| serde_json::from_str(message.get()));
+    let read = read.collect::<Result<Vec<HistoryMessage>, _>>()?;
+    assert_eq!(read.iter().filter_map(|m| m.message.text.clone()).collect::<Vec<_>>(), texts);
+    assert!(read.iter().all(|m| m.message.command_id == Some(attempt.command_id)));
+    let errors = world.store.messages(of(MessageKind::Stderr)).await?.messages;
+    assert_eq!(errors.len(), 1);
     Ok(())
 }
 

@@ -19,7 +19,7 @@ use tokio::sync::mpsc;
 
 use crate::tx::Tx;
 use crate::{
-    Accept, Applied, CommandFilter, CommittedEvent, Error, Location, NewDevice, NewProject,
+    Accept, Applied, CommandFilter, CommittedEvents, Error, Location, NewDevice, NewProject,
     Options, Refusal, Store, StoredEvent, SubmitCommand, Submitted,
 };
 
@@ -136,7 +136,7 @@ pub struct World {
     /// A phone.
     pub phone: DeviceId,
     /// What was committed.
-    pub committed: mpsc::Receiver<Vec<CommittedEvent>>,
+    pub committed: mpsc::Receiver<Vec<CommittedEvents>>,
 }
 
 impl World {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use afield_proto::fact::Fact;
 use afield_proto::{OrgId, ProjectId, Timestamp, Topic};
 
-use crate::log::CommittedEvent;
+use crate::log::CommittedEvents;
 use crate::log::row::{ROW_BYTES_MAX, ROW_EVENTS_MAX};
 use crate::sql::{params, statements};
 use crate::tx::{Session, Tx};
@@ -29,13 +29,15 @@ statements! {
         VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
 }
 
-/// A fact that was told and has no number yet.
+/// A fact that was told and has no number yet, or several that were told as one text.
 pub(crate) struct Pending {
     pub(crate) org: OrgId,
     pub(crate) topic: Topic,
-    pub(crate) project_id: Option<ProjectId>,
     pub(crate) at: Timestamp,
+    /// One fact per line.
     pub(crate) body: Arc<str>,
+    /// How many facts; never more than a row takes.
+    pub(crate) events: usize,
 }
 
 /// The same JSON without line breaks: between tokens they mean nothing, inside texts they are
@@ -74,27 +76,32 @@ pub(crate) async fn flush(tx: &mut Tx) -> Result<(), Error> {
 
 /// Writes facts of one topic.
 async fn append(tx: &mut Tx, told: &[Pending]) -> Result<(), Error> {
-    let head = take_numbers(tx, &told[0], told.len() as u64).await?;
+    let count = events(told);
+    let head = take_numbers(tx, &told[0], count).await?;
     let mut first_seq = head.last + 1;
     let mut rest = told;
     while !rest.is_empty() {
         let (row, after) = rest.split_at(row_length(rest));
         insert_row(tx, head.number, first_seq, row).await?;
-        first_seq += row.len() as u64;
+        first_seq += events(row);
         rest = after;
     }
     Ok(())
 }
 
+fn events(told: &[Pending]) -> u64 {
+    told.iter().map(|told| told.events as u64).sum()
+}
+
 /// How many of these fit into one row.
 fn row_length(told: &[Pending]) -> usize {
-    let mut bytes = 0;
+    let (mut bytes, mut events) = (0, 0);
     let fits = |told: &&Pending| {
-        let room = bytes == 0 || bytes + told.body.len() <= ROW_BYTES_MAX;
         bytes += told.body.len() + 1;
-        room
+        events += told.events;
+        events == told.events || (events <= ROW_EVENTS_MAX && bytes <= ROW_BYTES_MAX)
     };
-    told.iter().take(ROW_EVENTS_MAX).take_while(fits).count()
+    told.iter().take_while(fits).count()
 }
 
 async fn insert_row(
@@ -103,38 +110,26 @@ async fn insert_row(
     first_seq: u64,
     row: &[Pending],
 ) -> Result<(), Error> {
-    let joined;
     let body = match row {
         // Nothing to join: a large message is not copied.
-        [only] => only.body.as_bytes(),
-        several => {
-            joined = join(several);
-            &joined
-        }
+        [only] => Arc::clone(&only.body),
+        several => join(several).into(),
     };
-    for (told, seq) in row.iter().zip(first_seq..) {
-        tx.written.push(CommittedEvent {
-            topic: told.topic,
-            seq,
-            at: told.at,
-            body: told.body.clone(),
-            project_id: told.project_id,
-        });
-    }
-    let last_seq = first_seq + row.len() as u64 - 1;
-    let crc = crc32fast::hash(body);
-    let values = params![number, last_seq, first_seq, row[0].at, crc, *body];
+    let (at, last_seq) = (row[0].at, first_seq + events(row) - 1);
+    let crc = crc32fast::hash(body.as_bytes());
+    let values = params![number, last_seq, first_seq, at, crc, *body.as_bytes()];
     tx.execute(&INSERT_EVENTS, values).await?;
+    tx.written.push(CommittedEvents { topic: row[0].topic, first_seq, last_seq, at, body });
     Ok(())
 }
 
-fn join(row: &[Pending]) -> Vec<u8> {
-    let mut body = Vec::with_capacity(row.iter().map(|told| told.body.len() + 1).sum());
+fn join(row: &[Pending]) -> String {
+    let mut body = String::with_capacity(row.iter().map(|told| told.body.len() + 1).sum());
     for told in row {
         if !body.is_empty() {
-            body.push(b'\n');
+            body.push('\n');
         }
-        body.extend_from_slice(told.body.as_bytes());
+        body.push_str(&told.body);
     }
     body
 }
@@ -190,7 +185,7 @@ struct AppendEvent {
 async fn append_event(tx: &mut Tx, input: &AppendEvent) -> Result<u64, Error> {
     tx.tell(input.org, input.topic, input.project_id, &input.fact, input.now);
     flush(tx).await?;
-    Ok(tx.written.last().map_or(0, |event| event.seq))
+    Ok(tx.written.last().map_or(0, |events| events.last_seq))
 }
 
 impl Store {

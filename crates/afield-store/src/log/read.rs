@@ -65,11 +65,12 @@ pub(crate) async fn place(tx: &mut Tx, topic: Topic) -> Result<Option<Place>, Er
 }
 
 /// The pieces that hold the next events after `after`, in order and without a hole between them;
-/// empty at the end.
+/// empty at the end. Rows that begin behind the next `count` events are left for later.
 pub(crate) async fn pieces_after(
     tx: &mut Tx,
     place: Place,
     after: u64,
+    count: u64,
 ) -> Result<Vec<Piece>, Error> {
     if after >= place.last {
         return Ok(Vec::new());
@@ -77,13 +78,26 @@ pub(crate) async fn pieces_after(
     let values = params![place.number, after];
     let segment = tx.opt(&SEGMENT_AFTER, values, range).await?;
     let before = segment.map_or(END, |(first_seq, _)| first_seq);
-    let values = params![place.number, after, before, ROWS_AT_ONCE];
-    let mut pieces: Vec<_> =
-        tx.all(&ROWS_AFTER, values, live_row).await?.into_iter().map(live_piece).collect();
+    let mut rows = rows_after(tx, place, after, before.min(after + 1 + count.min(END / 2))).await?;
+    if rows.is_empty() {
+        // A hole that is longer.
+        rows = rows_after(tx, place, after, before).await?;
+    }
+    let mut pieces: Vec<_> = rows.into_iter().map(live_piece).collect();
     if let (true, Some(range)) = (pieces.is_empty(), segment) {
         pieces.push(segment_piece(tx, place, range).await?);
     }
     Ok(fill_holes(pieces, after, place.last))
+}
+
+async fn rows_after(
+    tx: &mut Tx,
+    place: Place,
+    after: u64,
+    before: u64,
+) -> Result<Vec<LiveRow>, Error> {
+    let values = params![place.number, after, before, ROWS_AT_ONCE];
+    tx.all(&ROWS_AFTER, values, live_row).await
 }
 
 /// Puts a piece that says so wherever numbers are missing in front of or between pieces.
@@ -219,7 +233,8 @@ async fn read_events(
     reading.page.through = *after;
     let Some(place) = place(tx, *topic).await? else { return Ok(reading) };
     loop {
-        let pieces = pieces_after(tx, place, reading.page.through).await?;
+        let count = (*limit - reading.page.events.len()).max(1) as u64;
+        let pieces = pieces_after(tx, place, reading.page.through, count).await?;
         if pieces.is_empty() {
             return Ok(reading);
         }

@@ -28,15 +28,21 @@ impl LiveRow {
             return Err("the checksum of the row does not fit".into());
         }
         let text = std::str::from_utf8(&self.body).map_err(|error| error.to_string())?;
-        let events: Vec<_> = (self.first_seq..)
-            .zip(text.split('\n'))
-            .map(|(seq, line)| stored(seq, self.at, line.into()))
-            .collect();
+        let events: Vec<_> = split(self.first_seq, self.at, text).collect();
         match events.last().map(|event| event.seq) == Some(self.last_seq) {
             true => Ok(events),
             false => Err(format!("the row holds {} events, not as many as it says", events.len())),
         }
     }
+}
+
+/// The events of a row's text.
+pub(crate) fn split(
+    first_seq: u64,
+    at: Timestamp,
+    text: &str,
+) -> impl Iterator<Item = StoredEvent> {
+    (first_seq..).zip(text.split('\n')).map(move |(seq, line)| stored(seq, at, line.into()))
 }
 
 /// An event with the project its body names.

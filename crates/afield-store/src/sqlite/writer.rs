@@ -11,7 +11,7 @@ use futures::FutureExt as _;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::Error;
-use crate::log::{CommittedEvent, append};
+use crate::log::{CommittedEvents, append};
 use crate::tx::{Operation, Session, Tx};
 
 /// Operations that may wait for the writer. More callers wait at the door.
@@ -91,7 +91,7 @@ pub(crate) struct Writer {
 /// What the writer needs to start.
 pub(crate) struct Options {
     pub(crate) session: super::Session,
-    pub(crate) committed: Option<mpsc::Sender<Vec<CommittedEvent>>>,
+    pub(crate) committed: Option<mpsc::Sender<Vec<CommittedEvents>>>,
     pub(crate) batch_max: usize,
 }
 
@@ -167,7 +167,7 @@ impl Writer {
 struct Thread {
     tx: Tx,
     waiting: mpsc::Receiver<Message>,
-    committed: Option<mpsc::Sender<Vec<CommittedEvent>>>,
+    committed: Option<mpsc::Sender<Vec<CommittedEvents>>>,
     batch_max: usize,
     broke: watch::Sender<Option<Arc<str>>>,
     runtime: tokio::runtime::Handle,
