@@ -26,8 +26,10 @@ use crate::socket::outbox::Parcel;
 const RING_ROWS_MAX: usize = 512;
 /// Bytes of event bodies kept per followed topic.
 const RING_BYTES_MAX: usize = 4 * 1024 * 1024;
-/// Bytes of frames handed to a follower at once when it reads from the store.
+/// Bytes of events handed to a follower at once when they come from the store.
 const PARCEL_BYTES: usize = 64 * 1024;
+/// Parcels from the store kept per followed topic: followers that are behind are so together.
+const REPLAYED_MAX: usize = 64;
 /// More than a frame adds to the body of its event.
 const FRAME_BYTES: usize = 192;
 
@@ -51,6 +53,8 @@ struct State {
     published: Option<u64>,
     ring: VecDeque<Arc<Recent>>,
     ring_bytes: usize,
+    /// What one follower read from the store, for others that need it next.
+    replayed: VecDeque<Arc<Recent>>,
     followers: Vec<Follower>,
 }
 
@@ -80,6 +84,10 @@ struct Frames {
 impl Recent {
     fn new(events: CommittedEvents) -> Self {
         Self { events, fact: OnceLock::new(), event: OnceLock::new() }
+    }
+
+    fn has(&self, seq: u64) -> bool {
+        (self.events.first_seq..=self.events.last_seq).contains(&seq)
     }
 
     /// The frames of the events after this one.
@@ -241,20 +249,23 @@ impl Topics {
     pub(crate) fn catch_up(&self, topic: Topic, conn: &Conn) -> Option<Fetch> {
         let state = self.get(&topic)?;
         let mut state = lock(&state);
-        let State { published, ring, followers, .. } = &mut *state;
+        let State { published, ring, replayed, followers, .. } = &mut *state;
         let follower = followers.iter_mut().find(|follower| follower.conn.id() == conn.id())?;
         let published = (*published)?;
         while follower.cursor < published {
             let wanted = follower.cursor + 1;
             let index = ring.partition_point(|recent| recent.events.last_seq < wanted);
-            let recent = ring.get(index).filter(|recent| recent.events.first_seq <= wanted);
-            let Some(recent) = recent else {
+            let mut recent = ring.get(index).into_iter().chain(replayed.iter());
+            let Some(recent) = recent.find(|recent| recent.has(wanted)) else {
                 return Some(Fetch { topic, after: follower.cursor });
             };
             if !follower.take(recent) {
                 conn.set_behind();
                 return None;
             }
+        }
+        if followers.iter().all(|follower| follower.cursor >= published) {
+            replayed.clear();
         }
         None
     }
@@ -270,7 +281,8 @@ impl Topics {
     ) {
         let Some(state) = self.get(&fetch.topic) else { return };
         let mut state = lock(&state);
-        let follower = state.followers.iter_mut().find(|follower| follower.conn.id() == conn.id());
+        let State { replayed, followers, .. } = &mut *state;
+        let follower = followers.iter_mut().find(|follower| follower.conn.id() == conn.id());
         let Some(follower) = follower else { return };
         if follower.cursor != fetch.after {
             return;
@@ -286,7 +298,9 @@ impl Topics {
             }
             let until = gaps.peek().map_or(u64::MAX, |gap| gap.0);
             let (now, later) = rest.split_at(parcel_length(rest, until));
-            if !send_events(follower, fetch.topic, now) {
+            let row = Arc::new(Recent::new(joined(fetch.topic, now)));
+            keep_replayed(replayed, &row);
+            if !follower.take(&row) {
                 return;
             }
             rest = later;
@@ -310,21 +324,33 @@ fn parcel_length(events: &[StoredEvent], until: u64) -> usize {
     events.iter().take_while(fits).count()
 }
 
-/// Sends events that were written at one time.
-fn send_events(follower: &mut Follower, topic: Topic, events: &[StoredEvent]) -> bool {
-    let (Some(first), Some(last)) = (events.first(), events.last()) else { return true };
-    let framing = framing(follower.form, &topic, first.at);
-    let mut bytes = BytesMut::new();
+fn keep_replayed(replayed: &mut VecDeque<Arc<Recent>>, row: &Arc<Recent>) {
+    replayed.push_back(Arc::clone(row));
+    let mut bytes: usize = replayed.iter().map(|row| row.events.body.len()).sum();
+    while replayed.len() > REPLAYED_MAX || bytes > RING_BYTES_MAX {
+        let Some(oldest) = replayed.pop_front() else { break };
+        bytes -= oldest.events.body.len();
+    }
+}
+
+/// Events that were written at one time, put together again.
+fn joined(topic: Topic, events: &[StoredEvent]) -> CommittedEvents {
+    let (first, last) = (&events[0], &events[events.len() - 1]);
+    let bytes = events.iter().map(|event| event.body.len() + 1).sum();
+    let mut body = String::with_capacity(bytes);
     for event in events {
-        bytes.reserve(event.body.len() + FRAME_BYTES);
-        codec::put_text_frame(&mut bytes, &framing.pieces(&event.body, &event.seq.to_string()));
+        if event.seq != first.seq {
+            body.push('\n');
+        }
+        body.push_str(&event.body);
     }
-    let frames = u32::try_from(events.len()).expect("a page has few events");
-    let sent = follower.conn.outbox().push_durable(Parcel { bytes: bytes.freeze(), frames });
-    if sent {
-        follower.cursor = last.seq;
+    CommittedEvents {
+        topic,
+        first_seq: first.seq,
+        last_seq: last.seq,
+        at: first.at,
+        body: body.into(),
     }
-    sent
 }
 
 /// Tells a follower that a part of the log can't be read, and moves past it.

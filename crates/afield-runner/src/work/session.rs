@@ -301,6 +301,8 @@ impl<'a> Session<'a> {
     async fn carry_out(&mut self, turn: Turn) {
         for act in turn.acts {
             self.act(act).await;
+            // A turn of many lines lets the relay of partials keep up.
+            tokio::task::consume_budget().await;
         }
     }
 
