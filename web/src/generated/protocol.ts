@@ -920,11 +920,24 @@ last_record: number,
  * what still runs and forget it.
  */
 closed: boolean, };
+export type OutputStream = "stdout" | "stderr";
 export type Record = { "started": { 
 /**
  * When.
  */
-at: Timestamp, } } | { "message": AgentMessage } | { "native_session": { 
+at: Timestamp, } } | { "message": AgentMessage } | { "output": { 
+/**
+ * When the runner read them.
+ */
+at: Timestamp, 
+/**
+ * Where it wrote them.
+ */
+stream: OutputStream, 
+/**
+ * The lines.
+ */
+lines: Array<string>, } } | { "native_session": { 
 /**
  * The id.
  */
