@@ -166,6 +166,28 @@ pub struct Speaker {
     pub session_id: Option<SessionId>,
 }
 
+impl Speaker {
+    /// The stored form of a message, as [`wire::fact_body`] would write it of this speaker. A large
+    /// frame of an agent is copied once.
+    pub fn body(self, message: &AgentMessage) -> String {
+        let words = AgentMessage {
+            command_id: Some(self.command_id),
+            session_id: self.session_id,
+            text: message.text.clone(),
+            tool: message.tool.clone(),
+            parent: message.parent.clone(),
+            message: RawValue::NULL.to_owned(),
+            ..*message
+        };
+        let mut body = wire::fact_body(Some(self.project_id), &Fact::AgentMessage(words));
+        body.truncate(body.strip_suffix("null}}").expect("the frame comes last").len());
+        body.reserve_exact(message.message.get().len() + "}}".len());
+        body.push_str(message.message.get());
+        body.push_str("}}");
+        body
+    }
+}
+
 /// Makes the stored forms of messages out of lines, each as [`wire::fact_body`] would.
 #[derive(Debug, Clone)]
 pub struct LineBodies {
@@ -251,6 +273,10 @@ mod tests {
             flags: MessageFlags::default(),
             message: serde_json::value::to_raw_value(&serde_json::json!({ "text": text })).unwrap(),
         };
+        assert_eq!(
+            speaker.body(&AgentMessage { command_id: None, session_id: None, ..message.clone() }),
+            wire::fact_body(Some(speaker.project_id), &Fact::AgentMessage(message.clone()))
+        );
         let whole = wire::fact_body(Some(speaker.project_id), &Fact::AgentMessage(message));
         let mut body = String::new();
         let bodies = LineBodies::new(speaker, OutputStream::Stderr, at);

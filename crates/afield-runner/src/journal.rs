@@ -264,7 +264,11 @@ impl AttemptLog {
         if self.journal.spool.keeps(record) {
             return self.enqueue(record, None).await;
         }
-        if self.left_out.fetch_add(1, Ordering::Relaxed) == 0 {
+        let messages = match record {
+            Record::Output { lines, .. } => lines.len() as u64,
+            _ => 1,
+        };
+        if self.left_out.fetch_add(messages, Ordering::Relaxed) == 0 {
             tracing::warn!(command = %self.attempt.command_id, "the spool is full; messages are left out");
         }
         Ok(())

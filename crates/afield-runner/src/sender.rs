@@ -18,11 +18,11 @@ use crate::link::Link;
 use crate::uplink::{AskError, Uplink};
 
 /// Bytes of records in one batch.
-const BATCH_BYTES: usize = 512 * 1024;
+const BATCH_BYTES: usize = 256 * 1024;
 /// Records in one batch.
 const BATCH_RECORDS: usize = 512;
 /// Batches on their way at once.
-const BATCHES_ON_THE_WAY: usize = 4;
+const BATCHES_ON_THE_WAY: usize = 3;
 /// First wait after the server or the disk refused; doubles up to the last.
 const RETRY_FIRST: Duration = Duration::from_millis(500);
 /// Longest wait after a refusal.

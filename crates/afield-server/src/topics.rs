@@ -25,7 +25,7 @@ use crate::socket::outbox::Parcel;
 /// Rows of events kept in memory per followed topic, for followers that are a little behind.
 const RING_ROWS_MAX: usize = 512;
 /// Bytes of event bodies kept per followed topic.
-const RING_BYTES_MAX: usize = 4 * 1024 * 1024;
+const RING_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// Bytes of events handed to a follower at once when they come from the store.
 const PARCEL_BYTES: usize = 64 * 1024;
 /// Parcels from the store kept per followed topic: followers that are behind are so together.
@@ -282,6 +282,7 @@ impl Topics {
         let Some(state) = self.get(&fetch.topic) else { return };
         let mut state = lock(&state);
         let State { replayed, followers, .. } = &mut *state;
+        let shared = followers.len() > 1;
         let follower = followers.iter_mut().find(|follower| follower.conn.id() == conn.id());
         let Some(follower) = follower else { return };
         if follower.cursor != fetch.after {
@@ -299,7 +300,9 @@ impl Topics {
             let until = gaps.peek().map_or(u64::MAX, |gap| gap.0);
             let (now, later) = rest.split_at(parcel_length(rest, until));
             let row = Arc::new(Recent::new(joined(fetch.topic, now)));
-            keep_replayed(replayed, &row);
+            if shared {
+                keep_replayed(replayed, &row);
+            }
             if !follower.take(&row) {
                 return;
             }
@@ -336,21 +339,23 @@ fn keep_replayed(replayed: &mut VecDeque<Arc<Recent>>, row: &Arc<Recent>) {
 /// Events that were written at one time, put together again.
 fn joined(topic: Topic, events: &[StoredEvent]) -> CommittedEvents {
     let (first, last) = (&events[0], &events[events.len() - 1]);
-    let bytes = events.iter().map(|event| event.body.len() + 1).sum();
-    let mut body = String::with_capacity(bytes);
+    let body = match events {
+        // A large one is not copied.
+        [only] => Arc::clone(&only.body),
+        several => lines(several).into(),
+    };
+    CommittedEvents { topic, first_seq: first.seq, last_seq: last.seq, at: first.at, body }
+}
+
+fn lines(events: &[StoredEvent]) -> String {
+    let mut text = String::with_capacity(events.iter().map(|event| event.body.len() + 1).sum());
     for event in events {
-        if event.seq != first.seq {
-            body.push('\n');
+        if !text.is_empty() {
+            text.push('\n');
         }
-        body.push_str(&event.body);
+        text.push_str(&event.body);
     }
-    CommittedEvents {
-        topic,
-        first_seq: first.seq,
-        last_seq: last.seq,
-        at: first.at,
-        body: body.into(),
-    }
+    text
 }
 
 /// Tells a follower that a part of the log can't be read, and moves past it.

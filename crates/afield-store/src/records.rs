@@ -17,6 +17,7 @@ use afield_proto::{DeviceId, OrgId, ProjectId, Timestamp};
 
 use crate::approvals::{self, Withdraw};
 use crate::commands::{self, CommandRow, change, lane};
+use crate::log::append::one_line;
 use crate::tx::Tx;
 use crate::{Error, Refusal, Store, blobs, projects, sessions};
 
@@ -158,10 +159,8 @@ async fn apply(tx: &mut Tx, work: &mut Work, record: &Record) -> Result<(), Erro
             // Partial messages are relayed, never stored; a runner that numbers one all the same
             // loses nothing but the message.
             if !message.kind.ephemeral() {
-                let mut message = message.clone();
-                message.command_id = Some(work.row.command.id);
-                message.session_id = work.row.command.session_id;
-                tell(tx, work, &Fact::AgentMessage(message));
+                let body = one_line(speaker(work).body(message)).into();
+                tx.tell_encoded(work.row.org, work.row.command.project_id, &body, work.now);
             }
             Ok(())
         }
