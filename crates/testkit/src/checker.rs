@@ -6,10 +6,13 @@
 //! and the final state read after everything has healed. [`check`] names each broken promise. It
 //! knows nothing of how the product works inside and must not.
 
+mod queue;
 mod records;
 mod rules;
 
-pub use records::{HistoryLog, Line, ReadError, Start, Step, read_effects, read_history};
+pub use records::{
+    HistoryLog, Line, ReadError, Start, Step, Terms, read_effects, read_history, unix_ms,
+};
 pub use rules::check;
 
 use std::collections::BTreeMap;
@@ -26,6 +29,21 @@ pub struct FinalCommand {
     pub mark: String,
     /// Where it ended, or stands.
     pub state: CommandState,
+    /// When it ended, in unix milliseconds.
+    pub finished_ms: Option<i64>,
+}
+
+impl FinalCommand {
+    /// A command of which no more is known.
+    pub fn new(id: impl Into<String>, mark: impl Into<String>, state: CommandState) -> Self {
+        Self { id: id.into(), mark: mark.into(), state, finished_ms: None }
+    }
+
+    /// A command as the product shows it.
+    pub fn of(command: &Command, mark: impl Into<String>) -> Self {
+        let finished_ms = command.finished_at.map(|at| at.unix_ms());
+        Self { finished_ms, ..Self::new(command.id.to_string(), mark, command.state) }
+    }
 }
 
 /// One numbered event as somebody saw it.
@@ -89,6 +107,8 @@ pub struct Evidence {
     pub end: FinalState,
     /// Commands (by id) that somebody asked to run again.
     pub retried: Vec<String>,
+    /// Everything had the time to end: what neither did nor is held is stuck.
+    pub settled: bool,
 }
 
 /// A broken promise.
@@ -158,6 +178,72 @@ pub enum Violation {
     StartedExpired {
         /// The command.
         id: String,
+    },
+    /// A command was started before its time.
+    #[error("command {id} was to start at {not_before_ms} at the earliest, and did at {at_ms}")]
+    StartedEarly {
+        /// The command.
+        id: String,
+        /// Its time.
+        not_before_ms: i64,
+        /// When it started.
+        at_ms: i64,
+    },
+    /// A command was started after its end.
+    #[error("command {id} was to start at {expires_ms} at the latest, and did at {at_ms}")]
+    StartedLate {
+        /// The command.
+        id: String,
+        /// Its end.
+        expires_ms: i64,
+        /// When it started.
+        at_ms: i64,
+    },
+    /// A command expired before its end.
+    #[error("command {id} was to expire at {expires_ms:?}, and did at {at_ms}")]
+    ExpiredEarly {
+        /// The command.
+        id: String,
+        /// Its end, if it was given one.
+        expires_ms: Option<i64>,
+        /// When it expired.
+        at_ms: i64,
+    },
+    /// A command was started although its cancel had been acknowledged.
+    #[error("command {id} was cancelled after {attempts} attempts, and attempt {attempt} started")]
+    StartedCancelled {
+        /// The command.
+        id: String,
+        /// How many attempts it had when it was cancelled.
+        attempts: u32,
+        /// The attempt that was started.
+        attempt: u32,
+    },
+    /// A command was started while it was held.
+    #[error("command {id} was started while it was held")]
+    StartedHeld {
+        /// The command.
+        id: String,
+    },
+    /// Two commands of one lane were started in another order than they were sent.
+    #[error("{first} was acknowledged before {second} was sent, and started after it in {lane}")]
+    OutOfOrder {
+        /// The lane.
+        lane: String,
+        /// The mark that was sent first.
+        first: String,
+        /// The mark that was started first.
+        second: String,
+    },
+    /// A command did not come to an end although nothing is in its way.
+    #[error("command {id} (mark {mark}) is still {state:?}")]
+    Stuck {
+        /// The command.
+        id: String,
+        /// Its mark.
+        mark: String,
+        /// Its state.
+        state: CommandState,
     },
     /// A command counts as succeeded, and was never started.
     #[error("command {id} succeeded and was never started")]

@@ -5,16 +5,18 @@ use std::collections::BTreeMap;
 use afield_proto::ProjectId;
 use afield_proto::Timestamp;
 use afield_proto::Topic;
-use afield_proto::command::CommandState::{self, Expired, Leased, Queued, Running, Succeeded};
+use afield_proto::command::CommandState::{
+    self, Cancelled, Dead, Expired, Interrupted, Leased, Queued, Running, Succeeded,
+};
 use afield_proto::wire::{Incoming, event_frame};
 use testkit::checker::{
-    Evidence, FinalCommand, FinalState, Follower, Line, Seen, Start, Step, Violation, check,
+    Evidence, FinalCommand, FinalState, Follower, Line, Seen, Start, Step, Terms, Violation, check,
 };
 
 const TOPIC: &str = "project:1";
 
 fn line(mark: &str, step: Step) -> Line {
-    Line { at_us: 0, client: "a".into(), mark: mark.into(), step }
+    Line { at_us: 0, unix_ms: 0, client: "a".into(), mark: mark.into(), step }
 }
 
 fn ok(id: &str) -> Step {
@@ -26,7 +28,7 @@ fn info() -> Step {
 }
 
 fn start(command: &str, attempt: u32) -> Start {
-    Start { command: command.into(), attempt, pid: 1 }
+    Start { command: command.into(), attempt, pid: 1, at_ms: None }
 }
 
 fn told(seq: u64, id: &str, state: CommandState) -> Seen {
@@ -51,8 +53,7 @@ fn follower(name: &str, after: u64) -> Follower {
 /// Two commands, one acknowledged and done, one whose answer was lost and which is there; a third
 /// whose answer was lost and which is not; a fourth that was refused.
 fn sound() -> Evidence {
-    let command =
-        |id: &str, mark: &str, state| FinalCommand { id: id.into(), mark: mark.into(), state };
+    let command = FinalCommand::new;
     Evidence {
         history: vec![
             line("m1", Step::Invoke),
@@ -71,6 +72,7 @@ fn sound() -> Evidence {
             topics: BTreeMap::from([(TOPIC.into(), log())]),
         },
         retried: Vec::new(),
+        settled: false,
     }
 }
 
@@ -111,7 +113,7 @@ fn an_acknowledgement_repeated_with_another_id() {
 fn commands_nobody_submitted() {
     for mark in ["nobody", "m4"] {
         let id = "c7".to_owned();
-        let command = FinalCommand { id: id.clone(), mark: mark.into(), state: Queued };
+        let command = FinalCommand::new(&id, mark, Queued);
         let found = planted(|run| run.end.commands.push(command));
         assert_eq!(found, [Violation::Phantom { id, mark: mark.into() }]);
     }
@@ -122,14 +124,14 @@ fn a_refusal_followed_by_a_lost_answer_is_no_phantom() {
     let found = planted(|run| {
         run.history.push(line("m4", Step::Invoke));
         run.history.push(line("m4", info()));
-        run.end.commands.push(FinalCommand { id: "c4".into(), mark: "m4".into(), state: Queued });
+        run.end.commands.push(FinalCommand::new("c4", "m4", Queued));
     });
     assert_eq!(found, []);
 }
 
 #[test]
 fn one_submission_that_became_two_commands() {
-    let twin = FinalCommand { id: "c8".into(), mark: "m1".into(), state: Queued };
+    let twin = FinalCommand::new("c8", "m1", Queued);
     let found = planted(|run| run.end.commands.push(twin));
     assert_eq!(
         found,
@@ -256,4 +258,148 @@ fn events_are_read_from_frames() {
     assert_eq!(Seen::of(&frame), Some(Seen { seq: 4, body: body.into(), command: None }));
     let ephemeral = Incoming::read(&event_frame(&topic, body, None, at).concat()).unwrap();
     assert_eq!(Seen::of(&ephemeral), None);
+}
+
+/// c2 of the sound run, sent with these terms, started in these attempts at these times.
+fn sent(terms: Terms, state: CommandState, starts: &[(u32, i64)]) -> Evidence {
+    let mut run = sound();
+    run.history.push(line("m2", Step::Terms(terms)));
+    for (attempt, at_ms) in starts {
+        run.starts.push(Start { at_ms: Some(*at_ms), ..start("c2", *attempt) });
+    }
+    run.end.topics.clear();
+    run.followers.clear();
+    run.end.commands[1].state = state;
+    run.end.commands[1].finished_ms = state.is_final().then_some(5_000);
+    run
+}
+
+#[test]
+fn a_start_before_its_time() {
+    let terms = Terms { not_before_ms: Some(1_000), ..Terms::default() };
+    assert_eq!(check(&sent(terms.clone(), Succeeded, &[(1, 1_000)])), []);
+    let found = check(&sent(terms, Succeeded, &[(1, 999)]));
+    assert!(matches!(found[..], [Violation::StartedEarly { at_ms: 999, .. }]), "{found:?}");
+}
+
+#[test]
+fn a_start_long_after_its_end() {
+    let terms = Terms { expires_ms: Some(1_000), ..Terms::default() };
+    assert_eq!(check(&sent(terms.clone(), Succeeded, &[(1, 1_200)])), []);
+    let found = check(&sent(terms, Succeeded, &[(1, 9_000)]));
+    assert!(matches!(found[..], [Violation::StartedLate { at_ms: 9_000, .. }]), "{found:?}");
+}
+
+#[test]
+fn an_end_before_its_time() {
+    for expires_ms in [Some(5_001), None] {
+        let found = check(&sent(Terms { expires_ms, ..Terms::default() }, Expired, &[]));
+        assert!(matches!(found[..], [Violation::ExpiredEarly { at_ms: 5_000, .. }]), "{found:?}");
+    }
+    let terms = Terms { expires_ms: Some(5_000), ..Terms::default() };
+    assert_eq!(check(&sent(terms, Expired, &[])), []);
+}
+
+#[test]
+fn a_cancelled_command_that_started() {
+    let cancelled = |attempts, started: &[(u32, i64)]| {
+        let mut run = sent(Terms { starts_max: 3, ..Terms::default() }, Cancelled, started);
+        run.history.push(line("m2", Step::Cancelled { attempts }));
+        check(&run)
+    };
+    assert_eq!(cancelled(0, &[]), []);
+    assert_eq!(cancelled(1, &[(1, 0)]), []);
+    let found = cancelled(0, &[(1, 0)]);
+    let id = "c2".to_owned();
+    assert_eq!(found, [Violation::StartedCancelled { id: id.clone(), attempts: 0, attempt: 1 }]);
+    let found = cancelled(1, &[(1, 0), (2, 0)]);
+    assert_eq!(found, [Violation::StartedCancelled { id, attempts: 1, attempt: 2 }]);
+}
+
+#[test]
+fn a_held_command_that_started() {
+    let held = Terms { held: true, ..Terms::default() };
+    let found = check(&sent(held.clone(), Succeeded, &[(1, 700)]));
+    assert_eq!(found, [Violation::StartedHeld { id: "c2".into() }]);
+    let mut released = sent(held, Succeeded, &[(1, 700)]);
+    released.history.push(Line { unix_ms: 700, ..line("m2", Step::Release) });
+    assert_eq!(check(&released), []);
+    released.starts[1].at_ms = Some(699);
+    assert_eq!(check(&released), [Violation::StartedHeld { id: "c2".into() }]);
+}
+
+#[test]
+fn a_policy_or_a_person_allows_another_start_and_nothing_else_does() {
+    let twice = [(1, 0), (2, 0)];
+    let again = Violation::StartedAgain { id: "c2".into(), attempts: vec![1, 2] };
+    assert_eq!(check(&sent(Terms::default(), Succeeded, &twice)), [again]);
+    let allowed = Terms { starts_max: 2, ..Terms::default() };
+    assert_eq!(check(&sent(allowed, Succeeded, &twice)), []);
+    let mut decided = sent(Terms::default(), Succeeded, &twice);
+    decided.history.push(line("m2", Step::Decide));
+    assert_eq!(check(&decided), []);
+}
+
+/// Two commands of one lane, sent one after the other or at once, started in this order.
+fn lane(second_sent: u64, started: [&str; 2]) -> Vec<Violation> {
+    let at = |at_us, mark: &str, step| Line { at_us, ..line(mark, step) };
+    let terms = Terms { lane: Some("p".into()), ..Terms::default() };
+    let history = vec![
+        line("a", Step::Terms(terms.clone())),
+        line("b", Step::Terms(terms)),
+        at(10, "a", Step::Invoke),
+        at(20, "a", ok("ca")),
+        at(second_sent, "b", Step::Invoke),
+        at(40, "b", ok("cb")),
+    ];
+    let commands =
+        vec![FinalCommand::new("ca", "a", Succeeded), FinalCommand::new("cb", "b", Succeeded)];
+    let starts = started.into_iter().map(|id| start(id, 1)).collect();
+    let end = FinalState { commands, ..FinalState::default() };
+    check(&Evidence { history, starts, end, ..Evidence::default() })
+}
+
+#[test]
+fn a_lane_out_of_order() {
+    assert_eq!(lane(30, ["ca", "cb"]), []);
+    assert_eq!(lane(15, ["cb", "ca"]), [], "they were sent at once: either order is fine");
+    let (lane_name, first, second) = ("p".to_owned(), "a".to_owned(), "b".to_owned());
+    let expected = Violation::OutOfOrder { lane: lane_name, first, second };
+    assert_eq!(lane(30, ["cb", "ca"]), [expected]);
+}
+
+#[test]
+fn a_command_that_never_ends() {
+    let mut run = sent(Terms::default(), Queued, &[]);
+    run.settled = true;
+    let (id, mark) = ("c2".to_owned(), "m2".to_owned());
+    assert_eq!(check(&run), [Violation::Stuck { id, mark, state: Queued }]);
+    let mut held = sent(Terms { held: true, ..Terms::default() }, Queued, &[]);
+    held.settled = true;
+    assert_eq!(check(&held), []);
+}
+
+#[test]
+fn only_a_recorded_decision_brings_a_command_back() {
+    for ended in [Interrupted, Dead, Expired, Cancelled] {
+        let back = |decided: bool| {
+            let mut run = sound();
+            run.followers.clear();
+            let log = vec![told(1, "c2", Queued), told(2, "c2", Leased), told(3, "c2", Running)];
+            let log = match ended {
+                Expired | Cancelled => log[..1].to_vec(),
+                _ => log,
+            };
+            let next = log.len() as u64 + 1;
+            let more = [told(next, "c2", ended), told(next + 1, "c2", Queued)];
+            run.end.topics.insert(TOPIC.into(), log.into_iter().chain(more).collect());
+            if decided {
+                run.history.push(line("m2", Step::Decide));
+            }
+            check(&run)
+        };
+        assert_eq!(back(true), []);
+        let found = back(false);
+        assert!(matches!(&found[..], [Violation::IllegalStep { to: Queued, .. }]), "{found:?}");
+    }
 }

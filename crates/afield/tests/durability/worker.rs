@@ -171,7 +171,7 @@ impl Worker {
         for command in self.commands(&mut client, &marks).await {
             let id = command.id.to_string();
             let mark = marks.get(&id).cloned().unwrap_or_default();
-            evidence.end.commands.push(FinalCommand { id, mark, state: command.state });
+            evidence.end.commands.push(FinalCommand::of(&command, mark));
         }
         evidence.end.topics.insert(self.follower.topic.clone(), log);
         evidence.followers.push(self.follower);

@@ -4,9 +4,31 @@
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
+
+/// What a sender asked for with a command, as far as it can be held against what happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Terms {
+    /// Commands of one lane (a project and an ordering key) start in the order they were sent.
+    pub lane: Option<String>,
+    /// It must not start before, in unix milliseconds.
+    pub not_before_ms: Option<i64>,
+    /// It must not start after, in unix milliseconds.
+    pub expires_ms: Option<i64>,
+    /// It was held from the beginning.
+    pub held: bool,
+    /// How often it may be started in all, until somebody decides to put it back.
+    pub starts_max: u32,
+}
+
+impl Default for Terms {
+    fn default() -> Self {
+        Self { lane: None, not_before_ms: None, expires_ms: None, held: false, starts_max: 1 }
+    }
+}
 
 /// What became of a client's call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +51,17 @@ pub enum Step {
         /// What happened.
         reason: String,
     },
+    /// What is asked for; written before the first `Invoke` of its mark.
+    Terms(Terms),
+    /// A cancel was acknowledged: it does not run, and never will again.
+    Cancelled {
+        /// How many attempts it had by then.
+        attempts: u32,
+    },
+    /// Its release from a hold is about to be sent.
+    Release,
+    /// A person is about to put it back, or to say what became of it.
+    Decide,
 }
 
 /// One line of a history.
@@ -36,6 +69,9 @@ pub enum Step {
 pub struct Line {
     /// Microseconds since the history began.
     pub at_us: u64,
+    /// The same moment by the wall clock, in unix milliseconds.
+    #[serde(default)]
+    pub unix_ms: i64,
     /// Who called.
     pub client: String,
     /// What tells this submission from all others; goes with the command.
@@ -66,14 +102,21 @@ impl HistoryLog {
     /// **Errors**: the file can't be written.
     pub fn write(&self, client: &str, mark: &str, step: Step) -> std::io::Result<()> {
         let at_us = u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX);
-        let line = Line { at_us, client: client.to_owned(), mark: mark.to_owned(), step };
+        let (client, mark) = (client.to_owned(), mark.to_owned());
+        let line = Line { at_us, unix_ms: unix_ms(), client, mark, step };
         let mut text = serde_json::to_vec(&line)?;
         text.push(b'\n');
         (&self.file).write_all(&text)
     }
 }
 
-/// A start as the agent's double wrote it: `START command attempt pid`.
+/// The wall clock, in unix milliseconds.
+pub fn unix_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// A start as the agent's double wrote it: `START command attempt pid [unix_ms]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Start {
     /// The command's id, or its mark where the double knows no more.
@@ -82,6 +125,8 @@ pub struct Start {
     pub attempt: u32,
     /// The process.
     pub pid: u32,
+    /// When, in unix milliseconds, where the double says it.
+    pub at_ms: Option<i64>,
 }
 
 /// Why a record can't be used.
@@ -124,9 +169,10 @@ pub fn read_effects(path: &Path) -> Result<Vec<Start>, ReadError> {
 fn effect(text: &str) -> Option<Option<Start>> {
     let words: Vec<&str> = text.split_whitespace().collect();
     match words.as_slice() {
-        ["START", command, attempt, pid] => {
-            let command = (*command).to_owned();
-            Some(Some(Start { command, attempt: attempt.parse().ok()?, pid: pid.parse().ok()? }))
+        ["START", command, attempt, pid, at @ ..] if at.len() < 2 => {
+            let at_ms = at.first().map(|at| at.parse()).transpose().ok()?;
+            let (attempt, pid) = (attempt.parse().ok()?, pid.parse().ok()?);
+            Some(Some(Start { command: (*command).to_owned(), attempt, pid, at_ms }))
         }
         ["START", ..] | [] => None,
         [word, ..] => word.bytes().all(|byte| byte.is_ascii_uppercase()).then_some(None),
@@ -161,6 +207,10 @@ mod tests {
             Step::Ok { id: "1".into() },
             Step::Fail { code: "X".into() },
             Step::Info { reason: "reset".into() },
+            Step::Terms(Terms { lane: Some("p/k".into()), held: true, ..Terms::default() }),
+            Step::Cancelled { attempts: 1 },
+            Step::Release,
+            Step::Decide,
         ];
         for step in &steps {
             log.write("a", "m", step.clone()).unwrap();
@@ -176,10 +226,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("effects");
         assert!(read_effects(&path).unwrap().is_empty());
-        std::fs::write(&path, "START c1 1 77\nEND c1 1 77\nSTART c2 2 78\nSTART c3").unwrap();
+        std::fs::write(&path, "START c1 1 77\nEND c1 1 77\nSTART c2 2 78 9\nSTART c3").unwrap();
         let starts = read_effects(&path).unwrap();
         assert_eq!(starts.len(), 2);
         assert_eq!((starts[1].command.as_str(), starts[1].attempt, starts[1].pid), ("c2", 2, 78));
+        assert_eq!((starts[0].at_ms, starts[1].at_ms), (None, Some(9)));
         std::fs::write(&path, "START c1 one 77\n").unwrap();
         assert!(matches!(read_effects(&path), Err(ReadError::Line { line: 1, .. })));
     }

@@ -4,16 +4,19 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use afield_proto::command::CommandState;
 
+use super::queue::{Sent, queue};
 use super::{Evidence, FinalCommand, Seen, Step, Violation};
 
 /// Everything that was promised and does not hold. Empty is good.
 pub fn check(evidence: &Evidence) -> Vec<Violation> {
     let mut found = Vec::new();
+    let sent = Sent::read(evidence);
     submissions(evidence, &mut found);
-    starts(evidence, &mut found);
+    starts(evidence, &sent, &mut found);
+    queue(evidence, &sent, &mut found);
     for (topic, log) in &evidence.end.topics {
         numbers("the log", topic, 0, log, &mut found);
-        transitions(log, &mut found);
+        transitions(log, &sent, &mut found);
     }
     last_states(evidence, &mut found);
     followers(evidence, &mut found);
@@ -63,7 +66,11 @@ impl Submission {
                 self.acknowledged.insert(id.clone());
             }
             Step::Fail { .. } => self.refused += 1,
-            Step::Info { .. } => {}
+            Step::Info { .. }
+            | Step::Terms(_)
+            | Step::Cancelled { .. }
+            | Step::Release
+            | Step::Decide => {}
         }
     }
 
@@ -84,13 +91,8 @@ fn acknowledged(mark: &str, id: &str, there: &[&FinalCommand]) -> Option<Violati
 }
 
 /// Each attempt starts at most once, each command too unless somebody asked for more.
-fn starts(evidence: &Evidence, found: &mut Vec<Violation>) {
-    let mut names: HashMap<&str, &FinalCommand> = HashMap::new();
-    for command in &evidence.end.commands {
-        names.insert(&command.id, command);
-        // A double that knows only marks can't tell twins apart: they count as one.
-        names.entry(&command.mark).or_insert(command);
-    }
+fn starts(evidence: &Evidence, sent: &Sent<'_>, found: &mut Vec<Violation>) {
+    let names = names(evidence);
     let mut attempts: BTreeMap<&str, BTreeMap<u32, usize>> = BTreeMap::new();
     for start in &evidence.starts {
         match names.get(start.command.as_str()) {
@@ -104,19 +106,35 @@ fn starts(evidence: &Evidence, found: &mut Vec<Violation>) {
         for (&attempt, &count) in counts.iter().filter(|(_, count)| **count > 1) {
             found.push(Violation::StartedTwice { id: (*id).to_owned(), attempt, count });
         }
-        if counts.len() > 1 && !evidence.retried.iter().any(|retried| retried == id) {
+        if counts.len() > sent.starts_max(id) {
             let attempts = counts.keys().copied().collect();
             found.push(Violation::StartedAgain { id: (*id).to_owned(), attempts });
         }
     }
     for command in &evidence.end.commands {
         let id = command.id.clone();
+        let decided = sent.is_decided(&command.id);
         match (command.state, attempts.contains_key(command.id.as_str())) {
-            (CommandState::Expired, true) => found.push(Violation::StartedExpired { id }),
-            (CommandState::Succeeded, false) => found.push(Violation::SucceededWithoutStart { id }),
+            (CommandState::Expired, true) if !decided => {
+                found.push(Violation::StartedExpired { id })
+            }
+            (CommandState::Succeeded, false) if !decided => {
+                found.push(Violation::SucceededWithoutStart { id })
+            }
             _ => {}
         }
     }
+}
+
+/// Commands by their ids and marks.
+pub(super) fn names(evidence: &Evidence) -> HashMap<&str, &FinalCommand> {
+    let mut names: HashMap<&str, &FinalCommand> = HashMap::new();
+    for command in &evidence.end.commands {
+        names.insert(&command.id, command);
+        // A double that knows only marks can't tell twins apart: they count as one.
+        names.entry(&command.mark).or_insert(command);
+    }
+    names
 }
 
 /// Numbers rise by one.
@@ -135,13 +153,13 @@ fn numbers(who: &str, topic: &str, after: u64, seen: &[Seen], found: &mut Vec<Vi
     }
 }
 
-/// Each command goes forward only.
-fn transitions(log: &[Seen], found: &mut Vec<Violation>) {
+/// Each command goes forward only, unless a person decided otherwise.
+fn transitions(log: &[Seen], sent: &Sent<'_>, found: &mut Vec<Violation>) {
     let mut states: HashMap<&str, CommandState> = HashMap::new();
     for event in log {
         let Some((id, to)) = &event.command else { continue };
         let from = states.insert(id, *to);
-        if !may_follow(from, *to) {
+        if !may_follow(from, *to) && !(sent.is_decided(id) && may_be_decided(from, *to)) {
             found.push(Violation::IllegalStep { id: id.clone(), from, to: *to, seq: event.seq });
         }
     }
@@ -162,9 +180,17 @@ fn may_follow(from: Option<CommandState>, to: CommandState) -> bool {
         Some(Running) => {
             matches!(to, Running | Succeeded | Failed | Cancelled | Interrupted | Dead | Queued)
         }
-        // A person may put these back.
-        Some(Interrupted | Dead) => to == Queued,
-        Some(Succeeded | Failed | Cancelled | Expired) => false,
+        Some(Succeeded | Failed | Cancelled | Expired | Interrupted | Dead) => false,
+    }
+}
+
+/// What only a person makes of a command: back into the queue, or over as they say.
+fn may_be_decided(from: Option<CommandState>, to: CommandState) -> bool {
+    use CommandState::{Failed, Interrupted, Leased, Queued, Running, Succeeded};
+    match from {
+        None | Some(Succeeded | Queued) => false,
+        Some(Interrupted | Leased | Running) => matches!(to, Queued | Succeeded | Failed),
+        Some(_) => to == Queued,
     }
 }
 
