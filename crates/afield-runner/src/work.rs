@@ -33,6 +33,8 @@ pub(crate) const DISK_RETRY: Duration = Duration::from_secs(2);
 
 /// The variable that tells an agent which request it works for.
 const REQUEST_VARIABLE: &str = "AFIELD_REQUEST_ID";
+/// The variable with the number of the attempt, counted from 1.
+const ATTEMPT_VARIABLE: &str = "AFIELD_ATTEMPT";
 
 /// What others want of a running attempt.
 pub(crate) enum Wish {
@@ -220,6 +222,7 @@ impl Work {
         environment.extend(own);
         // The agent's own tools can log what led to them.
         environment.push((REQUEST_VARIABLE.into(), self.order.request_id.to_string().into()));
+        environment.push((ATTEMPT_VARIABLE.into(), self.order.attempt.attempt.to_string().into()));
         Launch {
             program: program.program,
             arguments: program.arguments,

@@ -2,6 +2,9 @@
 
 pub mod checker;
 pub mod client;
+pub mod duo;
 pub mod harness;
+pub mod load;
 pub mod mock_claude;
 pub mod proxy;
+pub mod random;

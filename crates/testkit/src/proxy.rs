@@ -6,7 +6,6 @@
 //! byte or the order of bytes.
 
 mod pump;
-mod random;
 
 use std::net::SocketAddr;
 use std::num::{NonZeroU64, NonZeroUsize};
@@ -16,8 +15,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
+use crate::random::Random;
 use pump::{Lane, pump};
-use random::Random;
 
 /// One of the two ways through the proxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -15,6 +15,7 @@ mod following;
 mod older_clients;
 mod projects;
 mod queue;
+mod queue_chaos;
 mod queue_cli;
 mod stopping;
 mod volume;

@@ -8,8 +8,8 @@ use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use super::random::Random;
 use super::{Conditions, Counts, Cut, CutKind, Way};
+use crate::random::Random;
 
 /// The most bytes read at once.
 const READ_BYTES_MAX: usize = 16 * 1024;

@@ -1,13 +1,17 @@
 //! Small reproducible random numbers (SplitMix64): the same seed gives the same faults.
 
-pub(super) struct Random(u64);
+/// A generator.
+#[derive(Debug, Clone)]
+pub struct Random(u64);
 
 impl Random {
-    pub(super) fn new(seed: u64) -> Self {
+    /// Begins with a seed.
+    pub fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    pub(super) fn next(&mut self) -> u64 {
+    /// Any number.
+    pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut value = self.0;
         value = (value ^ (value >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -16,9 +20,20 @@ impl Random {
     }
 
     /// A number from 0 to `most`, both included.
-    pub(super) fn up_to(&mut self, most: u64) -> u64 {
+    pub fn up_to(&mut self, most: u64) -> u64 {
         let drawn = self.next();
         most.checked_add(1).map_or(drawn, |count| drawn % count)
+    }
+
+    /// Whether something happens that does so in `percent` of cases.
+    pub fn chance(&mut self, percent: u64) -> bool {
+        self.up_to(99) < percent
+    }
+
+    /// One of these, if there are any.
+    pub fn pick<'a, T>(&mut self, from: &'a [T]) -> Option<&'a T> {
+        let last = u64::try_from(from.len()).ok()?.checked_sub(1)?;
+        from.get(usize::try_from(self.up_to(last)).ok()?)
     }
 }
 
