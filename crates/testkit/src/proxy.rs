@@ -5,6 +5,7 @@
 //! from its seed, the number of the connection and the conditions set; it must never change a
 //! byte or the order of bytes.
 
+mod frames;
 mod pump;
 
 use std::net::SocketAddr;
@@ -16,6 +17,7 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::random::Random;
+pub use frames::{FrameFaults, FrameProxy};
 use pump::{Lane, pump};
 
 /// One of the two ways through the proxy.

@@ -5,20 +5,22 @@
 //! was never synced. The negative control runs the same on a disk that lies about syncing and must
 //! find losses: a plain kill can't show a missing fsync.
 
-mod worker;
 mod world;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use powercut_shim::Mode;
 use testkit::checker::{Evidence, HistoryLog, Violation, check, read_effects, read_history};
+use testkit::load::{Mix, Sender, is_ok};
 use tokio::sync::Notify;
-use worker::Worker;
-use world::{Disk, World};
+use world::{Address, Disk, World};
 
 /// Each works in a project of its own.
-const WORKERS: usize = 6;
+const SENDERS: u64 = 6;
+/// Some of everything, as fast as the server answers.
+const MIX: Mix = Mix { pause: Duration::ZERO, ..Mix::ALL };
 /// Enough to hit most places where a sync could be missing; AFIELD_TEST_CUTS asks for more.
 const CUTS: u64 = 40;
 
@@ -35,11 +37,12 @@ struct Seen {
 async fn cut_again_and_again(disk: Disk, cuts: u64, mode: impl Fn(u64) -> Mode) -> Seen {
     let world = World::new();
     let history = Arc::new(HistoryLog::open(&world.history()).expect("a history"));
-    let mut workers = Vec::new();
+    let mut senders = Vec::new();
     let running = world.start(Disk::Honest).await;
-    for number in 0..WORKERS {
+    for number in 0..SENDERS {
         let project = running.project(&world, number).await;
-        workers.push(Worker::new(number, project, world.effects(), Arc::clone(&history)));
+        let (name, history) = (format!("sender-{number}"), Arc::clone(&history));
+        senders.push(Sender::new(&name, project, world.effects(), history, MIX, number + 1));
     }
     running.stop(&world).await;
 
@@ -47,35 +50,41 @@ async fn cut_again_and_again(disk: Disk, cuts: u64, mode: impl Fn(u64) -> Mode) 
     for cut in 0..cuts {
         let running = world.start(disk).await;
         let load = Load::new(usize::try_from(5 + cut * 7 % 40).expect("small"));
-        let tasks: Vec<_> = workers
+        let tasks: Vec<_> = senders
             .into_iter()
-            .map(|worker| tokio::spawn(worker.work(running.address(), Arc::clone(&load))))
+            .map(|sender| tokio::spawn(work(sender, running.address(), Arc::clone(&load))))
             .collect();
         load.reached.notified().await;
         undone += running.cut(&world, mode(cut)).await.undone;
-        workers = Vec::new();
+        senders = Vec::new();
         for task in tasks {
-            workers.push(task.await.expect("a worker does not panic"));
+            senders.push(task.await.expect("a sender does not panic"));
         }
     }
 
     let running = world.start(Disk::Honest).await;
-    let mut evidence = Evidence {
-        history: read_history(&world.history()).expect("a history"),
-        ..Evidence::default()
-    };
-    for worker in workers {
-        worker.conclude(running.address(), &mut evidence).await;
+    let mut evidence = Evidence::default();
+    for sender in senders {
+        sender.conclude(&mut running.address().connect().await, &mut evidence).await;
     }
+    evidence.history = read_history(&world.history()).expect("a history");
     evidence.starts = read_effects(&world.effects()).expect("effects");
     let seen = Seen {
         violations: check(&evidence),
-        acknowledged: evidence.history.iter().filter(|line| worker::is_ok(line)).count(),
+        acknowledged: evidence.history.iter().filter(|line| is_ok(line)).count(),
         started: evidence.starts.len(),
         undone,
     };
     running.stop(&world).await;
     seen
+}
+
+/// Works until the power is cut: however it ends, it ends with the connection.
+async fn work(mut sender: Sender, address: Address, load: Arc<Load>) -> Sender {
+    let mut client = address.connect().await;
+    let never = AtomicBool::new(false);
+    let _ = sender.work(&mut client, &never, || load.acknowledged()).await;
+    sender
 }
 
 /// How much work one cut waits for.

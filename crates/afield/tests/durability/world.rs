@@ -150,7 +150,7 @@ impl Running {
     }
 
     /// Makes the project of a worker.
-    pub(crate) async fn project(&self, world: &World, number: usize) -> String {
+    pub(crate) async fn project(&self, world: &World, number: u64) -> String {
         let path = world.path("disk/projects").join(number.to_string());
         std::fs::create_dir(&path).expect("a directory");
         let mut client = self.address.connect().await;

@@ -11,6 +11,7 @@ mod bad_input;
 mod chaos;
 mod cli;
 mod crashes;
+mod faulty_wire;
 mod following;
 mod older_clients;
 mod projects;

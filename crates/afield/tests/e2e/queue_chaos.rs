@@ -15,7 +15,8 @@ const CYCLES: u64 = 40;
 /// Senders, each with a project of its own.
 const SENDERS: u64 = 4;
 
-fn asked(name: &str, usual: u64) -> u64 {
+/// A number from the environment, for longer runs.
+pub(super) fn asked(name: &str, usual: u64) -> u64 {
     let asked = std::env::var(name).ok();
     asked.map_or(usual, |asked| asked.parse().expect("the number of a test is a number"))
 }
