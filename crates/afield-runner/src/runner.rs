@@ -379,16 +379,15 @@ impl Inner {
         self.shared.facts.set_executing(executing);
     }
 
+    /// What is here, begun or not: the server decides about the rest as never begun.
     fn reports(&self) -> Vec<AttemptReport> {
-        let entries = self.entries();
-        let begun = entries.values().filter_map(|entry| Some((entry, entry.log.as_ref()?)));
-        begun
-            .map(|(entry, log)| AttemptReport {
-                attempt: entry.attempt,
-                last_record: log.on_disk().borrow().last,
-                alive: entry.wishes.is_some(),
-            })
-            .collect()
+        let last = |log: &AttemptLog| log.on_disk().borrow().last;
+        let report = |entry: &Entry| AttemptReport {
+            attempt: entry.attempt,
+            last_record: entry.log.as_ref().map_or(0, last),
+            alive: entry.wishes.is_some(),
+        };
+        self.entries().values().map(report).collect()
     }
 
     /// Takes what the server has of an attempt.
@@ -399,7 +398,12 @@ impl Inner {
             let entry = entries.get(&attempt.command_id).filter(|entry| entry.attempt == attempt);
             entry.and_then(|entry| entry.log.clone())
         };
-        let Some(log) = log else { return };
+        let Some(log) = log else {
+            // It has not begun, and need not any more.
+            return if closed {
+                self.make_way(attempt)
+            };
+        };
         if closed {
             // The delivery sees it when the link is up, and forgets the attempt.
             log.close();

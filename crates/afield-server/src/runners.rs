@@ -194,6 +194,8 @@ pub(crate) async fn hello(
     core.store.record_runner_facts(org, runner, &hello.facts, now).await.map_err(from_store)?;
     let acknowledged =
         core.store.reconcile_runner(org, runner, &hello.attempts, now).await.map_err(from_store)?;
+    // What ended by that may have kept others waiting.
+    core.clock.look_again();
     let link = Arc::new(Link::new(Arc::clone(conn), hello.facts));
     let before = core.runners.links().insert(runner, Arc::clone(&link));
     if let Some(before) = before {

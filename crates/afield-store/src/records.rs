@@ -56,7 +56,8 @@ impl Store {
 
     /// Compares what a runner's journal knows with what the server believes, when it connects.
     /// Answers each report with how far the server is. A command believed to run that the runner
-    /// does not report is interrupted; one that was leased and never begun stays leased.
+    /// does not report is interrupted; one that was leased and never begun stays leased, unless its
+    /// time is over.
     pub async fn reconcile_runner(
         &self,
         org: OrgId,
@@ -321,6 +322,11 @@ async fn reconcile_runner(
                 lane::lock(tx, row.project).await?;
                 change::cancelled(tx, &mut row, *now).await?;
                 change::end_kills(tx, row.project, *now).await?;
+            }
+            // It never started, and its time is over: what expired never starts.
+            (_, None) if row.command.expires_at.is_some_and(|end| end <= *now) => {
+                commands::end(tx, &mut row, CommandState::Expired, None, *now).await?;
+                row.tell(tx, *now);
             }
             (_, None) => {}
         }
