@@ -18,6 +18,7 @@ mod lines;
 mod link;
 mod partials;
 pub mod path;
+mod planted;
 pub mod policy;
 mod process;
 mod runner;

@@ -18,6 +18,7 @@ mod listen;
 mod metrics;
 mod options;
 mod page;
+mod planted;
 mod projects;
 mod queue;
 mod requests;

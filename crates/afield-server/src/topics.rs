@@ -18,6 +18,7 @@ use afield_proto::{Timestamp, Topic};
 use afield_store::{CommittedEvents, StoredEvent};
 use bytes::{Bytes, BytesMut};
 
+use crate::planted;
 use crate::socket::codec;
 use crate::socket::conn::Conn;
 use crate::socket::outbox::Parcel;
@@ -388,6 +389,8 @@ fn start(request: FollowRequest, published: u64) -> (u64, Verdict) {
         Some(after) if after + 1 < request.first_available => {
             (request.first_available - 1, Verdict::Gap)
         }
+        Some(after) if planted::is("resume") => (after + 1, Verdict::Ok),
+        Some(after) if planted::is("repeat") => (after.saturating_sub(1), Verdict::Ok),
         Some(after) => (after, Verdict::Ok),
     }
 }

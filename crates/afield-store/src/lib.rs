@@ -11,6 +11,7 @@
 
 mod error;
 mod migrate;
+mod planted;
 mod postgres;
 mod sql;
 mod sqlite;

@@ -19,7 +19,7 @@ use crate::approvals::{self, Withdraw};
 use crate::commands::{self, CommandRow, change, lane};
 use crate::log::append::one_line;
 use crate::tx::Tx;
-use crate::{Error, Refusal, Store, blobs, projects, sessions};
+use crate::{Error, Refusal, Store, blobs, planted, projects, sessions};
 
 /// What applying a batch of records did.
 #[derive(Debug, Clone, PartialEq)]
@@ -96,7 +96,7 @@ async fn apply_records(
     if row.command.runner_id != *runner_id {
         return Err(Refusal::CommandNotFound.into());
     }
-    if life::is_closed(&row.known(), &records.attempt) {
+    if life::is_closed(&row.known(), &records.attempt) && !planted::is("store-fence") {
         return Ok(applied(&row, records.attempt, 0, false));
     }
     let skip = match life::fit(row.applied, records.first_record) {
@@ -109,7 +109,7 @@ async fn apply_records(
     for record in new {
         apply(tx, &mut work, record).await?;
         // The last one was counted before it was written with all the rest.
-        work.row.applied += u64::from(!work.saved);
+        work.row.applied += u64::from(!work.saved && !planted::is("applied"));
     }
     save(tx, &work, before, !new.is_empty()).await?;
     let executing_changed = work.row.command.state != before;
@@ -276,6 +276,10 @@ async fn conclude(
     let next = match (&row.retry, row.command.kill_requested_by) {
         (Some(policy), None) => retry::after(policy, &outcome, used, chance(row), now),
         _ => Next::Over(outcome.kind.final_state()),
+    };
+    let next = match planted::is("retry") && outcome.kind == OutcomeKind::Interrupted {
+        true => Next::Again { at: now, for_limit: false },
+        false => next,
     };
     let outcome = blobs::shorten(tx, row.org, outcome, now).await?;
     match next {

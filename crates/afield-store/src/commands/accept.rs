@@ -21,7 +21,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use super::{COLUMNS, CommandRow, change, command_row, lane};
 use crate::sql::{Row, params, statements, to_json};
 use crate::tx::{Tx, encoded};
-use crate::{Error, Refusal, Store, commands};
+use crate::{Error, Refusal, Store, commands, planted};
 
 statements! {
     /// What accepting a command needs to know of its project, and nothing more.
@@ -252,7 +252,8 @@ async fn place(
             Ok(Position { at, head })
         }
         (Accept::Immediate | Accept::Queue, Some(last)) => {
-            Ok(Position { at: last + POSITION_STEP, head: false })
+            let at = if planted::is("fifo") { last / 2 } else { last + POSITION_STEP };
+            Ok(Position { at, head: planted::is("heads") })
         }
     }
 }
@@ -283,7 +284,9 @@ async fn kill(
 
 /// The command this device already submitted with this key.
 async fn repeated(tx: &mut Tx, submit: &SubmitCommand) -> Result<Option<Command>, Error> {
-    let Some(key) = &submit.key else { return Ok(None) };
+    let Some(key) = submit.key.as_ref().filter(|_| !planted::is("dedupe")) else {
+        return Ok(None);
+    };
     let first = tx
         .opt(&BY_KEY, params![submit.submitted_by, key], |row| {
             let edited = row.int(COLUMNS + 1)? != 0;
@@ -313,7 +316,7 @@ fn accepted(
     head: bool,
     now: Timestamp,
 ) -> Command {
-    let held_by = submit.hold.then_some(submit.submitted_by);
+    let held_by = (submit.hold && !planted::is("hold")).then_some(submit.submitted_by);
     let due_at = submit.not_before.filter(|at| *at > now);
     let reason = waiting_for(CommandState::Queued, submit.hold, due_at.is_some(), head);
     Command {

@@ -9,7 +9,7 @@ use afield_proto::{CommandId, OrgId, SessionId};
 use super::{CommandRow, command_row, locked};
 use crate::sql::{params, statements};
 use crate::tx::Tx;
-use crate::{Error, Refusal};
+use crate::{Error, Refusal, planted};
 
 /// Most commands of a lane that are given new places when there is no room between two.
 const RESPACED_MAX: usize = 10_000;
@@ -64,7 +64,7 @@ pub(crate) async fn promote(tx: &mut Tx, project: i64, lane: &str) -> Result<(),
             Ok((row.id::<CommandId>(0)?, wake_at, row.text(3)? == "queued"))
         })
         .await?;
-    match first {
+    match first.filter(|_| !planted::is("promote")) {
         Some((id, wake_at, true)) => tx.execute(&PROMOTE, params![id, wake_at]).await.map(drop),
         Some((_, _, false)) | None => Ok(()),
     }

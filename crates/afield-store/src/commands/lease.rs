@@ -12,7 +12,7 @@ use super::accept::{StoredPayload, prompt_message};
 use super::{COLUMNS, CommandRow, command_row, lane};
 use crate::sql::{Row, params, statements};
 use crate::tx::Tx;
-use crate::{Error, Store, commands, projects, sessions};
+use crate::{Error, Store, commands, planted, projects, sessions};
 
 statements! {
     /// The heads of projects nothing works on. What is held does not show.
@@ -140,8 +140,8 @@ async fn candidates(
             project: row.int(1)?,
             priority: Priority::from_level(row.int(2)?).unwrap_or_default(),
             since: row.time(3)?,
-            due_at: row.opt_time(4)?,
-            expires_at: row.opt_time(5)?,
+            due_at: row.opt_time(4)?.filter(|_| !planted::is("early")),
+            expires_at: row.opt_time(5)?.filter(|_| !planted::is("expiry")),
             held: false,
         };
         Ok((candidate, row.word(6)?))

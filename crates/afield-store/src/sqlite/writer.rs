@@ -10,9 +10,9 @@ use std::sync::Arc;
 use futures::FutureExt as _;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::Error;
 use crate::log::{CommittedEvents, append};
 use crate::tx::{Operation, Session, Tx};
+use crate::{Error, planted};
 
 /// Operations that may wait for the writer. More callers wait at the door.
 const QUEUE: usize = 8192;
@@ -271,6 +271,10 @@ impl Thread {
         let ran = jobs.iter_mut().try_for_each(|job| run(self, &mut **job));
         self.jobs = jobs;
         ran?;
+        if planted::is("commit") {
+            self.settle(Ok(()));
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
         self.statement("COMMIT")
     }
 

@@ -1,5 +1,6 @@
 //! A proxy that knows WebSocket messages: repeats, delays and so reorders them between
-//! connections. Inside one connection their order stays, as TCP keeps it.
+//! connections. Inside one connection their order stays, as TCP keeps it; only repetitions may
+//! come late.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -30,6 +31,10 @@ const MESSAGE_BYTES_MAX: usize = 64 << 20;
 pub struct FrameFaults {
     /// Of a hundred messages so many are passed on twice.
     pub repeated: u64,
+    /// Of a hundred repetitions so many come late.
+    pub late: u64,
+    /// Up to how late those come.
+    pub late_max: Duration,
     /// Up to how late a message arrives, drawn anew for each stretch of messages.
     pub delay_max: Duration,
 }
@@ -146,6 +151,12 @@ async fn shake_hands(client: TcpStream) -> Result<Accepted, Error> {
     Ok((path, credential, socket))
 }
 
+/// A time up to the longest.
+fn up_to(random: &mut Random, most: Duration) -> Duration {
+    let most = u64::try_from(most.as_micros()).unwrap_or(u64::MAX);
+    Duration::from_micros(random.up_to(most))
+}
+
 /// Passes messages on, late and some of them twice, until either side ends.
 async fn pass(
     mut from: impl Stream<Item = Result<Message, Error>> + Unpin,
@@ -155,23 +166,36 @@ async fn pass(
     repeated: &AtomicU64,
 ) -> Result<(), Error> {
     let (waiting, mut due) = mpsc::channel::<(Instant, Message)>(WAITING_MAX);
+    let mut late = JoinSet::new();
     let reading = async {
         let (mut last, mut delay) = (Instant::now(), Duration::ZERO);
+        // The first word of a connection stands for all that follows: it has no late repetition.
+        let mut first = true;
         while let Some(message) = from.next().await {
             let message = message?;
             if !(message.is_text() || message.is_binary() || message.is_close()) {
                 continue;
             }
             if random.chance(10) {
-                let most = u64::try_from(faults.delay_max.as_micros()).unwrap_or(u64::MAX);
-                delay = Duration::from_micros(random.up_to(most));
+                delay = up_to(&mut random, faults.delay_max);
             }
             last = last.max(Instant::now() + delay);
             if !message.is_close() && random.chance(faults.repeated) {
                 repeated.fetch_add(1, Ordering::Relaxed);
-                let _ = waiting.send((last, message.clone())).await;
+                if !first && random.chance(faults.late) {
+                    let at = last + up_to(&mut random, faults.late_max);
+                    let (waiting, message) = (waiting.clone(), message.clone());
+                    late.spawn(async move {
+                        tokio::time::sleep_until(at).await;
+                        let _ = waiting.send((at, message)).await;
+                    });
+                } else {
+                    let _ = waiting.send((last, message.clone())).await;
+                }
             }
+            first = false;
             let _ = waiting.send((last, message)).await;
+            while late.try_join_next().is_some() {}
         }
         drop(waiting);
         Ok(())

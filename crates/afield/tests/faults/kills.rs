@@ -1,0 +1,79 @@
+//! kill -9 of server, runner or both at random moments while senders use all of the queue.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use testkit::duo::{Duo, Setup};
+use testkit::load::{Mix, Sender};
+use testkit::random::Random;
+
+use crate::{Seen, asked, judge, senders, setup};
+
+/// How often something is killed; AFIELD_TEST_CYCLES asks for more.
+const CYCLES: u64 = 40;
+/// Senders, as many as the runner works on at once.
+const SENDERS: u64 = 4;
+
+/// Kills again and again under load. With violations what was recorded is kept for people.
+pub(crate) async fn kill_again_and_again(setup: Setup, mix: Mix, cycles: u64, seed: u64) -> Seen {
+    let mut duo = Duo::start(setup).await;
+    let mut senders = senders(&duo, SENDERS, mix).await;
+    let mut random = Random::new(seed);
+    for _ in 0..cycles {
+        let stop = Arc::new(AtomicBool::new(false));
+        let mut tasks = Vec::new();
+        for sender in senders.drain(..) {
+            tasks.push(tokio::spawn(work(sender, duo.client().await, Arc::clone(&stop))));
+        }
+        tokio::time::sleep(Duration::from_millis(100 + random.up_to(500))).await;
+        let which = random.up_to(2);
+        if which != 0 {
+            duo.kill_runner().await;
+        }
+        if which != 1 {
+            duo.kill_server().await;
+        }
+        stop.store(true, Ordering::Relaxed);
+        for task in tasks {
+            senders.push(task.await.unwrap());
+        }
+        // Sometimes the runner is back first and finds no server.
+        if which != 0 && random.chance(50) {
+            duo.start_runner();
+        }
+        if which != 1 {
+            duo.start_server().await;
+        }
+        if duo.runner_is_down() {
+            duo.start_runner();
+        }
+    }
+    duo.runner_connected().await;
+    let seen = judge(&duo, senders).await;
+    if !seen.violations.is_empty() && std::env::var_os("AFIELD_TEST_KEEP").is_some() {
+        let kept = std::env::temp_dir().join(format!("afield-kills-{seed}"));
+        println!("the evidence is kept in {}", kept.display());
+        duo.keep(&kept);
+    }
+    seen
+}
+
+async fn work(
+    mut sender: Sender,
+    mut client: testkit::client::Client,
+    stop: Arc<AtomicBool>,
+) -> Sender {
+    // However it ends, it ends with the connection or the cycle.
+    let _ = sender.work(&mut client, &stop, || ()).await;
+    sender
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn kills_at_random_break_no_promise_of_the_queue() {
+    let binary = env!("CARGO_BIN_EXE_afield").into();
+    let (cycles, seed) = (asked("AFIELD_TEST_CYCLES", CYCLES), asked("AFIELD_TEST_SEED", 0x5eed));
+    let seen = kill_again_and_again(setup(binary), Mix::ALL, cycles, seed).await;
+    assert_eq!(seen.violations, [], "seed {seed}");
+    assert!(seen.acknowledged > 200 && seen.started > 100, "there was load");
+}
