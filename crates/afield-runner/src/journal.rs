@@ -237,7 +237,7 @@ fn make(directory: &Path, order: &[u8], started: &[u8]) -> Result<Segments, Jour
     file.sync_all()?;
     let mut segments = Segments::create(directory)?;
     segments.append(started)?;
-    if !crate::planted::is("journal") {
+    if !planted::is("journal") {
         segments.sync()?;
     }
     sync_directory(directory)?;

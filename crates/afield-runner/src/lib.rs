@@ -18,7 +18,6 @@ mod lines;
 mod link;
 mod partials;
 pub mod path;
-mod planted;
 pub mod policy;
 mod process;
 mod runner;

@@ -30,7 +30,6 @@ use tracing::Instrument as _;
 use crate::facts::Facts;
 use crate::journal::{self, AttemptLog, Journal, JournalError, Writer};
 use crate::link::Link;
-use crate::planted;
 use crate::policy::Policy;
 use crate::process::{self, Kin, OrphanReaper, sweep};
 use crate::sender::{Delivered, Sender};

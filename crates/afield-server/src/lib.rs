@@ -18,7 +18,6 @@ mod listen;
 mod metrics;
 mod options;
 mod page;
-mod planted;
 mod projects;
 mod queue;
 mod requests;

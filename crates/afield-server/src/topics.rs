@@ -18,7 +18,6 @@ use afield_proto::{Timestamp, Topic};
 use afield_store::{CommittedEvents, StoredEvent};
 use bytes::{Bytes, BytesMut};
 
-use crate::planted;
 use crate::socket::codec;
 use crate::socket::conn::Conn;
 use crate::socket::outbox::Parcel;

@@ -11,7 +11,6 @@
 
 mod error;
 mod migrate;
-mod planted;
 mod postgres;
 mod sql;
 mod sqlite;

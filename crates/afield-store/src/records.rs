@@ -19,7 +19,7 @@ use crate::approvals::{self, Withdraw};
 use crate::commands::{self, CommandRow, change, lane};
 use crate::log::append::one_line;
 use crate::tx::Tx;
-use crate::{Error, Refusal, Store, blobs, planted, projects, sessions};
+use crate::{Error, Refusal, Store, blobs, projects, sessions};
 
 /// What applying a batch of records did.
 #[derive(Debug, Clone, PartialEq)]

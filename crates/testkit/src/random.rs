@@ -11,7 +11,7 @@ impl Random {
     }
 
     /// Any number.
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut value = self.0;
         value = (value ^ (value >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -21,7 +21,7 @@ impl Random {
 
     /// A number from 0 to `most`, both included.
     pub fn up_to(&mut self, most: u64) -> u64 {
-        let drawn = self.next();
+        let drawn = self.draw();
         most.checked_add(1).map_or(drawn, |count| drawn % count)
     }
 

@@ -21,7 +21,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use super::{COLUMNS, CommandRow, change, command_row, lane};
 use crate::sql::{Row, params, statements, to_json};
 use crate::tx::{Tx, encoded};
-use crate::{Error, Refusal, Store, commands, planted};
+use crate::{Error, Refusal, Store, commands};
 
 statements! {
     /// What accepting a command needs to know of its project, and nothing more.

@@ -12,7 +12,7 @@ use super::accept::{encode_payload, summary};
 use super::{CommandRow, command_row, end, lane, locked, save};
 use crate::sql::{params, statements, to_json};
 use crate::tx::Tx;
-use crate::{Error, Refusal, Store, approvals, planted, projects};
+use crate::{Error, Refusal, Store, approvals, projects};
 
 statements! {
     MARK_KILLED = "UPDATE commands SET kill_requested_by = COALESCE(kill_requested_by, ?2) \

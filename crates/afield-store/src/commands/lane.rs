@@ -9,7 +9,7 @@ use afield_proto::{CommandId, OrgId, SessionId};
 use super::{CommandRow, command_row, locked};
 use crate::sql::{params, statements};
 use crate::tx::Tx;
-use crate::{Error, Refusal, planted};
+use crate::{Error, Refusal};
 
 /// Most commands of a lane that are given new places when there is no room between two.
 const RESPACED_MAX: usize = 10_000;

@@ -12,7 +12,7 @@ use super::accept::{StoredPayload, prompt_message};
 use super::{COLUMNS, CommandRow, command_row, lane};
 use crate::sql::{Row, params, statements};
 use crate::tx::Tx;
-use crate::{Error, Store, commands, planted, projects, sessions};
+use crate::{Error, Store, commands, projects, sessions};
 
 statements! {
     /// The heads of projects nothing works on. What is held does not show.

@@ -13,7 +13,7 @@ use crate::log::CommittedEvents;
 use crate::log::row::{ROW_BYTES_MAX, ROW_EVENTS_MAX};
 use crate::sql::{params, statements};
 use crate::tx::{Session, Tx};
-use crate::{Error, Store, planted};
+use crate::{Error, Store};
 
 statements! {
     /// Where a topic stands, from its rows.

@@ -10,9 +10,9 @@ use std::sync::Arc;
 use futures::FutureExt as _;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::Error;
 use crate::log::{CommittedEvents, append};
 use crate::tx::{Operation, Session, Tx};
-use crate::{Error, planted};
 
 /// Operations that may wait for the writer. More callers wait at the door.
 const QUEUE: usize = 8192;

@@ -15,7 +15,8 @@ const CYCLES: u64 = 40;
 /// Senders, as many as the runner works on at once.
 const SENDERS: u64 = 4;
 
-/// Kills again and again under load. With violations what was recorded is kept for people.
+/// Kills again and again under load. With AFIELD_TEST_KEEP what was recorded of a failure is kept
+/// in the temporary directory, as `afield-kills-SEED`.
 pub(crate) async fn kill_again_and_again(setup: Setup, mix: Mix, cycles: u64, seed: u64) -> Seen {
     let mut duo = Duo::start(setup).await;
     let mut senders = senders(&duo, SENDERS, mix).await;
@@ -53,7 +54,6 @@ pub(crate) async fn kill_again_and_again(setup: Setup, mix: Mix, cycles: u64, se
     let seen = judge(&duo, senders).await;
     if !seen.violations.is_empty() && std::env::var_os("AFIELD_TEST_KEEP").is_some() {
         let kept = std::env::temp_dir().join(format!("afield-kills-{seed}"));
-        println!("the evidence is kept in {}", kept.display());
         duo.keep(&kept);
     }
     seen

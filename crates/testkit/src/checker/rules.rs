@@ -159,7 +159,8 @@ fn transitions(log: &[Seen], sent: &Sent<'_>, found: &mut Vec<Violation>) {
     for event in log {
         let Some((id, to)) = &event.command else { continue };
         let from = states.insert(id, *to);
-        if !may_follow(from, *to) && !(sent.is_decided(id) && may_be_decided(from, *to)) {
+        let allowed = may_follow(from, *to) || sent.is_decided(id) && may_be_decided(from, *to);
+        if !allowed {
             found.push(Violation::IllegalStep { id: id.clone(), from, to: *to, seq: event.seq });
         }
     }
