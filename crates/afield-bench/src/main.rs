@@ -9,9 +9,11 @@ mod accept;
 mod floors;
 mod history;
 mod idle;
+mod in_store;
 mod peers;
 mod process;
 mod product;
+mod queue;
 mod relay;
 mod report;
 mod stream;
@@ -25,6 +27,7 @@ const HELP: &str = "\
 usage: cargo xtask bench NAME [--peers] [--rounds N] [--seconds S]
 
   accept    durable command accepts per second, 1 to 1024 in flight
+  queue     full cycles per second, delay to the runner, a million waiting, restart
   relay     messages from one to one and from one to 1,000, per second and in CPU time
   idle      server memory for each of 10,000 idle connections
   stream    output of a child process, in MB/s, to 1 and 10 followers
@@ -78,12 +81,14 @@ async fn measure(name: &str, options: Options) -> Result<()> {
     process::raise_file_limit()?;
     match name {
         "accept" => accept::run(options).await,
+        "queue" => queue::run(options).await,
         "relay" => relay::run(options).await,
         "idle" => idle::run(options).await,
         "stream" => stream::run(options).await,
         "history" => history::run(options).await,
         "all" => {
             accept::run(options).await?;
+            queue::run(options).await?;
             relay::run(options).await?;
             idle::run(options).await?;
             stream::run(options).await?;

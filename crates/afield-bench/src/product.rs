@@ -42,17 +42,32 @@ pub(crate) struct Server {
     /// A runner's credential.
     pub(crate) runner_token: String,
     // after the process
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Server {
     /// Starts it with its data on the disk of `parent`.
     pub(crate) fn start(parent: &Path) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("afbench").tempdir_in(parent)?;
+        let (process, url) = Self::spawn(folder.path())?;
+        let token = make_token(folder.path(), "all")?;
+        let runner_token = make_token(folder.path(), "runner")?;
+        Ok(Self { process, url, token, runner_token, folder })
+    }
+
+    /// Kills it and starts it again with the data it has.
+    pub(crate) fn restart(&mut self) -> Result<()> {
+        self.process.0.kill()?;
+        self.process.0.wait()?;
+        (self.process, self.url) = Self::spawn(self.folder.path())?;
+        Ok(())
+    }
+
+    fn spawn(folder: &Path) -> Result<(Killed, String)> {
         let mut command = Command::new(program()?);
         command
             .arg("--data-dir")
-            .arg(folder.path())
+            .arg(folder)
             .args(["server", "--listen", "127.0.0.1:0", "--json"])
             .envs(ENVIRONMENT)
             .stdin(Stdio::null())
@@ -61,9 +76,7 @@ impl Server {
         let output = process.0.stdout.take().context("it was piped")?;
         let ready = read_ready(BufReader::new(output))?;
         let url = ready["url"].as_str().context("the ready line names a url")?.to_owned();
-        let token = make_token(folder.path(), "all")?;
-        let runner_token = make_token(folder.path(), "runner")?;
-        Ok(Self { process, url, token, runner_token, _folder: folder })
+        Ok((process, url))
     }
 }
 

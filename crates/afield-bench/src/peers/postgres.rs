@@ -1,4 +1,4 @@
-//! PostgreSQL with its default durability: one insert, one transaction, one acknowledgement.
+//! PostgreSQL with its default durability: each step a transaction, each acknowledged.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,10 +15,26 @@ const CONNECTIONS_MAX: usize = 64;
 
 /// A private PostgreSQL and the connections to it.
 pub(crate) struct Postgres {
-    clients: Vec<(Arc<Client>, Statement)>,
+    clients: Vec<Arc<Caller>>,
     // after the connections
     _daemon: Daemon,
 }
+
+/// A connection with what is asked over it.
+struct Caller {
+    client: Client,
+    insert: Statement,
+    claim: Statement,
+    finish: Statement,
+}
+
+const TABLE: &str = "CREATE TABLE command (id bigserial PRIMARY KEY, body text NOT NULL, \
+    state smallint NOT NULL DEFAULT 0); \
+    CREATE INDEX waiting ON command (id) WHERE state = 0";
+const INSERT: &str = "INSERT INTO command (body) VALUES ($1)";
+const CLAIM: &str = "UPDATE command SET state = 1 WHERE id = (SELECT id FROM command \
+    WHERE state = 0 ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING id, body";
+const FINISH: &str = "UPDATE command SET state = 2 WHERE id = $1";
 
 impl Postgres {
     /// Starts it on the disk of `folder`.
@@ -31,11 +47,12 @@ impl Postgres {
             // Ends with its client.
             tokio::spawn(connection);
             if number == 0 {
-                let table = "CREATE TABLE command (id bigserial PRIMARY KEY, body text NOT NULL)";
-                client.batch_execute(table).await?;
+                client.batch_execute(TABLE).await?;
             }
-            let insert = client.prepare("INSERT INTO command (body) VALUES ($1)").await?;
-            clients.push((Arc::new(client), insert));
+            let insert = client.prepare(INSERT).await?;
+            let claim = client.prepare(CLAIM).await?;
+            let finish = client.prepare(FINISH).await?;
+            clients.push(Arc::new(Caller { client, insert, claim, finish }));
         }
         Ok(Self { clients, _daemon: daemon })
     }
@@ -47,21 +64,52 @@ impl Postgres {
         record: &str,
         time: Duration,
     ) -> Result<f64> {
-        self.clients[0].0.batch_execute("TRUNCATE command").await?;
-        let accepted = AtomicUsize::new(0);
+        let insert = async |caller: &Caller| {
+            caller.client.execute(&caller.insert, &[&record]).await?;
+            anyhow::Ok(())
+        };
+        self.times_per_second(in_flight, time, insert).await
+    }
+
+    /// Cycles per second: a row is added, claimed with SKIP LOCKED, and marked as done.
+    pub(crate) async fn cycles_per_second(
+        &self,
+        in_flight: usize,
+        record: &str,
+        time: Duration,
+    ) -> Result<f64> {
+        let cycle = async |caller: &Caller| {
+            let Caller { client, insert, claim, finish } = caller;
+            client.execute(insert, &[&record]).await?;
+            // Not always the row just added, but always one.
+            let id: i64 = client.query_one(claim, &[]).await?.get(0);
+            client.execute(finish, &[&id]).await?;
+            anyhow::Ok(())
+        };
+        self.times_per_second(in_flight, time, cycle).await
+    }
+
+    async fn times_per_second(
+        &self,
+        in_flight: usize,
+        time: Duration,
+        step: impl AsyncFn(&Caller) -> Result<()>,
+    ) -> Result<f64> {
+        self.clients[0].client.batch_execute("TRUNCATE command").await?;
+        let done = AtomicUsize::new(0);
         let began = Instant::now();
         let lanes = (0..in_flight).map(|lane| {
-            let (client, insert) = &self.clients[lane % CONNECTIONS_MAX];
-            let accepted = &accepted;
+            let caller = &self.clients[lane % CONNECTIONS_MAX];
+            let (done, step) = (&done, &step);
             async move {
                 while began.elapsed() < time {
-                    client.execute(insert, &[&record]).await?;
-                    accepted.fetch_add(1, Ordering::Relaxed);
+                    step(caller).await?;
+                    done.fetch_add(1, Ordering::Relaxed);
                 }
                 anyhow::Ok(())
             }
         });
         try_join_all(lanes).await?;
-        Ok(accepted.load(Ordering::Relaxed) as f64 / began.elapsed().as_secs_f64())
+        Ok(done.load(Ordering::Relaxed) as f64 / began.elapsed().as_secs_f64())
     }
 }

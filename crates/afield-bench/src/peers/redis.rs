@@ -47,6 +47,59 @@ impl Redis {
     }
 }
 
+impl Redis {
+    /// Cycles per second: an entry is added, read by the consumer of a group, and acknowledged,
+    /// `in_flight` of each step sent together on one connection.
+    pub(crate) async fn cycles_per_second(
+        &self,
+        in_flight: usize,
+        record: &str,
+        time: Duration,
+    ) -> Result<f64> {
+        let mut connection = UnixStream::connect(redis::socket(&self.daemon)).await?;
+        connection.write_all(command(&["FLUSHALL"]).as_bytes()).await?;
+        lines(&mut connection, 1).await?;
+        let group = ["XGROUP", "CREATE", "commands", "workers", "0", "MKSTREAM"];
+        connection.write_all(command(&group).as_bytes()).await?;
+        lines(&mut connection, 1).await?;
+        let add = command(&["XADD", "commands", "*", "body", record]).repeat(in_flight);
+        let read =
+            ["XREADGROUP", "GROUP", "workers", "w", "COUNT", "1", "STREAMS", "commands", ">"];
+        let read = command(&read).repeat(in_flight);
+        let began = Instant::now();
+        let mut cycles = 0;
+        while began.elapsed() < time {
+            connection.write_all(add.as_bytes()).await?;
+            let added = lines(&mut connection, 2 * in_flight).await?;
+            connection.write_all(read.as_bytes()).await?;
+            lines(&mut connection, ENTRY_LINES * in_flight).await?;
+            let ids = added.lines().filter(|line| !line.starts_with('$'));
+            let acknowledge = |id| command(&["XACK", "commands", "workers", id]);
+            connection.write_all(ids.map(acknowledge).collect::<String>().as_bytes()).await?;
+            lines(&mut connection, in_flight).await?;
+            cycles += in_flight;
+        }
+        Ok(cycles as f64 / began.elapsed().as_secs_f64())
+    }
+}
+
+/// Lines of one stream with one entry of one field, as XREADGROUP answers.
+const ENTRY_LINES: usize = 13;
+
+/// Reads until so many lines have come.
+async fn lines(connection: &mut UnixStream, count: usize) -> Result<String> {
+    let mut text = Vec::new();
+    let mut ends = 0;
+    while ends < count {
+        let before = text.len();
+        if connection.read_buf(&mut text).await? == 0 || text.first() == Some(&b'-') {
+            bail!("Redis answers {:?}", String::from_utf8_lossy(&text));
+        }
+        ends += text[before..].iter().filter(|byte| **byte == b'\n').count();
+    }
+    Ok(String::from_utf8(text)?)
+}
+
 /// A command in the protocol of Redis.
 fn command(words: &[&str]) -> String {
     let words: String = words.iter().map(|word| format!("${}\r\n{word}\r\n", word.len())).collect();

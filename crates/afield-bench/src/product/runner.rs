@@ -23,11 +23,21 @@ pub(crate) struct Runner {
 impl Runner {
     /// Makes a new device of the runner's kind, with `admin`'s credential, and connects it.
     pub(crate) async fn new(server: &Server, admin: &mut Link) -> Result<Self> {
+        Self::with_slots(server, admin, 1).await
+    }
+
+    /// The same, for so many commands at once.
+    pub(crate) async fn with_slots(
+        server: &Server,
+        admin: &mut Link,
+        slots: usize,
+    ) -> Result<Self> {
         let device = json!({ "name": "bench", "kind": "runner", "scopes": ["runner"] });
         let made = admin.ask("device_create", &device).await?;
         let token = made["token"].as_str().context("a new device has a token")?;
         let mut link = Link::connect(&server.url, token).await?;
-        let facts = json!({ "agents": [{ "agent": "claude", "available": true }] });
+        let agents = json!([{ "agent": "claude", "available": true }]);
+        let facts = json!({ "agents": agents, "concurrency": slots });
         let hello = json!({ "protocol": [1, 1], "facts": facts, "attempts": [] });
         let id = link.ask("runner_hello", &hello).await?["runner_id"].take();
         Ok(Self { link, id, orders: VecDeque::new() })
