@@ -34,7 +34,22 @@ impl Drop for Killed {
 
 /// CPU time a process has used so far, in user and system mode together.
 pub(crate) fn cpu_time(id: u32) -> Result<Duration> {
-    let stat = std::fs::read_to_string(format!("/proc/{id}/stat"))?;
+    cpu_time_in(&std::fs::read_to_string(format!("/proc/{id}/stat"))?)
+}
+
+/// The same of the threads of this process whose names begin so.
+pub(crate) fn threads_cpu_time(name: &str) -> Result<Duration> {
+    let mut time = Duration::ZERO;
+    for thread in std::fs::read_dir("/proc/self/task")? {
+        let folder = thread?.path();
+        if std::fs::read_to_string(folder.join("comm"))?.starts_with(name) {
+            time += cpu_time_in(&std::fs::read_to_string(folder.join("stat"))?)?;
+        }
+    }
+    Ok(time)
+}
+
+fn cpu_time_in(stat: &str) -> Result<Duration> {
     let after_name = stat.rsplit_once(')').context("/proc stat has a name")?.1;
     let fields: Vec<&str> = after_name.split_whitespace().collect();
     let ticks = |at: usize| fields.get(at).and_then(|text| text.parse::<u64>().ok());

@@ -40,12 +40,13 @@ async fn cycles(options: Options, prompt: &str) -> Result<()> {
     for in_flight in IN_FLIGHT {
         let store = store::Cycles::new(&mut base, in_flight).await?;
         let mut wire = wire::Cycles::start(Path::new(DISK), in_flight).await?;
-        let mut table = Table::default();
+        let (mut table, mut costs) = (Table::default(), Table::default());
         for _ in 0..options.rounds {
             let floor = log.accepts_per_second(in_flight, prompt.as_bytes(), time)?;
             table.add("floor: log file, four group fdatasyncs", floor / STEPS);
-            let rate = store.per_second(&base, prompt, time).await?;
+            let (rate, cpu_us) = store.per_second(&base, prompt, time).await?;
             table.add("Afield, in the store", rate);
+            costs.add("the store's writer", cpu_us);
             table.add("Afield, over the wire", wire.per_second(prompt, time).await?);
             if let Some(redis) = &peers.redis {
                 let rate = redis.cycles_per_second(in_flight, prompt, time).await?;
@@ -56,7 +57,9 @@ async fn cycles(options: Options, prompt: &str) -> Result<()> {
                 table.add("PostgreSQL, SKIP LOCKED", rate);
             }
         }
-        table.print(&format!("queue, {in_flight} in flight"), "full cycles per second");
+        let title = format!("queue, {in_flight} in flight");
+        table.print(&title, "full cycles per second");
+        costs.print(&title, "CPU microseconds for each cycle");
     }
     Ok(())
 }

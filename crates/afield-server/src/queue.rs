@@ -28,7 +28,7 @@ use afield_store::{Accept, Cancel, EditCommand, Shown, SubmitCommand, WhichDead}
 
 use crate::core::Core;
 use crate::error::{from_store, invalid};
-use crate::runners::ORDER_TIMEOUT;
+use crate::runners::{ORDER_TIMEOUT, lease_at_once};
 use crate::socket::conn::Actor;
 
 /// How long an answer to a stop waits for the last record after every process is gone.
@@ -64,8 +64,15 @@ pub(crate) async fn accept(core: &Core, submit: SubmitCommand) -> Result<Command
     core.quota.check(core, &submit, bytes).await?;
     let (request_id, org) = (submit.request_id, submit.org);
     let (project, device) = (submit.project_id, submit.submitted_by);
-    let submitted =
-        core.store.submit_command(submit, Timestamp::now()).await.map_err(from_store)?;
+    let runner = core.store.last_runner(project);
+    let submit = core.store.submit_command(submit, Timestamp::now());
+    let lease = async {
+        if let Some(runner) = runner {
+            lease_at_once(core, runner).await;
+        }
+    };
+    let (submitted, ()) = futures::join!(submit, lease);
+    let submitted = submitted.map_err(from_store)?;
     let command = submitted.command;
     if !submitted.duplicate {
         core.quota.count(org, project, device, bytes);

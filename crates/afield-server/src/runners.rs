@@ -4,7 +4,7 @@
 //! and the fence, and a runner reaches only commands of its own.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -46,6 +46,10 @@ pub(crate) struct Link {
     /// The projects of the commands it works on, for relaying without asking the store.
     projects: Mutex<HashMap<CommandId, ProjectId>>,
     deliver: Notify,
+    /// Held by whoever leases for it.
+    leasing: tokio::sync::Mutex<()>,
+    /// Something may be leased to it that it was not sent.
+    unsent: AtomicBool,
 }
 
 impl Runners {
@@ -101,6 +105,8 @@ impl Link {
             next_order: AtomicI64::new(1),
             projects: Mutex::default(),
             deliver: Notify::new(),
+            leasing: tokio::sync::Mutex::default(),
+            unsent: AtomicBool::new(true),
         }
     }
 
@@ -261,22 +267,54 @@ async fn redeliver_answers(core: &Core, link: &Link) {
 /// Gives a runner again what it was given before and has not begun, then leases what waits and
 /// sends it, whenever there is something new.
 async fn deliver(core: Arc<Core>, link: Arc<Link>) {
-    let (org, runner) = (link.conn.actor().org, link.conn.actor().device);
-    let mut again = true;
     loop {
         link.deliver.notified().await;
-        let current = core.runners.get(runner);
-        if current.is_none_or(|current| !Arc::ptr_eq(&current, &link)) {
+        if !is_current(&core, &link) {
             return;
         }
-        if again {
-            again = redeliver(&core, &link).await.is_err();
+        if link.unsent.swap(false, Ordering::Relaxed)
+            && let Err(error) = redeliver(&core, &link).await
+        {
+            link.unsent.store(true, Ordering::Relaxed);
+            tracing::error!(%error, "can't read what a runner was given");
         }
-        match core.store.lease_commands(org, runner, link.slots(), Timestamp::now()).await {
-            Ok(orders) => orders.iter().for_each(|order| link.execute(order)),
-            Err(error) => tracing::error!(%error, %runner, "can't lease commands"),
-        }
+        let _leasing = link.leasing.lock().await;
+        lease(&core, &link).await;
     }
+}
+
+/// Leases to a runner what is being accepted for it right now, in the same write, if it is there
+/// and nobody leases for it already.
+pub(crate) async fn lease_at_once(core: &Core, runner: DeviceId) {
+    let Some(link) = core.runners.get(runner) else { return };
+    let Ok(_leasing) = link.leasing.try_lock() else { return };
+    lease(core, &link).await;
+}
+
+async fn lease(core: &Core, link: &Arc<Link>) {
+    let (org, runner) = (link.conn.actor().org, link.conn.actor().device);
+    match core.store.lease_commands(org, runner, link.slots(), Timestamp::now()).await {
+        Ok(orders) => hand_over(core, link, &orders),
+        Err(error) => tracing::error!(%error, %runner, "can't lease commands"),
+    }
+}
+
+/// Sends what was leased. The runner may have connected anew meanwhile, and have been given again
+/// what was leased until then: the new connection looks once more.
+fn hand_over(core: &Core, link: &Arc<Link>, orders: &[RunnerExecute]) {
+    orders.iter().for_each(|order| link.execute(order));
+    if orders.is_empty() || is_current(core, link) {
+        return;
+    }
+    if let Some(current) = core.runners.get(link.conn.actor().device) {
+        current.unsent.store(true, Ordering::Relaxed);
+        current.deliver.notify_one();
+    }
+}
+
+fn is_current(core: &Core, link: &Arc<Link>) -> bool {
+    let current = core.runners.get(link.conn.actor().device);
+    current.is_some_and(|current| Arc::ptr_eq(&current, link))
 }
 
 /// What the runner was given before this connection: started or stopped meanwhile, or not begun.

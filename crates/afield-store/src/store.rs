@@ -12,7 +12,9 @@ use tokio::sync::mpsc;
 
 use crate::log::damage;
 use crate::sql::{params, statements};
-use crate::sqlite::{self, reader::Readers, writer, writer::Writer};
+use crate::sqlite;
+use crate::sqlite::reader::Readers;
+use crate::sqlite::writer::{self, Turn, Writer};
 use crate::tx::{Operation, Tx};
 use crate::{CommittedEvents, Error, LogLimits, migrate, postgres};
 
@@ -175,9 +177,24 @@ impl Store {
         T: Send + 'static,
         F: for<'a> Operation<'a, I, T>,
     {
+        self.write_in(Turn::Asked, input, operation).await
+    }
+
+    /// The same, with its place among what is written together.
+    pub(crate) async fn write_in<I, T, F>(
+        &self,
+        turn: Turn,
+        input: I,
+        operation: F,
+    ) -> Result<T, Error>
+    where
+        I: Send + Sync + 'static,
+        T: Send + 'static,
+        F: for<'a> Operation<'a, I, T>,
+    {
         self.inner.operations.fetch_add(1, Ordering::Relaxed);
         match &self.inner.engine {
-            Engine::Sqlite { writer, .. } => writer.run(input, operation).await,
+            Engine::Sqlite { writer, .. } => writer.run(input, operation, turn).await,
             Engine::Postgres(database) => database.write(input, operation).await,
         }
     }
@@ -200,6 +217,12 @@ impl Store {
     /// this process knows.
     pub(crate) fn last_slot(&self, id: ProjectId) -> Option<(DeviceId, bool)> {
         self.slots().get(&id).copied()
+    }
+
+    /// The runner of the project's last command, as far as this process knows: a hint, made of
+    /// what was accepted here.
+    pub fn last_runner(&self, id: ProjectId) -> Option<DeviceId> {
+        self.last_slot(id).map(|(runner, _)| runner)
     }
 
     /// Remembers that of a command that was accepted.

@@ -81,8 +81,12 @@ impl Postgres {
         let cycle = async |caller: &Caller| {
             let Caller { client, insert, claim, finish } = caller;
             client.execute(insert, &[&record]).await?;
-            // Not always the row just added, but always one.
-            let id: i64 = client.query_one(claim, &[]).await?.get(0);
+            // Not always the row just added; none while others hold all that this snapshot sees.
+            let id: i64 = loop {
+                if let Some(row) = client.query_opt(claim, &[]).await? {
+                    break row.get(0);
+                }
+            };
             client.execute(finish, &[&id]).await?;
             anyhow::Ok(())
         };

@@ -9,12 +9,16 @@ use anyhow::{Context as _, Result};
 use futures::StreamExt as _;
 use futures::future::try_join_all;
 use futures::stream::FuturesUnordered;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Mutex, Notify, mpsc};
 
 use crate::in_store::{InStore, Machine};
+use crate::process::threads_cpu_time;
 
 /// Projects of one runner, and so commands it works on at once.
 const PROJECTS_PER_RUNNER: usize = 16;
+
+/// The thread everything is written on.
+const WRITER: &str = "afield-store-wr";
 
 /// As many projects as there are cycles under way.
 pub(crate) struct Cycles {
@@ -28,31 +32,40 @@ impl Cycles {
         Ok(Self { machines: base.add(in_flight / projects, projects).await? })
     }
 
-    /// Cycles per second.
+    /// Cycles per second, and the CPU time of the store's writer for each in microseconds.
     pub(crate) async fn per_second(
         &self,
         base: &InStore,
         prompt: &str,
         time: Duration,
-    ) -> Result<f64> {
+    ) -> Result<(f64, f64)> {
         let began = Instant::now();
+        let before = threads_cpu_time(WRITER)?;
         let until = began + time;
         let work = self.machines.iter().map(|machine| work(base, machine, prompt, until));
         let cycles: usize = try_join_all(work).await?.into_iter().sum();
-        Ok(cycles as f64 / began.elapsed().as_secs_f64())
+        let used = threads_cpu_time(WRITER)? - before;
+        let rate = cycles as f64 / began.elapsed().as_secs_f64();
+        Ok((rate, used.as_secs_f64() * 1e6 / cycles as f64))
     }
 }
 
 /// Everything that happens for one runner.
 async fn work(base: &InStore, machine: &Machine, prompt: &str, until: Instant) -> Result<usize> {
-    let waiting = Notify::new();
+    let (waiting, leasing) = (Notify::new(), Mutex::new(()));
     let over: Vec<Notify> = machine.projects.iter().map(|_| Notify::new()).collect();
     let (orders, receiver) = mpsc::unbounded_channel();
     let lanes = machine.projects.iter().zip(&over).map(|(project, over)| async {
         let mut cycles = 0;
         while Instant::now() < until {
             let submit = base.submit(*project, prompt);
-            base.store.submit_command(submit, Timestamp::now()).await?;
+            let submit = base.store.submit_command(submit, Timestamp::now());
+            let at_once = async {
+                let Ok(_leasing) = leasing.try_lock() else { return Ok(()) };
+                lease(base, machine, &orders).await
+            };
+            let (submitted, leased) = futures::join!(submit, at_once);
+            (submitted?, leased?);
             waiting.notify_one();
             over.notified().await;
             cycles += 1;
@@ -61,28 +74,37 @@ async fn work(base: &InStore, machine: &Machine, prompt: &str, until: Instant) -
     });
     tokio::select! {
         cycles = try_join_all(lanes) => Ok(cycles?.into_iter().sum()),
-        failed = lease(base, machine, &waiting, &orders) => Err(failed),
+        failed = deliver(base, machine, (&waiting, &leasing), &orders) => Err(failed),
         failed = attend(base, machine, receiver, &over) => Err(failed),
     }
 }
 
 /// Leases whenever something may wait; what came meanwhile is leased together.
-async fn lease(
+async fn deliver(
     base: &InStore,
     machine: &Machine,
-    waiting: &Notify,
+    (waiting, leasing): (&Notify, &Mutex<()>),
     orders: &mpsc::UnboundedSender<RunnerExecute>,
 ) -> anyhow::Error {
     loop {
         waiting.notified().await;
-        let slots = machine.projects.len();
-        let leased =
-            base.store.lease_commands(base.org, machine.runner, slots, Timestamp::now()).await;
-        match leased {
-            Ok(leased) => leased.into_iter().for_each(|order| drop(orders.send(order))),
-            Err(error) => return error.into(),
+        let _leasing = leasing.lock().await;
+        if let Err(error) = lease(base, machine, orders).await {
+            return error;
         }
     }
+}
+
+async fn lease(
+    base: &InStore,
+    machine: &Machine,
+    orders: &mpsc::UnboundedSender<RunnerExecute>,
+) -> Result<()> {
+    let slots = machine.projects.len();
+    let now = Timestamp::now();
+    let leased = base.store.lease_commands(base.org, machine.runner, slots, now).await?;
+    leased.into_iter().try_for_each(|order| orders.send(order))?;
+    Ok(())
 }
 
 /// Reports start and end of everything that was leased.

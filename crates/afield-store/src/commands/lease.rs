@@ -11,6 +11,7 @@ use afield_proto::{CommandId, DeviceId, OrgId, SessionId, Timestamp};
 use super::accept::{StoredPayload, prompt_message};
 use super::{COLUMNS, CommandRow, command_row, lane};
 use crate::sql::{Row, params, statements};
+use crate::sqlite::writer::Turn;
 use crate::tx::Tx;
 use crate::{Error, Store, commands, projects, sessions};
 
@@ -43,6 +44,8 @@ statements! {
 impl Store {
     /// Gives a runner what waits for it and may start, at most so much that it works on `slots`
     /// commands. Commands that need no runner are carried out when their turn comes.
+    ///
+    /// What is accepted at the same time is leased with it, in one write.
     pub async fn lease_commands(
         &self,
         org: OrgId,
@@ -50,7 +53,7 @@ impl Store {
         slots: usize,
         now: Timestamp,
     ) -> Result<Vec<RunnerExecute>, Error> {
-        self.write((org, runner_id, slots, now), lease_commands).await
+        self.write_in(Turn::Last, (org, runner_id, slots, now), lease_commands).await
     }
 
     /// What a runner was given and has not begun, with the same attempts and fences.

@@ -1,7 +1,7 @@
 //! Writing events: numbers without gaps, in the transaction of the change they tell about.
 //!
-//! An operation's facts wait in the [`Tx`] until it has succeeded; then they are numbered, topic
-//! by topic, and each topic's become one row. Topics are taken in one fixed order, last of all
+//! Facts wait in the [`Tx`] until their operation has succeeded, on SQLite until the whole batch
+//! has; then they are numbered, topic by topic, and those of one topic and time become one row. Topics are taken in one fixed order, last of all
 //! locks, so that two operations never wait for each other.
 
 use std::sync::Arc;
@@ -94,14 +94,15 @@ fn events(told: &[Pending]) -> u64 {
 }
 
 /// How many of these fit into one row.
-fn row_length(told: &[Pending]) -> usize {
+fn row_length(row: &[Pending]) -> usize {
     let (mut bytes, mut events) = (0, 0);
     let fits = |told: &&Pending| {
         bytes += told.body.len() + 1;
         events += told.events;
-        events == told.events || (events <= ROW_EVENTS_MAX && bytes <= ROW_BYTES_MAX)
+        let fits = events <= ROW_EVENTS_MAX && bytes <= ROW_BYTES_MAX && told.at == row[0].at;
+        events == told.events || fits
     };
-    told.iter().take_while(fits).count()
+    row.iter().take_while(fits).count()
 }
 
 async fn insert_row(
@@ -185,7 +186,8 @@ struct AppendEvent {
 async fn append_event(tx: &mut Tx, input: &AppendEvent) -> Result<u64, Error> {
     tx.tell(input.org, input.topic, input.project_id, &input.fact, input.now);
     flush(tx).await?;
-    Ok(tx.written.last().map_or(0, |events| events.last_seq))
+    let own = tx.written.iter().rev().find(|events| events.topic == input.topic);
+    Ok(own.map_or(0, |events| events.last_seq))
 }
 
 impl Store {

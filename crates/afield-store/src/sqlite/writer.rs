@@ -1,9 +1,13 @@
 //! The one writer: gathers waiting operations into one transaction and one fsync.
 //!
 //! Operations run one after the other on this thread; their callers hear the result only after
-//! the commit. The first try has no savepoints: an operation that refuses has usually written
-//! nothing. When one fails after having written, the batch is rolled back and run again with a
-//! savepoint around each operation, so that only the failed one is undone.
+//! the commit. What they told is written once at the end, so that facts of one topic share rows.
+//! The first try has no savepoints: an operation that refuses has usually written nothing. When
+//! one fails after having written, the batch is rolled back and run again with a savepoint around
+//! each operation, so that only the failed one is undone.
+//!
+//! Operations that look for work come last in their batch: they see all of it, and what was just
+//! accepted is leased in the same transaction.
 
 use std::sync::Arc;
 
@@ -23,13 +27,33 @@ const SETTLED_HERE_MAX: usize = 4;
 /// What the writer is asked.
 enum Message {
     Run(Box<dyn Job>),
+    /// Behind everything else of its batch.
+    RunLast(Box<dyn Job>),
     Close(oneshot::Sender<()>),
+}
+
+/// Where in its batch an operation runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// In the order of asking.
+    Asked,
+    /// Behind all others: what it looks for may come with them.
+    Last,
+}
+
+/// When what an operation told is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Telling {
+    /// With that of the others.
+    Together,
+    /// Before the next one runs: it may be undone alone.
+    Alone,
 }
 
 /// An operation with its input and its caller.
 trait Job: Send {
     /// Runs it, keeping the result. `false` when it failed.
-    fn run(&mut self, tx: &mut Tx) -> bool;
+    fn run(&mut self, tx: &mut Tx, telling: Telling) -> bool;
     /// The error it ended with, if it did.
     fn error(&self) -> Option<&Error>;
     /// Tells the caller: the kept result, or why the whole batch failed.
@@ -49,8 +73,11 @@ where
     T: Send + 'static,
     F: for<'a> Operation<'a, I, T>,
 {
-    fn run(&mut self, tx: &mut Tx) -> bool {
-        let result = run_now(tx, &self.input, self.operation);
+    fn run(&mut self, tx: &mut Tx, telling: Telling) -> bool {
+        let result = run_now(tx, &self.input, self.operation).and_then(|value| match telling {
+            Telling::Together => Ok(value),
+            Telling::Alone => flush(tx).map(|()| value),
+        });
         let succeeded = result.is_ok();
         self.result = Some(result);
         succeeded
@@ -75,10 +102,15 @@ fn run_now<I, T, F>(tx: &mut Tx, input: &I, operation: F) -> Result<T, Error>
 where
     F: for<'a> Operation<'a, I, T>,
 {
-    let waited = || Error::corrupt("an operation waited inside SQLite");
-    let value = operation(tx, input).now_or_never().ok_or_else(waited)??;
-    append::flush(tx).now_or_never().ok_or_else(waited)??;
-    Ok(value)
+    operation(tx, input).now_or_never().ok_or_else(waited)?
+}
+
+fn flush(tx: &mut Tx) -> Result<(), Error> {
+    append::flush(tx).now_or_never().ok_or_else(waited)?
+}
+
+fn waited() -> Error {
+    Error::corrupt("an operation waited inside SQLite")
 }
 
 /// The way to the writer. Cheap to clone.
@@ -119,7 +151,7 @@ impl Writer {
     /// Runs an operation; returns when it is on disk.
     ///
     /// **Cancel safety**: a call that was polled may happen although its caller went away.
-    pub(crate) async fn run<I, T, F>(&self, input: I, operation: F) -> Result<T, Error>
+    pub(crate) async fn run<I, T, F>(&self, input: I, operation: F, turn: Turn) -> Result<T, Error>
     where
         I: Send + Sync + 'static,
         T: Send + 'static,
@@ -127,7 +159,11 @@ impl Writer {
     {
         let (caller, answer) = oneshot::channel();
         let call = Box::new(Call { input, operation, result: None, caller });
-        if self.messages.send(Message::Run(call)).await.is_err() {
+        let message = match turn {
+            Turn::Asked => Message::Run(call),
+            Turn::Last => Message::RunLast(call),
+        };
+        if self.messages.send(message).await.is_err() {
             return Err(self.gone());
         }
         answer.await.unwrap_or_else(|_| Err(self.gone()))
@@ -199,6 +235,7 @@ impl Thread {
     /// Serves batch after batch until it is told to close or nobody is left to ask.
     fn serve(&mut self) -> Option<oneshot::Sender<()>> {
         let mut messages = Vec::with_capacity(self.batch_max);
+        let mut last = Vec::new();
         loop {
             if self.waiting.blocking_recv_many(&mut messages, self.batch_max) == 0 {
                 return None;
@@ -207,9 +244,11 @@ impl Thread {
             for message in messages.drain(..) {
                 match message {
                     Message::Run(job) => self.jobs.push(job),
+                    Message::RunLast(job) => last.push(job),
                     Message::Close(done) => closing = Some(done),
                 }
             }
+            self.jobs.append(&mut last);
             self.batch();
             if closing.is_some() {
                 return closing;
@@ -271,6 +310,7 @@ impl Thread {
         let ran = jobs.iter_mut().try_for_each(|job| run(self, &mut **job));
         self.jobs = jobs;
         ran?;
+        self.write_told()?;
         if planted::is("commit") {
             self.settle(Ok(()));
             std::thread::sleep(std::time::Duration::from_millis(100));
@@ -278,16 +318,25 @@ impl Thread {
         self.statement("COMMIT")
     }
 
+    /// Writes what was told and is not written yet.
+    fn write_told(&mut self) -> Result<(), Failed> {
+        match flush(&mut self.tx) {
+            Ok(()) => Ok(()),
+            Err(broken @ Error::Broken { .. }) => Err(Failed::Broken(broken)),
+            Err(_) => Err(Failed::Dirty),
+        }
+    }
+
     /// Runs one operation without a savepoint.
     fn run_plain(&mut self, job: &mut dyn Job) -> Result<(), Failed> {
-        let before = self.changes();
-        if job.run(&mut self.tx) {
+        let (before, told) = (self.changes(), self.tx.pending.len());
+        if job.run(&mut self.tx, Telling::Together) {
             return Ok(());
         }
         if let Some(broken @ Error::Broken { .. }) = job.error() {
             return Err(Failed::Broken(broken.clone()));
         }
-        self.tx.pending.clear();
+        self.tx.pending.truncate(told);
         match self.changes() == before {
             true => Ok(()),
             false => Err(Failed::Dirty),
@@ -298,7 +347,7 @@ impl Thread {
     fn run_guarded(&mut self, job: &mut dyn Job) -> Result<(), Failed> {
         let written = self.tx.written.len();
         self.statement("SAVEPOINT operation")?;
-        if !job.run(&mut self.tx) {
+        if !job.run(&mut self.tx, Telling::Alone) {
             if let Some(broken @ Error::Broken { .. }) = job.error() {
                 return Err(Failed::Broken(broken.clone()));
             }
@@ -356,5 +405,51 @@ impl Thread {
         }
         self.tx.pending.clear();
         self.tx.written.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc as blocking;
+    use std::sync::{Mutex, MutexGuard, PoisonError};
+
+    use super::*;
+    use crate::Synchronous;
+    use crate::sqlite::{open_writer, writer_session};
+
+    /// Names in the order in which operations ran.
+    type Ran = Arc<Mutex<Vec<&'static str>>>;
+
+    fn names(ran: &Ran) -> MutexGuard<'_, Vec<&'static str>> {
+        ran.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn note(_: &mut Tx, (ran, name): &(Ran, &'static str)) -> Result<(), Error> {
+        names(ran).push(name);
+        Ok(())
+    }
+
+    async fn wait(_: &mut Tx, gate: &Mutex<blocking::Receiver<()>>) -> Result<(), Error> {
+        let gate = gate.lock().unwrap_or_else(PoisonError::into_inner);
+        gate.recv().map_err(|_| Error::corrupt("the test is gone"))
+    }
+
+    #[tokio::test]
+    async fn what_looks_for_work_runs_behind_what_brings_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let connection = open_writer(&folder.path().join("db"), Synchronous::Off).unwrap();
+        let session = writer_session(connection).unwrap();
+        let writer = Writer::start(Options { session, committed: None, batch_max: 8 }).unwrap();
+        let ran = Ran::default();
+        let (open, gate) = blocking::channel();
+        let noted = |name, turn| writer.run((Arc::clone(&ran), name), note, turn);
+        let (first, looks, brings, opened) = tokio::join!(
+            writer.run(Mutex::new(gate), wait, Turn::Asked),
+            noted("looks", Turn::Last),
+            noted("brings", Turn::Asked),
+            async { open.send(()) },
+        );
+        (first.unwrap(), looks.unwrap(), brings.unwrap(), opened.unwrap());
+        assert_eq!(*names(&ran), ["brings", "looks"]);
     }
 }
