@@ -65,7 +65,8 @@ async fn work(base: &InStore, machine: &Machine, prompt: &str, until: Instant) -
                 lease(base, machine, &orders).await
             };
             let (submitted, leased) = futures::join!(submit, at_once);
-            (submitted?, leased?);
+            submitted?;
+            leased?;
             waiting.notify_one();
             over.notified().await;
             cycles += 1;
@@ -103,7 +104,9 @@ async fn lease(
     let slots = machine.projects.len();
     let now = Timestamp::now();
     let leased = base.store.lease_commands(base.org, machine.runner, slots, now).await?;
-    leased.into_iter().try_for_each(|order| orders.send(order))?;
+    for order in leased {
+        orders.send(order)?;
+    }
     Ok(())
 }
 

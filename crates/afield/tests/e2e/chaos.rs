@@ -8,6 +8,8 @@ use super::*;
 
 /// How often something is killed. More would make `make test` slow; the count can be raised.
 const CYCLES: u64 = 9;
+/// Fewer accepted commands are no load, however slow the machine.
+const ACCEPTS_PER_CYCLE: usize = 3;
 /// Projects that work side by side.
 const PROJECTS: usize = 4;
 
@@ -60,7 +62,8 @@ async fn crashes_under_load_lose_nothing_and_start_nothing_twice() {
     let mut next = 0;
     for cycle in 0..CYCLES {
         let end = std::time::Instant::now() + Duration::from_millis(100 + dice.roll(250));
-        while std::time::Instant::now() < end {
+        let enough = history.acknowledged.len() + ACCEPTS_PER_CYCLE;
+        while std::time::Instant::now() < end || history.acknowledged.len() < enough {
             let key = format!("k{next}");
             let project = &projects[next % PROJECTS];
             let before = history.acknowledged.len();
