@@ -25,11 +25,11 @@ pub enum CommandState {
     Failed,
     /// Somebody stopped it.
     Cancelled,
-    /// Waited too long.
+    /// Waited too long, and was never started.
     Expired,
     /// The machine failed in the middle: outcome unknown.
     Interrupted,
-    /// Retries used up. A person can put it back.
+    /// Retries used up, or no time left for another. A person can put it back.
     Dead,
 }
 

@@ -269,7 +269,7 @@ impl Inner {
         let attempt = order.attempt;
         let fences = self.fences.lock().unwrap_or_else(PoisonError::into_inner);
         let over = fences.get(&attempt.command_id).copied();
-        let over = over.filter(|_| !planted::is("runner-fence"));
+        let over = over.filter(|_| !planted::is("runner_fence"));
         drop(fences);
         let mut entries = self.entries();
         let known = entries.get(&attempt.command_id).map(|entry| entry.attempt);

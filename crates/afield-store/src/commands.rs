@@ -403,6 +403,21 @@ pub(crate) async fn end(
     }
 }
 
+/// Ends a command whose time is over and that nothing works on. What is expired was never started;
+/// what was, and waited for another attempt, is a dead letter with what became of the last one.
+pub(crate) async fn run_out(
+    tx: &mut Tx,
+    row: &mut CommandRow,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let unbegun = u32::from(row.command.state == CommandState::Leased);
+    let begun = row.command.attempt > row.attempts_before + unbegun || row.for_limit;
+    let state = if begun { CommandState::Dead } else { CommandState::Expired };
+    end(tx, row, state, None, now).await?;
+    row.tell(tx, now);
+    Ok(())
+}
+
 /// Whether it is carried out by the server alone.
 pub(crate) fn needs_no_runner(kind: CommandKind) -> bool {
     match kind {

@@ -96,6 +96,7 @@ macro_rules! for_each_case {
             a_person_decides_what_became_of_it,
             a_person_has_it_started_again,
             a_failed_command_is_tried_again,
+            a_retry_that_comes_too_late_is_a_dead_letter,
             other_failures_are_final,
             safe_commands_survive_an_interruption,
             a_usage_limit_is_waited_for,

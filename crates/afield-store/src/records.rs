@@ -96,7 +96,7 @@ async fn apply_records(
     if row.command.runner_id != *runner_id {
         return Err(Refusal::CommandNotFound.into());
     }
-    if life::is_closed(&row.known(), &records.attempt) && !planted::is("store-fence") {
+    if life::is_closed(&row.known(), &records.attempt) && !planted::is("store_fence") {
         return Ok(applied(&row, records.attempt, 0, false));
     }
     let skip = match life::fit(row.applied, records.first_record) {
@@ -328,9 +328,11 @@ async fn reconcile_runner(
                 change::end_kills(tx, row.project, *now).await?;
             }
             // It never started, and its time is over: what expired never starts.
-            (_, None) if row.command.expires_at.is_some_and(|end| end <= *now) => {
-                commands::end(tx, &mut row, CommandState::Expired, None, *now).await?;
-                row.tell(tx, *now);
+            (_, None)
+                if row.command.expires_at.is_some_and(|end| end <= *now)
+                    && !planted::is("expiry") =>
+            {
+                commands::run_out(tx, &mut row, *now).await?;
             }
             (_, None) => {}
         }

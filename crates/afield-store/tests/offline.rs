@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use afield_proto::command::{Command, CommandState, Outcome, OutcomeKind};
-use afield_proto::queue::Priority;
+use afield_proto::queue::{Failure, Priority, RetryPolicy};
 use afield_proto::runner::{Record, RunnerExecute, RunnerRecords};
 use afield_proto::{CommandId, ProjectId, Timestamp, Topic};
 use afield_store::conformance::{Place, World, at};
@@ -20,6 +20,8 @@ const HOUR: i64 = 60 * MINUTE;
 const AWAY: i64 = 24 * HOUR;
 /// Commands the runner works on at once.
 const SLOTS: usize = 2;
+/// How many days are played; AFIELD_TEST_SEEDS asks for more.
+const DAYS: u64 = 3;
 
 /// A small generator with a seed, so that a failure can be repeated.
 struct Dice(u64);
@@ -60,8 +62,25 @@ impl Clock {
     }
 }
 
+/// A number from the environment, for longer runs.
+fn asked(name: &str, usual: u64) -> u64 {
+    let asked = std::env::var(name).ok();
+    asked.map_or(usual, |asked| asked.parse().expect("the number of a test is a number"))
+}
+
+/// How the work on a command goes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Succeeds,
+    /// Fails once, and is tried again as its policy says.
+    FailsOnce,
+    /// Nobody knows how it ended: it must not start again.
+    Interrupted,
+}
+
 /// What a sender asked for.
 struct Sent {
+    fate: Fate,
     project: ProjectId,
     lane: String,
     not_before: Option<Timestamp>,
@@ -78,8 +97,12 @@ struct Simulation {
     /// Each lane's commands as they were accepted.
     lanes: HashMap<(ProjectId, String), Vec<CommandId>>,
     expired: BTreeSet<CommandId>,
-    /// Each lease, in order.
+    /// What has come to its end on the runner.
+    done: BTreeSet<CommandId>,
+    /// Each first lease, in order.
     started: Vec<CommandId>,
+    /// What was told of attempts that another one followed.
+    earlier: HashMap<CommandId, RunnerRecords>,
 }
 
 impl Simulation {
@@ -97,7 +120,9 @@ impl Simulation {
             sent: BTreeMap::new(),
             lanes: HashMap::new(),
             expired: BTreeSet::new(),
+            done: BTreeSet::new(),
             started: Vec::new(),
+            earlier: HashMap::new(),
         }
     }
 
@@ -112,6 +137,17 @@ impl Simulation {
         let life = dice.one_in(4).then(|| wait.unwrap_or(0) + MINUTE + dice.roll(12 * HOUR));
         let expires_at = life.map(in_a_while);
         let priority = Priority::ALL[usize::try_from(dice.roll(4)).unwrap()];
+        let fate = match dice.roll(10) {
+            0 | 1 => Fate::FailsOnce,
+            2 => Fate::Interrupted,
+            _ => Fate::Succeeds,
+        };
+        let policy = RetryPolicy {
+            attempts: 2,
+            wait_ms: u64::try_from(MINUTE).unwrap(),
+            on: vec![Failure::Failed],
+            ..RetryPolicy::default()
+        };
         let key = format!("key-{}", self.sent.len());
         let prompt = self.world.prompt(project, &key, Some(&key));
         let accept = Accept::Queue;
@@ -121,6 +157,7 @@ impl Simulation {
             not_before,
             expires_at,
             priority,
+            retry: (fate == Fate::FailsOnce).then_some(policy),
             ..prompt
         };
         let lane = match (order, not_before) {
@@ -129,7 +166,7 @@ impl Simulation {
             (None, Some(_)) => format!("alone-{}", self.sent.len()),
             (None, None) => String::new(),
         };
-        (submit, Sent { project, lane, not_before, expires_at, cancelled: false })
+        (submit, Sent { fate, project, lane, not_before, expires_at, cancelled: false })
     }
 
     async fn submit(&mut self) {
@@ -159,10 +196,10 @@ impl Simulation {
         self.sent.get_mut(&id).unwrap().cancelled = true;
     }
 
-    /// What has neither started nor ended.
+    /// What has not ended.
     fn waiting(&self) -> impl Iterator<Item = CommandId> {
         let over = |id: &CommandId, sent: &Sent| {
-            sent.cancelled || self.expired.contains(id) || self.started.contains(id)
+            sent.cancelled || self.expired.contains(id) || self.done.contains(id)
         };
         self.sent.iter().filter(move |(id, sent)| !over(id, sent)).map(|(id, _)| *id)
     }
@@ -192,13 +229,18 @@ impl Simulation {
         for order in &orders {
             let id = order.attempt.command_id;
             let sent = &self.sent[&id];
-            assert_eq!(order.attempt.attempt, 1, "{id} is started again");
-            assert!(!self.started.contains(&id), "{id} is started twice");
+            let attempt = 1 + u32::from(self.earlier.contains_key(&id));
+            assert_eq!(order.attempt.attempt, attempt, "{id} is started again");
+            let again = self.started.contains(&id);
+            assert_eq!(again, attempt > 1, "{id} is started twice");
+            assert!(!self.done.contains(&id), "{id} is started after its end");
             assert!(!sent.cancelled && !self.expired.contains(&id), "{id} was over");
             let due = sent.not_before;
             assert!(due.is_none_or(|due| due <= self.clock.shown), "{id} is started too early");
             assert!(sent.expires_at.is_none_or(|end| end > now), "{id} is started too late");
-            self.started.push(id);
+            if !again {
+                self.started.push(id);
+            }
         }
         if self.dice.one_in(4) {
             // The connection breaks: the runner is given the same again.
@@ -213,19 +255,41 @@ impl Simulation {
         }
     }
 
+    /// Works on a command, and tells of it. Everything told is told again, as after a broken
+    /// connection, and so is what was told of an earlier attempt.
     async fn finish(&mut self, order: RunnerExecute) {
+        let id = order.attempt.command_id;
+        if let Some(earlier) = self.earlier.get(&id) {
+            assert_eq!(self.tell(earlier).await, (0, true), "{id}: an old attempt is believed");
+        }
         let step = self.dice.roll(3 * MINUTE);
         let started = Record::Started { at: self.clock.now() };
         self.clock.later(&mut self.dice, step);
-        let outcome = Outcome::new(OutcomeKind::Succeeded);
-        let finished = Record::Finished { at: self.clock.now(), outcome, killed: Vec::new() };
-        let records = vec![started, finished];
-        let records = RunnerRecords { attempt: order.attempt, first_record: 1, records };
+        let fails = self.sent[&id].fate == Fate::FailsOnce && order.attempt.attempt == 1;
+        let kind = match self.sent[&id].fate {
+            Fate::Interrupted => OutcomeKind::Interrupted,
+            _ if fails => OutcomeKind::Failed,
+            _ => OutcomeKind::Succeeded,
+        };
+        let (at, outcome) = (self.clock.now(), Outcome::new(kind));
+        let finished = Record::Finished { at, outcome, killed: Vec::new() };
+        let records = |records| RunnerRecords { attempt: order.attempt, first_record: 1, records };
+        let (begun, all) = (records(vec![started.clone()]), records(vec![started, finished]));
+        assert_eq!(self.tell(&begun).await, (1, false));
+        assert_eq!(self.tell(&begun).await, (0, false));
+        assert_eq!(self.tell(&all).await, (1, true));
+        assert_eq!(self.tell(&all).await, (0, true));
+        match fails {
+            true => drop(self.earlier.insert(id, all)),
+            false => drop(self.done.insert(id)),
+        }
+    }
+
+    /// Tells of an attempt. How much of that was new, and whether the attempt is over.
+    async fn tell(&self, records: &RunnerRecords) -> (u64, bool) {
         let (org, runner, now) = (self.world.org, self.world.runner, self.clock.now());
-        let apply = || self.world.store.apply_records(org, runner, records.clone(), now);
-        assert_eq!(apply().await.unwrap().new_records, 2);
-        let again = apply().await.unwrap();
-        assert_eq!((again.new_records, again.acknowledged.closed), (0, true));
+        let told = self.world.store.apply_records(org, runner, records.clone(), now).await.unwrap();
+        (told.new_records, told.acknowledged.closed)
     }
 
     /// Everything sent is over as it should be, and each lane was started in its order.
@@ -233,14 +297,17 @@ impl Simulation {
         for (id, sent) in &self.sent {
             let Command { state, .. } =
                 self.world.store.command(self.world.org, *id).await.unwrap();
-            let expected = match (sent.cancelled, self.expired.contains(id)) {
-                (true, _) => CommandState::Cancelled,
-                (_, true) => CommandState::Expired,
-                _ => CommandState::Succeeded,
+            let expected = match (sent.cancelled, self.expired.contains(id), sent.fate) {
+                (true, ..) => CommandState::Cancelled,
+                // What was started is not expired.
+                (_, true, _) if self.earlier.contains_key(id) => CommandState::Dead,
+                (_, true, _) => CommandState::Expired,
+                (.., Fate::Interrupted) => CommandState::Interrupted,
+                (.., Fate::Succeeds | Fate::FailsOnce) => CommandState::Succeeded,
             };
             assert_eq!(state, expected, "{id}");
-            let started = self.started.iter().filter(|other| *other == id).count();
-            assert_eq!(started, usize::from(state == CommandState::Succeeded), "{id}");
+            let over = matches!(state, CommandState::Cancelled | CommandState::Expired);
+            assert_eq!(self.started.contains(id), !over, "{id}");
         }
         for (lane, accepted) in &self.lanes {
             let of_lane = |id: &&CommandId| accepted.contains(id);
@@ -291,6 +358,7 @@ async fn a_day_away(seed: u64) {
     let count = |count: usize| assert!(count > 10, "{count} are too few to say anything");
     count(simulation.started.len());
     count(simulation.expired.len());
+    count(simulation.earlier.len());
     count(simulation.sent.values().filter(|sent| sent.cancelled).count());
     count(simulation.sent.values().filter(|sent| sent.not_before.is_some()).count());
 }
@@ -320,7 +388,11 @@ async fn what_was_leased_and_never_begun_expires_with_its_time() {
 
 #[tokio::test]
 async fn a_day_away_with_a_jumping_clock() {
-    for seed in [1, 0x5eed, 0xafe1d] {
+    let (days, first) = (asked("AFIELD_TEST_SEEDS", DAYS), asked("AFIELD_TEST_SEED", 1));
+    for day in 0..days {
+        // A failure shows what was printed: the last line says which day to play again.
+        let seed = first + day;
+        println!("days away: {day} of {days}, seed {seed}");
         a_day_away(seed).await;
     }
 }

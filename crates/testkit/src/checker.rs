@@ -81,6 +81,8 @@ pub struct Follower {
     pub topic: String,
     /// It asked for what comes after this event.
     pub after: u64,
+    /// It was told that there are events up to this one.
+    pub head: u64,
     /// What arrived.
     pub seen: Vec<Seen>,
 }
@@ -92,6 +94,8 @@ pub struct FinalState {
     pub commands: Vec<FinalCommand>,
     /// Every topic's events, as a new follower from the beginning gets them.
     pub topics: BTreeMap<String, Vec<Seen>>,
+    /// The last number of each topic, as that follower was told.
+    pub heads: BTreeMap<String, u64>,
 }
 
 /// All there is to compare.
@@ -109,6 +113,20 @@ pub struct Evidence {
     pub retried: Vec<String>,
     /// Everything had the time to end: what neither did nor is held is stuck.
     pub settled: bool,
+}
+
+impl Evidence {
+    /// Adds what another witness has.
+    pub fn extend(&mut self, other: Self) {
+        self.history.extend(other.history);
+        self.starts.extend(other.starts);
+        self.followers.extend(other.followers);
+        self.end.commands.extend(other.end.commands);
+        self.end.topics.extend(other.end.topics);
+        self.end.heads.extend(other.end.heads);
+        self.retried.extend(other.retried);
+        self.settled |= other.settled;
+    }
 }
 
 /// A broken promise.
@@ -262,6 +280,18 @@ pub enum Violation {
         after: u64,
         /// The next number.
         next: u64,
+    },
+    /// There are said to be events that never came.
+    #[error("{who}: {topic} goes on to event {head}, and nothing comes after {last}")]
+    CutShort {
+        /// Who waits for them.
+        who: String,
+        /// The topic.
+        topic: String,
+        /// The last number that came.
+        last: u64,
+        /// The last number there is said to be.
+        head: u64,
     },
     /// A number of a topic came twice, or late.
     #[error("{who}: event {seq} of {topic} comes after event {last}")]

@@ -26,7 +26,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(20);
 pub struct Setup {
     /// The `afield` binary.
     pub binary: PathBuf,
-    /// Further environment of both.
+    /// Further environment of server and runner; the steps before know nothing of it.
     pub env: Vec<(String, String)>,
     /// What stands in the server's configuration.
     pub config: String,
@@ -108,7 +108,6 @@ impl Duo {
         command
             .arg("--data-dir")
             .arg(self.path(data))
-            .envs(self.setup.env.iter().cloned())
             .stdin(Stdio::null())
             .stderr(log)
             .kill_on_drop(true);
@@ -130,6 +129,7 @@ impl Duo {
         let mut server = self
             .command("server")
             .args(["server", "--listen", &self.address, "--json"])
+            .envs(self.setup.env.iter().cloned())
             .stdout(Stdio::piped())
             .spawn()
             .expect("the server starts");
@@ -153,6 +153,7 @@ impl Duo {
             .arg(self.path("runner-token"))
             .args(["runner", "--name", "duo"])
             .env("AFIELD_RUNNER_ROOTS", self.path("root"))
+            .envs(self.setup.env.iter().cloned())
             .stdout(Stdio::null())
             .spawn()
             .expect("the runner starts");

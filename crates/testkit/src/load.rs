@@ -251,40 +251,45 @@ impl Sender {
 
     /// Follows from the last event seen, and takes all there is.
     async fn catch_up(&mut self, client: &mut Client) -> Result<(), ClientError> {
-        let last_seen = |this: &Self| this.follower.seen.last().map_or(0, |event| event.seq);
-        let ask = json!({ "topic": self.follower.topic, "after": last_seen(self) });
-        let head = client.ask("subscribe", ask).await?["seq"].as_u64().unwrap_or(0);
-        while last_seen(self) < head {
-            let frame = client.next().await?;
-            self.take(&frame);
-        }
-        Ok(())
+        let (after, patience) =
+            (self.follower.seen.last().map_or(0, |event| event.seq), self.patience());
+        let head = subscribe(client, &self.follower.topic, after).await?;
+        self.follower.head = head;
+        take_until(client, head, patience, &mut self.follower.seen).await
+    }
+
+    /// Longest wait for anything to go on. What is missing then is for the checker to say.
+    fn patience(&self) -> Duration {
+        self.mix.patience.unwrap_or(PATIENCE)
     }
 
     fn take(&mut self, frame: &Value) {
         self.follower.seen.extend(event(frame));
     }
 
-    /// Lets everything come to an end, puts back some of what was interrupted, and adds what it
+    /// Lets everything come to an end, puts back some of what was interrupted, and says what it
     /// saw and what the product says in the end.
     ///
     /// # Panics
     /// When the server does not answer.
-    pub async fn conclude(mut self, client: &mut Client, evidence: &mut Evidence) {
+    pub async fn conclude(mut self, client: &mut Client) -> Evidence {
+        let mut evidence = Evidence { settled: true, ..Evidence::default() };
         self.heal(client).await.expect("the server answers");
         self.settle(client).await.expect("the server answers");
         if self.put_back(client).await.expect("the server answers") > 0 {
             self.settle(client).await.expect("the server answers");
         }
         self.catch_up(client).await.expect("the server answers");
-        let log = whole_log(client, &self.follower).await.expect("the server answers");
+        let (topic, patience) = (self.follower.topic.clone(), self.patience());
+        let log = whole_log(client, &topic, patience).await.expect("the server answers");
         for command in self.all(client).await.expect("the server answers") {
             let mark = command.key.clone().unwrap_or_default();
             evidence.end.commands.push(FinalCommand::of(&command, mark));
         }
-        evidence.end.topics.insert(self.follower.topic.clone(), log);
+        evidence.end.heads.insert(topic.clone(), log.0);
+        evidence.end.topics.insert(topic, log.1);
         evidence.followers.push(self.follower);
-        evidence.settled = true;
+        evidence
     }
 
     /// Sends again what was not answered.
@@ -298,16 +303,18 @@ impl Sender {
 
     /// Waits until only what is held waits. What is stuck is for the checker to say.
     async fn settle(&mut self, client: &mut Client) -> Result<(), ClientError> {
-        let (mut progress, mut before) = (Instant::now(), usize::MAX);
+        let (mut progress, mut before) = (Instant::now(), (usize::MAX, 0));
         loop {
             let ask = json!({ "project_id": self.project, "waiting": true, "limit": 1000 });
             let list = client.ask("command_list", ask).await?;
             let list = list["commands"].as_array().cloned().unwrap_or_default();
             let left = list.iter().filter(|command| command["held_by"].is_null()).count();
-            if left != before {
-                (progress, before) = (Instant::now(), left);
+            // A list has an end, what waits may not: whatever starts counts, too.
+            let now = (left, std::fs::metadata(&self.effects).map_or(0, |file| file.len()));
+            if now != before {
+                (progress, before) = (Instant::now(), now);
             }
-            if left == 0 || progress.elapsed() > self.mix.patience.unwrap_or(PATIENCE) {
+            if left == 0 || progress.elapsed() > self.patience() {
                 return Ok(());
             }
             tokio::time::sleep(POLL_INTERVAL).await;
@@ -353,16 +360,39 @@ fn answered(reply: Result<Value, ClientError>) -> Result<Option<Value>, ClientEr
     }
 }
 
-async fn whole_log(client: &mut Client, follower: &Follower) -> Result<Vec<Seen>, ClientError> {
-    client.ask("unsubscribe", json!({ "topic": follower.topic })).await?;
-    client.unread.clear();
-    let ask = json!({ "topic": follower.topic, "after": 0 });
-    let head = client.ask("subscribe", ask).await?["seq"].as_u64().unwrap_or(0);
-    let mut log: Vec<Seen> = Vec::new();
-    while log.last().map_or(0, |event| event.seq) < head {
-        log.extend(event(&client.next().await?));
+/// Subscribes to what comes after an event, and says which is the last there is.
+async fn subscribe(client: &mut Client, topic: &str, after: u64) -> Result<u64, ClientError> {
+    let ask = json!({ "topic": topic, "after": after });
+    Ok(client.ask("subscribe", ask).await?["seq"].as_u64().unwrap_or(0))
+}
+
+/// Takes events up to the one given, or until none has come for too long.
+async fn take_until(
+    client: &mut Client,
+    last: u64,
+    patience: Duration,
+    seen: &mut Vec<Seen>,
+) -> Result<(), ClientError> {
+    while seen.last().map_or(0, |event| event.seq) < last {
+        match tokio::time::timeout(patience, client.next()).await {
+            Ok(frame) => seen.extend(event(&frame?)),
+            Err(_) => break,
+        }
     }
-    Ok(log)
+    Ok(())
+}
+
+/// All events of a topic, and the number of the last there is said to be.
+async fn whole_log(
+    client: &mut Client,
+    topic: &str,
+    patience: Duration,
+) -> Result<(u64, Vec<Seen>), ClientError> {
+    client.ask("unsubscribe", json!({ "topic": topic })).await?;
+    client.unread.clear();
+    let (head, mut log) = (subscribe(client, topic, 0).await?, Vec::new());
+    take_until(client, head, patience, &mut log).await?;
+    Ok((head, log))
 }
 
 fn event(frame: &Value) -> Option<Seen> {

@@ -47,7 +47,7 @@ fn log() -> Vec<Seen> {
 
 fn follower(name: &str, after: u64) -> Follower {
     let seen = log().into_iter().filter(|event| event.seq > after).collect();
-    Follower { name: name.into(), topic: TOPIC.into(), after, seen }
+    Follower { name: name.into(), topic: TOPIC.into(), after, head: 5, seen }
 }
 
 /// Two commands, one acknowledged and done, one whose answer was lost and which is there; a third
@@ -70,6 +70,7 @@ fn sound() -> Evidence {
         end: FinalState {
             commands: vec![command("c1", "m1", Succeeded), command("c2", "m2", Queued)],
             topics: BTreeMap::from([(TOPIC.into(), log())]),
+            heads: BTreeMap::from([(TOPIC.into(), 5)]),
         },
         retried: Vec::new(),
         settled: false,

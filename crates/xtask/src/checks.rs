@@ -4,34 +4,26 @@
 //! run names everything that is wrong.
 
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
-use tokio::process::Command;
 use xtask::services::Services;
 
-use crate::child::{Reach, Runner};
+use crate::child::Runner;
 use crate::generate;
-
-struct Step {
-    name: &'static str,
-    result: Result<()>,
-    took: Duration,
-}
+use crate::steps::{Steps, cargo};
 
 /// Runs everything. The exit code says whether all of it passed.
 pub(crate) async fn run(runner: &mut Runner) -> Result<ExitCode> {
-    let mut steps = Vec::new();
+    let mut steps = Steps::default();
     for (name, arguments, environment) in CHECKS {
-        steps.push(timed(name, cargo(runner, arguments, environment)).await);
+        steps.run(name, cargo(runner, arguments, environment)).await;
     }
-    steps.push(timed("generated files", async { generate::check() }).await);
-    steps
-        .push(timed("build tests", cargo(runner, &["test", "--workspace", "--no-run"], &[])).await);
-    if steps.last().is_some_and(|step| step.result.is_ok()) {
-        steps.push(timed("tests", tests(runner)).await);
+    steps.run("generated files", async { generate::check() }).await;
+    let build = cargo(runner, &["test", "--workspace", "--no-run"], &[]);
+    if steps.run("build tests", build).await {
+        steps.run("tests", tests(runner)).await;
     }
-    Ok(summary(&steps))
+    Ok(steps.summary())
 }
 
 type Check = (&'static str, &'static [&'static str], &'static [(&'static str, &'static str)]);
@@ -42,33 +34,6 @@ const CHECKS: [Check; 3] = [
     ("documentation", &["doc", "--workspace", "--no-deps"], &[("RUSTDOCFLAGS", "-D warnings")]),
 ];
 
-async fn timed(name: &'static str, work: impl Future<Output = Result<()>>) -> Step {
-    println!("\n==> {name}");
-    let started = Instant::now();
-    let result = work.await;
-    if let Err(error) = &result {
-        eprintln!("{name}: {error:#}");
-    }
-    Step { name, result, took: started.elapsed() }
-}
-
-async fn cargo(
-    runner: &mut Runner,
-    arguments: &[&str],
-    environment: &[(&str, &str)],
-) -> Result<()> {
-    if runner.interrupted() {
-        bail!("not run");
-    }
-    let mut command = Command::new("cargo");
-    command.args(arguments).envs(environment.iter().copied());
-    let status = runner.run(command, Reach::Group).await?;
-    if !status.success() {
-        bail!("cargo {} failed ({status})", arguments.join(" "));
-    }
-    Ok(())
-}
-
 async fn tests(runner: &mut Runner) -> Result<()> {
     if runner.interrupted() {
         bail!("not run");
@@ -77,16 +42,4 @@ async fn tests(runner: &mut Runner) -> Result<()> {
     let environment = services.environment();
     let environment = environment.each_ref().map(|(name, value)| (*name, value.as_str()));
     cargo(runner, &["test", "--workspace", "--no-fail-fast"], &environment).await
-}
-
-fn summary(steps: &[Step]) -> ExitCode {
-    println!("\n==> summary");
-    for step in steps {
-        let verdict = if step.result.is_ok() { "ok" } else { "FAILED" };
-        println!("{:<16} {:>7.1} s  {verdict}", step.name, step.took.as_secs_f64());
-    }
-    let total: Duration = steps.iter().map(|step| step.took).sum();
-    println!("{:<16} {:>7.1} s", "in all", total.as_secs_f64());
-    let passed = steps.iter().all(|step| step.result.is_ok());
-    if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

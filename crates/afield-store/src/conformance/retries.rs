@@ -89,6 +89,42 @@ pub async fn a_failed_command_is_tried_again(place: Place) -> Outcome {
     check_lanes(&world).await
 }
 
+/// What was started is never expired: whose time ends before its next attempt is a dead letter.
+pub async fn a_retry_that_comes_too_late_is_a_dead_letter(place: Place) -> Outcome {
+    let world = World::open(&place).await?;
+    let project = world.project("/a").await?;
+    let ends = |ms| SubmitCommand {
+        retry: Some(policy(3)),
+        expires_at: Some(at(ms)),
+        ..world.queued(project.id, "x")
+    };
+    let waits = world.accept(ends(300), 2).await?;
+    assert_eq!(fail(&world, 10).await?.state, CommandState::Queued);
+    let behind = world.accept(ends(5000), 2).await?;
+    assert_eq!(world.store.next_sweep().await?, Some(at(300)));
+    assert_eq!(world.store.sweep_queue(at(300)).await?.expired[0].id, waits);
+    let over = world.command(waits).await?;
+    assert_eq!((over.state, over.attempt), (CommandState::Dead, 1));
+    assert_eq!(over.finished_at, Some(at(300)));
+    assert_eq!(over.outcome.map(|end| end.kind), Some(OutcomeKind::Failed));
+    check_lanes(&world).await?;
+    // The same when the runner was given the second attempt and never began it.
+    let failed = fail(&world, 310).await?;
+    assert_eq!(failed.id, behind);
+    attempt(&world, due(&failed)?).await?;
+    world.store.reconcile_runner(world.org, world.runner, &[], at(5000)).await?;
+    let over = world.command(behind).await?;
+    assert_eq!((over.state, over.attempt), (CommandState::Dead, 2));
+    // Put back and not begun, it expires like any other.
+    world
+        .store
+        .put_back(world.org, WhichDead::Named(vec![waits]), None, at(6000), at(5000))
+        .await?;
+    world.store.sweep_queue(at(6000)).await?;
+    assert_eq!(world.state(waits).await?, CommandState::Expired);
+    check_lanes(&world).await
+}
+
 /// A failure the policy does not name, a stop, and an attempt without policy end the command.
 pub async fn other_failures_are_final(place: Place) -> Outcome {
     let world = World::open(&place).await?;

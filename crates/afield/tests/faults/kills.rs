@@ -8,10 +8,13 @@ use testkit::duo::{Duo, Setup};
 use testkit::load::{Mix, Sender};
 use testkit::random::Random;
 
-use crate::{Seen, asked, judge, senders, setup};
+use crate::{Progress, Seen, asked, judge, senders, setup};
 
 /// How often something is killed; AFIELD_TEST_CYCLES asks for more.
 const CYCLES: u64 = 40;
+/// After so many kills all evidence is compared, and another product begins with another seed: what
+/// is sent faster than it is worked on must not pile up for ever.
+const SERIES: u64 = 100;
 /// Senders, as many as the runner works on at once.
 const SENDERS: u64 = 4;
 
@@ -21,7 +24,9 @@ pub(crate) async fn kill_again_and_again(setup: Setup, mix: Mix, cycles: u64, se
     let mut duo = Duo::start(setup).await;
     let mut senders = senders(&duo, SENDERS, mix).await;
     let mut random = Random::new(seed);
-    for _ in 0..cycles {
+    let progress = Progress::of("kills", cycles);
+    for cycle in 0..cycles {
+        progress.at(cycle);
         let stop = Arc::new(AtomicBool::new(false));
         let mut tasks = Vec::new();
         for sender in senders.drain(..) {
@@ -71,9 +76,19 @@ async fn work(
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kills_at_random_break_no_promise_of_the_queue() {
-    let binary = env!("CARGO_BIN_EXE_afield").into();
     let (cycles, seed) = (asked("AFIELD_TEST_CYCLES", CYCLES), asked("AFIELD_TEST_SEED", 0x5eed));
-    let seen = kill_again_and_again(setup(binary), Mix::ALL, cycles, seed).await;
-    assert_eq!(seen.violations, [], "seed {seed}");
-    assert!(seen.acknowledged > 200 && seen.started > 100, "there was load");
+    let mut done = 0;
+    while done < cycles {
+        let (seed, series) = (seed + done, SERIES.min(cycles - done));
+        let setup = setup(env!("CARGO_BIN_EXE_afield").into());
+        let seen = kill_again_and_again(setup, Mix::ALL, series, seed).await;
+        assert_eq!(seen.violations, [], "seed {seed}");
+        let cycles = usize::try_from(series).unwrap();
+        assert!(
+            seen.acknowledged > 3 * cycles && seen.started > cycles,
+            "there was load: {seen:?}"
+        );
+        done += series;
+        println!("kills: {done} of {cycles}; {seen:?}");
+    }
 }

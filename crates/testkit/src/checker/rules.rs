@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use afield_proto::command::CommandState;
 
 use super::queue::{Sent, queue};
-use super::{Evidence, FinalCommand, Seen, Step, Violation};
+use super::{Evidence, FinalCommand, Follower, Seen, Step, Violation};
 
 /// Everything that was promised and does not hold. Empty is good.
 pub fn check(evidence: &Evidence) -> Vec<Violation> {
@@ -16,6 +16,8 @@ pub fn check(evidence: &Evidence) -> Vec<Violation> {
     queue(evidence, &sent, &mut found);
     for (topic, log) in &evidence.end.topics {
         numbers("the log", topic, 0, log, &mut found);
+        let head = evidence.end.heads.get(topic).copied().unwrap_or(0);
+        found.extend(cut_short("the log", topic, head, log));
         transitions(log, &sent, &mut found);
     }
     last_states(evidence, &mut found);
@@ -153,6 +155,13 @@ fn numbers(who: &str, topic: &str, after: u64, seen: &[Seen], found: &mut Vec<Vi
     }
 }
 
+/// Everything came that was said to be there.
+fn cut_short(who: &str, topic: &str, head: u64, seen: &[Seen]) -> Option<Violation> {
+    let last = seen.last().map_or(0, |event| event.seq);
+    let (who, topic) = (who.to_owned(), topic.to_owned());
+    (last < head).then_some(Violation::CutShort { who, topic, last, head })
+}
+
 /// Each command goes forward only, unless a person decided otherwise.
 fn transitions(log: &[Seen], sent: &Sent<'_>, found: &mut Vec<Violation>) {
     let mut states: HashMap<&str, CommandState> = HashMap::new();
@@ -173,7 +182,7 @@ fn may_follow(from: Option<CommandState>, to: CommandState) -> bool {
     match from {
         None => to == Queued,
         // A queued command may be told again with another reason to wait.
-        Some(Queued) => matches!(to, Queued | Leased | Cancelled | Expired),
+        Some(Queued) => matches!(to, Queued | Leased | Cancelled | Expired | Dead),
         Some(Leased) => matches!(
             to,
             Leased | Running | Queued | Cancelled | Expired | Failed | Interrupted | Dead
@@ -210,7 +219,9 @@ fn last_states(evidence: &Evidence, found: &mut Vec<Violation>) {
 /// Every follower saw a gapless part of the one log.
 fn followers(evidence: &Evidence, found: &mut Vec<Violation>) {
     for follower in &evidence.followers {
-        numbers(&follower.name, &follower.topic, follower.after, &follower.seen, found);
+        let Follower { name, topic, after, head, seen } = follower;
+        numbers(name, topic, *after, seen, found);
+        found.extend(cut_short(name, topic, *head, seen).filter(|_| head > after));
         let log = evidence.end.topics.get(&follower.topic).map_or(&[][..], Vec::as_slice);
         let log: HashMap<u64, &str> =
             log.iter().map(|event| (event.seq, event.body.as_str())).collect();

@@ -12,42 +12,55 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use powercut_shim::Mode;
-use testkit::checker::{Evidence, HistoryLog, Violation, check, read_effects, read_history};
-use testkit::load::{Mix, Sender, is_ok};
+use testkit::checker::{HistoryLog, Violation};
+use testkit::duo::Setup;
+use testkit::load::{Mix, Sender};
 use tokio::sync::Notify;
-use world::{Address, Disk, World};
+use world::{Address, World};
+
+pub(crate) use world::Disk;
+
+use crate::{Progress, Seen, asked, compare, conclude, setup};
 
 /// Each works in a project of its own.
 const SENDERS: u64 = 6;
 /// Some of everything, as fast as the server answers.
-const MIX: Mix = Mix { pause: Duration::ZERO, ..Mix::ALL };
+pub(crate) const MIX: Mix = Mix { pause: Duration::ZERO, ..Mix::ALL };
 /// Enough to hit most places where a sync could be missing; AFIELD_TEST_CUTS asks for more.
 const CUTS: u64 = 40;
 
-/// What one series of cuts showed.
-struct Seen {
-    violations: Vec<Violation>,
-    acknowledged: usize,
-    started: usize,
-    undone: usize,
+/// Half of the cuts take everything back that was not synced, the others some of it.
+pub(crate) fn by_turns(cut: u64) -> Mode {
+    match cut.is_multiple_of(2) {
+        true => Mode::All,
+        false => Mode::RandomPrefix(cut),
+    }
 }
 
 /// Runs the product under load, cuts its power again and again, and compares all evidence at the
-/// end.
-async fn cut_again_and_again(disk: Disk, cuts: u64, mode: impl Fn(u64) -> Mode) -> Seen {
-    let world = World::new();
+/// end. Says how many writes vanished, too.
+pub(crate) async fn cut_again_and_again(
+    setup: Setup,
+    disk: Disk,
+    mix: Mix,
+    cuts: u64,
+    mode: impl Fn(u64) -> Mode,
+) -> (Seen, usize) {
+    let world = World::new(setup);
     let history = Arc::new(HistoryLog::open(&world.history()).expect("a history"));
     let mut senders = Vec::new();
     let running = world.start(Disk::Honest).await;
     for number in 0..SENDERS {
         let project = running.project(&world, number).await;
         let (name, history) = (format!("sender-{number}"), Arc::clone(&history));
-        senders.push(Sender::new(&name, project, world.effects(), history, MIX, number + 1));
+        senders.push(Sender::new(&name, project, world.effects(), history, mix, number + 1));
     }
     running.stop(&world).await;
 
     let mut undone = 0;
+    let progress = Progress::of("power cuts", cuts);
     for cut in 0..cuts {
+        progress.at(cut);
         let running = world.start(disk).await;
         let load = Load::new(usize::try_from(5 + cut * 7 % 40).expect("small"));
         let tasks: Vec<_> = senders
@@ -63,20 +76,13 @@ async fn cut_again_and_again(disk: Disk, cuts: u64, mode: impl Fn(u64) -> Mode) 
     }
 
     let running = world.start(Disk::Honest).await;
-    let mut evidence = Evidence::default();
-    for sender in senders {
-        sender.conclude(&mut running.address().connect().await, &mut evidence).await;
+    let mut clients = Vec::new();
+    for _ in &senders {
+        clients.push(running.address().connect().await);
     }
-    evidence.history = read_history(&world.history()).expect("a history");
-    evidence.starts = read_effects(&world.effects()).expect("effects");
-    let seen = Seen {
-        violations: check(&evidence),
-        acknowledged: evidence.history.iter().filter(|line| is_ok(line)).count(),
-        started: evidence.starts.len(),
-        undone,
-    };
+    let evidence = conclude(senders, clients).await;
     running.stop(&world).await;
-    seen
+    (compare(evidence, &world.history(), &world.effects()), undone)
 }
 
 /// Works until the power is cut: however it ends, it ends with the connection.
@@ -106,23 +112,20 @@ impl Load {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn power_cuts_lose_nothing_and_start_nothing_twice() {
-    let mode = |cut: u64| match cut.is_multiple_of(2) {
-        true => Mode::All,
-        false => Mode::RandomPrefix(cut),
-    };
-    let asked = std::env::var("AFIELD_TEST_CUTS").ok();
-    let cuts = asked.map_or(CUTS, |asked| asked.parse().expect("AFIELD_TEST_CUTS is a number"));
-    let seen = cut_again_and_again(Disk::Honest, cuts, mode).await;
+    let (setup, cuts) =
+        (setup(env!("CARGO_BIN_EXE_afield").into()), asked("AFIELD_TEST_CUTS", CUTS));
+    let (seen, undone) = cut_again_and_again(setup, Disk::Honest, MIX, cuts, by_turns).await;
     assert_eq!(seen.violations, []);
     assert!(seen.acknowledged > 100 && seen.started > 50, "{}", seen.acknowledged);
-    assert!(seen.undone > 0, "every cut found nothing to take back: is the library loaded?");
+    assert!(undone > 0, "every cut found nothing to take back: is the library loaded?");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_same_test_finds_the_losses_of_a_lying_disk() {
-    let seen = cut_again_and_again(Disk::Lying, 1, |_| Mode::All).await;
+    let setup = setup(env!("CARGO_BIN_EXE_afield").into());
+    let (seen, _) = cut_again_and_again(setup, Disk::Lying, MIX, 1, |_| Mode::All).await;
     let lost = seen.violations.iter().any(|found| matches!(found, Violation::Lost { .. }));
     assert!(lost, "{:?}", seen.violations);
 }

@@ -9,6 +9,7 @@ use powercut_shim::{LYING_DISK, Mode, Report, environment, rollback};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use testkit::client::Client;
+use testkit::duo::Setup;
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 
@@ -27,6 +28,7 @@ pub(crate) enum Disk {
 /// The folders of a test.
 pub(crate) struct World {
     dir: TempDir,
+    setup: Setup,
 }
 
 /// Where a server answers, and with which credential.
@@ -51,12 +53,14 @@ pub(crate) struct Running {
 }
 
 impl World {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(setup: Setup) -> Self {
         let dir = TempDir::with_prefix("afield-cut-").expect("a temporary directory");
         for name in ["disk/projects", "disk/runner", "journal"] {
             std::fs::create_dir_all(dir.path().join(name)).expect("a directory");
         }
-        Self { dir }
+        std::fs::create_dir(dir.path().join("disk/server")).expect("a directory");
+        std::fs::write(dir.path().join("disk/server/afield.toml"), &setup.config).expect("a file");
+        Self { dir, setup }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -76,8 +80,13 @@ impl World {
     fn command(&self, disk: Disk, log: &str) -> Command {
         let log = File::options().create(true).append(true).open(self.path(log)).expect("a log");
         let shim = environment(&self.path("disk"), &self.path("journal")).expect("the library");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_afield"));
-        command.envs(shim).stdin(Stdio::null()).stderr(log).kill_on_drop(true);
+        let mut command = Command::new(&self.setup.binary);
+        command
+            .envs(shim)
+            .envs(self.setup.env.iter().cloned())
+            .stdin(Stdio::null())
+            .stderr(log)
+            .kill_on_drop(true);
         if disk == Disk::Lying {
             command.env(LYING_DISK.0, LYING_DISK.1);
         }
@@ -130,7 +139,7 @@ impl World {
         if let Ok(token) = std::fs::read_to_string(&path) {
             return token;
         }
-        let made = Command::new(env!("CARGO_BIN_EXE_afield"))
+        let made = Command::new(&self.setup.binary)
             .arg("--data-dir")
             .arg(self.path("disk/server"))
             .args(["token", "create", "--name", file, "--scopes", scopes, "--json"])
