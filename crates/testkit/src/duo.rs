@@ -144,6 +144,18 @@ impl Duo {
         self.server = Some((server, output));
     }
 
+    /// Has the server answer to the addresses of proxies, too: it starts anew with that.
+    ///
+    /// # Panics
+    /// When the server does not start again.
+    pub async fn behind(&mut self, proxies: &[SocketAddr]) {
+        let names: Vec<String> = proxies.iter().map(SocketAddr::to_string).collect();
+        let config = format!("{}\n[server]\nallowed_hosts = {names:?}\n", self.setup.config);
+        std::fs::write(self.path("server/afield.toml"), config).expect("a file");
+        self.kill_server().await;
+        self.start_server().await;
+    }
+
     /// Starts the runner.
     pub fn start_runner(&mut self) {
         let url = self.runner_url.clone().unwrap_or_else(|| self.url());

@@ -112,6 +112,7 @@ fn has_ended(effects: &Path) -> bool {
 async fn pull_the_network(back: Back) {
     let mut duo = Duo::server(setup(env!("CARGO_BIN_EXE_afield").into())).await;
     let (of_runner, of_viewer) = (Cable::to(&duo, 1).await, Cable::to(&duo, 2).await);
+    duo.behind(&[of_runner.0.address(), of_viewer.0.address()]).await;
     duo.runner_url = Some(of_runner.url());
     duo.start_runner();
     duo.runner_connected().await;

@@ -59,6 +59,7 @@ async fn tear_again_and_again(setup: Setup, rounds: u64, seed: u64) -> (Seen, Co
     let mut duo = Duo::server(setup).await;
     let to_runner = Proxy::start(duo.socket_address(), seed).await.unwrap();
     let to_clients = Proxy::start(duo.socket_address(), seed + 1).await.unwrap();
+    duo.behind(&[to_runner.address(), to_clients.address()]).await;
     duo.runner_url = Some(format!("http://{}", to_runner.address()));
     duo.start_runner();
     duo.runner_connected().await;
