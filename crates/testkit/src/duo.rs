@@ -26,12 +26,23 @@ const POLL_INTERVAL: Duration = Duration::from_millis(20);
 pub struct Setup {
     /// The `afield` binary.
     pub binary: PathBuf,
-    /// Further environment of server and runner; the steps before know nothing of it.
+    /// Further environment of server and runner.
     pub env: Vec<(String, String)>,
+    /// The bug that is on in both, in a binary that has them; none when empty.
+    pub planted: String,
     /// What stands in the server's configuration.
     pub config: String,
     /// What stands in the runner's policy.
     pub policy: String,
+}
+
+impl Setup {
+    /// The environment of server and runner.
+    pub fn environment(&self) -> impl Iterator<Item = (&str, &str)> {
+        let env = self.env.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let planted = Some(self.planted.as_str()).filter(|bug| !bug.is_empty());
+        env.chain(planted.map(|bug| ("AFIELD_PLANTED", bug)))
+    }
 }
 
 /// The two, in a temporary directory.
@@ -49,7 +60,10 @@ pub struct Duo {
 
 impl Duo {
     /// Starts the server on a free port. The runner is not started yet.
-    pub async fn server(setup: Setup) -> Self {
+    ///
+    /// A planted bug is on only once there are tokens: without them there is nothing to see.
+    pub async fn server(mut setup: Setup) -> Self {
+        let planted = std::mem::take(&mut setup.planted);
         let dir = TempDir::with_prefix("afield-duo-").expect("a temporary directory");
         for name in ["root", "server", "runner"] {
             std::fs::create_dir(dir.path().join(name)).expect("a directory");
@@ -69,6 +83,11 @@ impl Duo {
         this.token = this.make_token("test", "all").await;
         let runner = this.make_token("runner", "runner").await;
         std::fs::write(this.path("runner-token"), runner).expect("a file");
+        if !planted.is_empty() {
+            this.kill_server().await;
+            this.setup.planted = planted;
+            this.start_server().await;
+        }
         this
     }
 
@@ -129,7 +148,7 @@ impl Duo {
         let mut server = self
             .command("server")
             .args(["server", "--listen", &self.address, "--json"])
-            .envs(self.setup.env.iter().cloned())
+            .envs(self.setup.environment())
             .stdout(Stdio::piped())
             .spawn()
             .expect("the server starts");
@@ -165,7 +184,7 @@ impl Duo {
             .arg(self.path("runner-token"))
             .args(["runner", "--name", "duo"])
             .env("AFIELD_RUNNER_ROOTS", self.path("root"))
-            .envs(self.setup.env.iter().cloned())
+            .envs(self.setup.environment())
             .stdout(Stdio::null())
             .spawn()
             .expect("the runner starts");

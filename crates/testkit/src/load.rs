@@ -283,7 +283,8 @@ impl Sender {
         let (topic, patience) = (self.follower.topic.clone(), self.patience());
         let log = whole_log(client, &topic, patience).await.expect("the server answers");
         for command in self.all(client).await.expect("the server answers") {
-            let mark = command.key.clone().unwrap_or_default();
+            let known = self.marks.get(&command.id.to_string()).or(command.key.as_ref());
+            let mark = known.cloned().unwrap_or_default();
             evidence.end.commands.push(FinalCommand::of(&command, mark));
         }
         evidence.end.heads.insert(topic.clone(), log.0);

@@ -361,6 +361,7 @@ async fn insert(
     let retry = submit.retry.as_ref().map(to_json);
     let (kind, agent) = (command.kind.name(), command.agent.name());
     let (head, level) = (i64::from(place.head), command.priority.level());
+    let key = if planted::is("dedupe") { &None } else { &submit.key };
     let values = params![
         command.id,
         submit.org,
@@ -368,7 +369,7 @@ async fn insert(
         command.session_id,
         submit.request_id,
         command.submitted_by,
-        submit.key,
+        key,
         kind,
         agent,
         command.summary,

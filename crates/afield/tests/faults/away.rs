@@ -14,7 +14,7 @@ const COMMANDS: usize = 120;
 const SENDERS: u64 = 4;
 /// How long it sleeps once everything is sent: longer than the short-lived live, by more than what
 /// the checker forgives a busy machine.
-const ASLEEP: Duration = Duration::from_millis(4_500);
+pub(crate) const ASLEEP: Duration = Duration::from_millis(4_500);
 
 /// Much that does not live long, and what else waits in a queue.
 const MIX: Mix = Mix {
@@ -28,7 +28,7 @@ const MIX: Mix = Mix {
 };
 
 /// Sends commands to a runner that sleeps, and wakes it.
-pub(crate) async fn sleep_and_wake(setup: Setup) -> Seen {
+pub(crate) async fn sleep_and_wake(setup: Setup, asleep: Duration) -> Seen {
     let mut duo = Duo::start(setup).await;
     let mut senders = senders(&duo, SENDERS, MIX).await;
     duo.kill_runner().await;
@@ -37,7 +37,7 @@ pub(crate) async fn sleep_and_wake(setup: Setup) -> Seen {
         sender.submit_many(&mut duo.client().await, count).await.unwrap();
     }
     // What passes here is what the test is about: time.
-    tokio::time::sleep(ASLEEP).await;
+    tokio::time::sleep(asleep).await;
     duo.start_runner();
     duo.runner_connected().await;
     judge(&duo, senders).await
@@ -45,7 +45,7 @@ pub(crate) async fn sleep_and_wake(setup: Setup) -> Seen {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_expired_while_the_runner_slept_never_starts() {
-    let seen = sleep_and_wake(setup(env!("CARGO_BIN_EXE_afield").into())).await;
+    let seen = sleep_and_wake(setup(env!("CARGO_BIN_EXE_afield").into()), ASLEEP).await;
     assert_eq!(seen.violations, []);
     assert_eq!(seen.acknowledged, COMMANDS);
     assert!((COMMANDS / 4..COMMANDS * 3 / 4).contains(&seen.started), "{seen:?}");

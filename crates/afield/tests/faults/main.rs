@@ -33,7 +33,7 @@ const RETRY: Duration = Duration::from_millis(10);
 fn setup(binary: PathBuf) -> Setup {
     let env = vec![("AFIELD_CLAUDE_PATH".into(), "/nonexistent/claude".into())];
     let config = "[limits]\nsubmissions_per_minute = 1000000\n".into();
-    Setup { binary, env, config, policy: String::new() }
+    Setup { binary, env, config, ..Setup::default() }
 }
 
 /// A number from the environment, for longer runs.

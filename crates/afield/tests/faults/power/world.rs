@@ -83,7 +83,7 @@ impl World {
         let mut command = Command::new(&self.setup.binary);
         command
             .envs(shim)
-            .envs(self.setup.env.iter().cloned())
+            .envs(self.setup.environment())
             .stdin(Stdio::null())
             .stderr(log)
             .kill_on_drop(true);
