@@ -141,6 +141,14 @@ pub enum Violation {
         /// Its mark.
         mark: String,
     },
+    /// The product broke down over a submission.
+    #[error("mark {mark} was answered with {code}")]
+    BrokeDown {
+        /// The mark.
+        mark: String,
+        /// The error code, which says that nobody but the product is to blame.
+        code: String,
+    },
     /// A command is there that nobody submitted, or whose submission was refused.
     #[error("command {id} (mark {mark}) was never submitted")]
     Phantom {

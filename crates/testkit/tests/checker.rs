@@ -141,6 +141,27 @@ fn one_submission_that_became_two_commands() {
 }
 
 #[test]
+fn a_submission_the_product_broke_down_over() {
+    let code = "INTERNAL_ERROR".to_owned();
+    let found = planted(|run| {
+        run.history.push(line("m4", Step::Invoke));
+        run.history.push(line("m4", Step::Fail { code: code.clone() }));
+    });
+    assert_eq!(found, [Violation::BrokeDown { mark: "m4".into(), code }]);
+}
+
+#[test]
+fn events_that_are_said_to_be_there_and_never_came() {
+    let (topic, last, head) = (TOPIC.to_owned(), 5, 6);
+    let found = planted(|run| run.end.heads = BTreeMap::from([(topic.clone(), head)]));
+    let who = "the log".to_owned();
+    assert_eq!(found, [Violation::CutShort { who, topic: topic.clone(), last, head }]);
+    let found = planted(|run| run.followers[0].head = head);
+    let who = "phone".to_owned();
+    assert_eq!(found, [Violation::CutShort { who, topic, last, head }]);
+}
+
+#[test]
 fn an_attempt_started_twice() {
     let found = planted(|run| run.starts.push(start("c1", 1)));
     assert_eq!(found, [Violation::StartedTwice { id: "c1".into(), attempt: 1, count: 2 }]);

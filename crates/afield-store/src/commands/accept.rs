@@ -252,7 +252,10 @@ async fn place(
             Ok(Position { at, head })
         }
         (Accept::Immediate | Accept::Queue, Some(last)) => {
-            let at = if planted::is("fifo") { last / 2 } else { last + POSITION_STEP };
+            let at = match planted::is("fifo") {
+                true => last - 1 - i64::from(submit.request_id.uuid().as_u128() as u16),
+                false => last + POSITION_STEP,
+            };
             Ok(Position { at, head: planted::is("heads") })
         }
     }

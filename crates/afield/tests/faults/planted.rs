@@ -137,12 +137,13 @@ caught_from_outside! {
     retry in Kills as Violation::StartedAgain { .. },
     // Orders, times, holds and cancels that do not count.
     fifo in Nap as Violation::OutOfOrder { .. },
-    heads in Nap as Violation::OutOfOrder { .. },
     early in Kills as Violation::StartedEarly { .. },
     expiry in Sleep as Violation::StartedLate { .. },
     hold in Kills as Violation::StartedHeld { .. },
     cancel in Kills as Violation::StartedCancelled { .. },
     promote in Kills as Violation::Stuck { .. },
+    // Two commands lead one lane: the database refuses, and the product with it.
+    heads in Nap as Violation::BrokeDown { .. },
     // A number is left out of the log; who comes back gets one event too few, one twice.
     gap in Kills as Violation::Gap { .. },
     resume in Kills as Violation::CutShort { .. } | Violation::Gap { .. },

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use afield_proto::ErrorCode;
 use afield_proto::command::CommandState;
 
 use super::queue::{Sent, queue};
-use super::{Evidence, FinalCommand, Follower, Seen, Step, Violation};
+use super::{Evidence, FinalCommand, Follower, Line, Seen, Step, Violation};
 
 /// Everything that was promised and does not hold. Empty is good.
 pub fn check(evidence: &Evidence) -> Vec<Violation> {
@@ -34,6 +35,7 @@ fn submissions(evidence: &Evidence, found: &mut Vec<Violation>) {
     let mut wanted: BTreeMap<&str, Submission> = BTreeMap::new();
     for line in &evidence.history {
         wanted.entry(&line.mark).or_default().add(&line.step);
+        found.extend(broke_down(line));
     }
     for (mark, submission) in &wanted {
         let there = by_mark.get(mark).map_or(&[][..], Vec::as_slice);
@@ -79,6 +81,13 @@ impl Submission {
     fn may_be_there(&self) -> bool {
         !self.acknowledged.is_empty() || self.refused < self.invoked
     }
+}
+
+/// What is refused is refused for a reason the sender can do something about.
+fn broke_down(line: &Line) -> Option<Violation> {
+    let Step::Fail { code } = &line.step else { return None };
+    let (mark, code) = (line.mark.clone(), code.clone());
+    (code == ErrorCode::InternalError.name()).then_some(Violation::BrokeDown { mark, code })
 }
 
 fn acknowledged(mark: &str, id: &str, there: &[&FinalCommand]) -> Option<Violation> {
