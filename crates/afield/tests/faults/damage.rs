@@ -15,7 +15,7 @@ use testkit::random::Random;
 use crate::{Progress, Seen, asked, judge, senders, setup, work_on};
 
 /// How often the runner is killed and finds damage; AFIELD_TEST_DAMAGES asks for more.
-const ROUNDS: u64 = 15;
+const ROUNDS: u64 = 10;
 /// Senders, as many as the runner works on at once.
 const SENDERS: u64 = 4;
 /// The most bytes of rubbish behind a file.

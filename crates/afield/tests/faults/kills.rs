@@ -11,7 +11,7 @@ use testkit::random::Random;
 use crate::{Progress, Seen, asked, judge, senders, setup};
 
 /// How often something is killed; AFIELD_TEST_CYCLES asks for more.
-const CYCLES: u64 = 40;
+const CYCLES: u64 = 30;
 /// After so many kills all evidence is compared, and another product begins with another seed: what
 /// is sent faster than it is worked on must not pile up for ever.
 const SERIES: u64 = 100;

@@ -1,11 +1,13 @@
 //! The whole product under faults, judged by an outside checker that keeps its own history: kills
 //! at random, power cuts, messages that come twice and late, connections that end within a frame,
-//! damaged files, a network that goes away, a runner that sleeps; and bugs planted to show that the checker sees.
+//! damaged files, a network that goes away, a runner that sleeps; and bugs planted to show that the
+//! checker sees.
 //!
 //! Each test has a number that longer runs raise through the environment; `cargo xtask nightly`
 //! does that.
 
 #![expect(clippy::unwrap_used, reason = "these are tests")]
+#![expect(clippy::print_stdout, reason = "long runs say how far they are")]
 
 mod away;
 mod damage;
