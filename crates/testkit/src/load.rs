@@ -307,7 +307,9 @@ impl Sender {
         let (mut progress, mut before) = (Instant::now(), (usize::MAX, 0));
         loop {
             let ask = json!({ "project_id": self.project, "waiting": true, "limit": 1000 });
+            let asked = Instant::now();
             let list = client.ask("command_list", ask).await?;
+            let took = asked.elapsed();
             let list = list["commands"].as_array().cloned().unwrap_or_default();
             let left = list.iter().filter(|command| command["held_by"].is_null()).count();
             // A list has an end, what waits may not: whatever starts counts, too.
@@ -318,7 +320,8 @@ impl Sender {
             if left == 0 || progress.elapsed() > self.patience() {
                 return Ok(());
             }
-            tokio::time::sleep(POLL_INTERVAL).await;
+            // A long list takes its time: looking at it must not be what keeps the server busy.
+            tokio::time::sleep(POLL_INTERVAL.max(10 * took)).await;
         }
     }
 
