@@ -45,7 +45,7 @@ const NIGHTS: [Night; 7] = [
         number: "AFIELD_TEST_SEEDS",
         usual: "500",
     },
-    faults("planted", "planted::", "AFIELD_TEST_PLANTED", "20"),
+    faults("planted", "planted::", "AFIELD_TEST_PLANTED", "10"),
 ];
 
 /// Runs all of them, or those that are named.
