@@ -57,7 +57,8 @@ pub fn after_record(state: CommandState, record: &Record) -> Result<CommandState
             | Record::Output { .. }
             | Record::NativeSession { .. }
             | Record::Asked { .. }
-            | Record::Withdrawn { .. },
+            | Record::Withdrawn { .. }
+            | Record::Steered { .. },
         ) => Ok(CommandState::Running),
         _ => Err(Illegal { state, record: record_name(record) }),
     }
@@ -71,6 +72,7 @@ fn record_name(record: &Record) -> &'static str {
         Record::NativeSession { .. } => "native_session",
         Record::Asked { .. } => "asked",
         Record::Withdrawn { .. } => "withdrawn",
+        Record::Steered { .. } => "steered",
         Record::Finished { .. } => "finished",
     }
 }

@@ -4,7 +4,7 @@
 //! one starts first. What waits rises one level a minute, so that nothing waits for ever.
 
 use afield_proto::command::{Command, CommandState};
-use afield_proto::queue::{Hold, Priority, WaitReason, Waiting};
+use afield_proto::queue::{Hold, Priority, Steer, WaitReason, Waiting};
 use afield_proto::{CommandId, DeviceId, Timestamp};
 
 /// How long a command waits for each level it rises, in milliseconds.
@@ -143,13 +143,26 @@ fn waiting(reason: WaitReason, message: impl Into<String>) -> Waiting {
     }
 }
 
+/// With why it is in the queue and not in the turn it was meant for.
 fn explain_queued(situation: &Situation<'_>, now: Timestamp) -> Waiting {
+    let mut waiting = why_queued(situation, now);
+    if let Some(instead) = situation.command.steer.and_then(Steer::instead) {
+        waiting.message =
+            format!("{}; it did not go into a running turn, because {instead}", waiting.message);
+    }
+    waiting
+}
+
+fn why_queued(situation: &Situation<'_>, now: Timestamp) -> Waiting {
     let command = situation.command;
     if let Some(by) = command.held_by {
         return waiting(
             WaitReason::Hold,
             format!("held by device {by}; release it to let it start"),
         );
+    }
+    if let (Some(Steer::Offered), Some(turn)) = (command.steer, command.into) {
+        return into_turn(situation, turn);
     }
     if let Some(head) = situation.head {
         return Waiting { command_id: Some(head.id), ..behind(head) };
@@ -176,6 +189,20 @@ fn explain_queued(situation: &Situation<'_>, now: Timestamp) -> Waiting {
         return on_runner(situation, waiting(WaitReason::Slot, message));
     }
     on_runner(situation, waiting(WaitReason::Start, "about to be given to its runner"))
+}
+
+fn into_turn(situation: &Situation<'_>, turn: CommandId) -> Waiting {
+    let waiting = match (situation.hold, situation.online) {
+        (Some(hold), _) => held(hold),
+        (None, true) => {
+            let message = format!("goes into the turn of command {turn} when that has begun");
+            on_runner(situation, waiting(WaitReason::Start, message))
+        }
+        (None, false) => {
+            away(situation, &format!("goes into the turn of command {turn}; waiting for runner"))
+        }
+    };
+    Waiting { command_id: Some(turn), ..waiting }
 }
 
 fn behind(head: &Command) -> Waiting {
@@ -211,11 +238,25 @@ fn not_due(situation: &Situation<'_>, due: Timestamp) -> Waiting {
 }
 
 fn explain_leased(situation: &Situation<'_>) -> Waiting {
+    if let Some(turn) = situation.command.into {
+        let begin = format!("on its way into the turn of command {turn}: it was given to runner");
+        return Waiting { command_id: Some(turn), ..away_or_not(situation, &begin) };
+    }
     if situation.online {
         let message = format!("given to runner {}, which has not started it yet", situation.runner);
         return on_runner(situation, waiting(WaitReason::Start, message));
     }
     away(situation, "it may have been started: it was given to runner")
+}
+
+fn away_or_not(situation: &Situation<'_>, begin: &str) -> Waiting {
+    match situation.online {
+        true => {
+            let message = format!("{begin} {}", situation.runner);
+            on_runner(situation, waiting(WaitReason::Start, message))
+        }
+        false => away(situation, begin),
+    }
 }
 
 fn away(situation: &Situation<'_>, begin: &str) -> Waiting {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::agent::AgentKind;
-use crate::queue::{BlobRef, Priority};
+use crate::queue::{BlobRef, Priority, Steer};
 use crate::{CommandId, DeviceId, ProjectId, SessionId, Timestamp};
 
 /// How far a command has come.
@@ -285,6 +285,12 @@ pub struct Command {
     /// Somebody holds it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held_by: Option<DeviceId>,
+    /// What became of the wish that it goes into the running turn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steer: Option<Steer>,
+    /// The command whose turn it goes, or went, into.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub into: Option<CommandId>,
     /// Somebody asked to stop it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kill_requested_by: Option<DeviceId>,

@@ -86,10 +86,60 @@ pub enum SendMode {
     /// After what is running and waiting.
     #[default]
     Queue,
-    /// Into the running turn, where the agent can take it; first in the queue otherwise.
+    /// Into the running turn, where the agent can take it; first in the queue otherwise, and
+    /// `steer` of the command says why.
     Steer,
     /// Stop the running turn, then this.
     Interrupt,
+}
+
+/// What became of the wish that a prompt goes into the running turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]
+#[serde(rename_all = "snake_case")]
+pub enum Steer {
+    /// It is on its way into the turn of the command named by `into`.
+    Offered,
+    /// It was given to the agent in that turn, and ends with it.
+    Taken,
+    /// The agent takes nothing while it works: it is first in the queue instead.
+    Refused,
+    /// The turn was over before the agent was given it: it is first in the queue instead.
+    Missed,
+    /// No agent was at work: it is first in the queue instead.
+    Idle,
+}
+
+impl Steer {
+    /// Every one.
+    pub const ALL: [Self; 5] =
+        [Self::Offered, Self::Taken, Self::Refused, Self::Missed, Self::Idle];
+
+    /// The word on the wire and in storage.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Offered => "offered",
+            Self::Taken => "taken",
+            Self::Refused => "refused",
+            Self::Missed => "missed",
+            Self::Idle => "idle",
+        }
+    }
+
+    /// The one with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|steer| steer.name() == name)
+    }
+
+    /// Why it is in the queue instead, for people; `None` when it is not.
+    pub fn instead(self) -> Option<&'static str> {
+        match self {
+            Self::Offered | Self::Taken => None,
+            Self::Refused => Some("the agent takes nothing while it works"),
+            Self::Missed => Some("the turn it was meant for ended before it could take it"),
+            Self::Idle => Some("no agent was at work"),
+        }
+    }
 }
 
 /// A kind of failure a retry policy can name.
@@ -374,13 +424,15 @@ pub enum ChainStep {
 /// A step that was reached.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]
+#[cfg_attr(feature = "schema", ts(optional_fields))]
 pub struct ChainLink {
     /// Which step.
     pub step: ChainStep,
     /// When.
     pub at: Timestamp,
-    /// The device that did it.
-    pub by: DeviceId,
+    /// The device that did it; absent when the server did by itself, as its clock told it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<DeviceId>,
 }
 
 /// A command with everything known about it.

@@ -170,6 +170,14 @@ pub enum Record {
         /// Which approval.
         approval_id: ApprovalId,
     },
+    /// A person's words go into the running turn: on the runner's disk (fsync) before the agent is
+    /// given them.
+    Steered {
+        /// When.
+        at: Timestamp,
+        /// The command that carries them.
+        command_id: CommandId,
+    },
     /// The work ended and every process of it is gone. Always the last record.
     Finished {
         /// When.
@@ -295,6 +303,31 @@ pub struct RunnerKilled {
 pub struct RunnerInterrupt {
     /// Which attempt.
     pub attempt: Attempt,
+}
+
+/// Order: give the agent these words in its running turn. The reply is [`RunnerSteered`]; a
+/// repetition is harmless.
+///
+/// **Errors**: PROCESS_NOT_FOUND when the attempt does not run here any more; its records tell
+/// whether the agent was given the words.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]
+pub struct RunnerSteer {
+    /// Whose turn.
+    pub attempt: Attempt,
+    /// The command that carries the words.
+    pub command_id: CommandId,
+    /// The words.
+    pub prompt: String,
+}
+
+/// What became of the words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]
+pub struct RunnerSteered {
+    /// The agent is given them, and a record says so. Otherwise it takes none, and never will be
+    /// given these.
+    pub taken: bool,
 }
 
 /// Order: tell the agent this answer. There is no reply; a repetition is harmless.

@@ -113,6 +113,8 @@ pub fn typescript() -> String {
         runner::RunnerKill,
         runner::RunnerKilled,
         runner::RunnerInterrupt,
+        runner::RunnerSteer,
+        runner::RunnerSteered,
         runner::RunnerAnswer,
         runner::RunnerSetMode,
         runner::RunnerResolvePath,

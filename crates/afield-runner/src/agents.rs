@@ -17,7 +17,7 @@ use afield_proto::approval::Answer;
 use afield_proto::command::Outcome;
 use afield_proto::output::{OutputLines, OutputStream};
 use afield_proto::runner::Record;
-use afield_proto::{ApprovalId, ErrorBody, Timestamp};
+use afield_proto::{ApprovalId, CommandId, ErrorBody, Timestamp};
 
 use crate::lines::Line;
 
@@ -150,6 +150,9 @@ pub(crate) trait Agent: Send {
     fn answer(&mut self, approval: ApprovalId, answer: &Answer, turn: &mut Turn);
     /// A person wants the turn to end.
     fn interrupt(&mut self, turn: &mut Turn);
+    /// A person says something into the turn. Whether the agent takes it: then it is recorded
+    /// before it is written to the program.
+    fn steer(&mut self, command: CommandId, words: &str, turn: &mut Turn) -> bool;
     /// A person changes when the agent asks. Answered with [`Act::ModeChanged`].
     fn set_mode(&mut self, mode: PermissionMode, ticket: Ticket, turn: &mut Turn);
     /// A timer rang.

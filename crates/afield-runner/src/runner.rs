@@ -16,7 +16,7 @@ use afield_proto::request::Empty;
 use afield_proto::runner::{
     Acknowledged, Attempt, AttemptReport, KilledProcess, Record, RunnerAnswer, RunnerExecute,
     RunnerHello, RunnerInterrupt, RunnerKill, RunnerKilled, RunnerResolvePath, RunnerSetMode,
-    RunnerWelcome,
+    RunnerSteer, RunnerSteered, RunnerWelcome,
 };
 use afield_proto::{CommandId, ErrorBody, ErrorCode, Timestamp};
 use serde::Serialize;
@@ -432,7 +432,7 @@ async fn stopped(
             Some(Wish::SetMode(_, done)) => {
                 let _ = done.send(Err(not_running()));
             }
-            Some(Wish::Answer(..) | Wish::Interrupt) => {}
+            Some(Wish::Answer(..) | Wish::Interrupt | Wish::Steer(..)) => {}
             None => std::future::pending().await,
         }
     }
@@ -503,6 +503,7 @@ impl RunnerHandle {
                 None
             }
             "runner_kill" => Some(self.kill(data).await),
+            "runner_steer" => Some(self.steer(data).await),
             "runner_set_mode" => Some(self.set_mode(data).await),
             "runner_resolve_path" => Some(self.resolve(data).await),
             "runner_measure" => Some(self.measure().await),
@@ -538,6 +539,16 @@ impl RunnerHandle {
             Vec::new()
         };
         write(&RunnerKilled { attempt, killed })
+    }
+
+    async fn steer(&self, data: &RawValue) -> Reply {
+        let RunnerSteer { attempt, command_id, prompt } = read(data)?;
+        let (done, taken) = oneshot::channel();
+        if !self.wish(attempt, Wish::Steer(command_id, prompt, done)).await {
+            return Err(not_running());
+        }
+        let taken = taken.await.map_err(|_| not_running())?;
+        write(&RunnerSteered { taken })
     }
 
     async fn set_mode(&self, data: &RawValue) -> Reply {

@@ -13,7 +13,7 @@ use afield_proto::agent::{AgentKind, MessageFlags, PermissionMode};
 use afield_proto::approval::Answer;
 use afield_proto::command::{Outcome, OutcomeKind};
 use afield_proto::runner::{KilledProcess, Record, RunnerExecute};
-use afield_proto::{ApprovalId, ErrorBody, ErrorCode, Timestamp};
+use afield_proto::{ApprovalId, CommandId, ErrorBody, ErrorCode, Timestamp};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -42,6 +42,8 @@ pub(crate) enum Wish {
     Answer(ApprovalId, Answer),
     /// End the turn.
     Interrupt,
+    /// Say these words of a command into the turn; answered with whether the agent takes them.
+    Steer(CommandId, String, oneshot::Sender<bool>),
     /// Change when the agent asks.
     SetMode(PermissionMode, oneshot::Sender<Result<(), ErrorBody>>),
     /// Stop everything; answered when it is gone and that is on disk.
@@ -99,7 +101,7 @@ impl Work {
             match wish {
                 Wish::Kill(done) => self.stop.push(done),
                 Wish::SetMode(_, done) => drop(done.send(Err(has_ended()))),
-                Wish::Answer(..) | Wish::Interrupt => {}
+                Wish::Answer(..) | Wish::Interrupt | Wish::Steer(..) => {}
             }
         }
         for done in self.stop {

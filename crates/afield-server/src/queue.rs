@@ -50,7 +50,8 @@ pub(crate) async fn submit(
     let command = accept(core, submit).await?;
     match ask.mode {
         SendMode::Interrupt => interrupt_active(core, actor, command.project_id).await?,
-        SendMode::Queue | SendMode::Steer => {}
+        SendMode::Steer => core.runners.steer(command.runner_id),
+        SendMode::Queue => {}
     }
     if command.kind == CommandKind::Kill {
         deliver_kills(core, actor, command.runner_id).await?;
@@ -101,7 +102,14 @@ fn drafted(
     let session_id = ask.payload.session_id;
     let (prompt, options, agent) = carried(actor, project, kind, ask.payload)?;
     crate::commands::check_agent_for(core, project.runner_id, kind, agent)?;
-    let first = ask.mode != SendMode::Queue;
+    let accept = match (ask.mode, kind) {
+        (SendMode::Queue, _) => Accept::Queue,
+        (SendMode::Steer, CommandKind::Prompt) => Accept::Steer,
+        (SendMode::Steer | SendMode::Interrupt, _) => Accept::First,
+    };
+    if accept == Accept::Steer && ask.not_before.is_some() {
+        return Err(invalid("a prompt for the running turn is for now; leave not_before out"));
+    }
     Ok(SubmitCommand {
         org: actor.org,
         project_id: project.id,
@@ -112,7 +120,7 @@ fn drafted(
         options,
         key: ask.key,
         request_id,
-        accept: if first { Accept::First } else { Accept::Queue },
+        accept,
         session_id,
         order: ask.order,
         priority: ask.priority,
@@ -281,6 +289,7 @@ pub(crate) async fn stop(
             Ok((*command, Stopped::Never))
         }
         Cancel::Over(command) => Ok((*command, Stopped::Over)),
+        Cancel::OnItsWay(command) => Ok((*command, Stopped::Killed(Vec::new()))),
         Cancel::Active(command, attempt) => {
             let Some(link) = core.runners.get(command.runner_id) else {
                 return Ok((*command, Stopped::Killed(Vec::new())));

@@ -77,8 +77,14 @@ pub(crate) fn is_exclusive(request: &Request) -> bool {
 
 /// Whether a frame of a runner answers an order. Orders are numbered, requests are not.
 pub(crate) fn is_order_reply(frame: &Incoming) -> bool {
-    const ORDERS: [&str; 5] =
-        ["error", "runner_resolve_path", "runner_kill", "runner_set_mode", "runner_measure"];
+    const ORDERS: [&str; 6] = [
+        "error",
+        "runner_resolve_path",
+        "runner_kill",
+        "runner_set_mode",
+        "runner_steer",
+        "runner_measure",
+    ];
     frame.id.is_some() && ORDERS.contains(&frame.kind.as_str())
 }
 

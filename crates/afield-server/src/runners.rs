@@ -14,10 +14,11 @@ use afield_proto::fact::{Fact, RunnerState};
 use afield_proto::limits::PROTOCOL_VERSIONS;
 use afield_proto::runner::{
     Acknowledged, RunnerExecute, RunnerFacts, RunnerHello, RunnerKill, RunnerPartial,
-    RunnerRecords, RunnerWelcome,
+    RunnerRecords, RunnerSteered, RunnerWelcome,
 };
 use afield_proto::wire::{self, CorrelationId, Incoming};
 use afield_proto::{CommandId, DeviceId, ErrorBody, ErrorCode, ProjectId, Timestamp, Topic};
+use afield_store::SteerOrder;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
@@ -45,6 +46,8 @@ pub(crate) struct Link {
     next_order: AtomicI64,
     /// The projects of the commands it works on, for relaying without asking the store.
     projects: Mutex<HashMap<CommandId, ProjectId>>,
+    /// Something may wait to go into a turn it works on.
+    steers: AtomicBool,
     deliver: Notify,
     /// Held by whoever leases for it.
     leasing: tokio::sync::Mutex<()>,
@@ -94,6 +97,23 @@ impl Runners {
             link.deliver.notify_one();
         }
     }
+
+    /// Something is to go into a turn of this runner.
+    pub(crate) fn steer(&self, runner: DeviceId) {
+        if let Some(link) = self.get(runner) {
+            link.steers.store(true, Ordering::Relaxed);
+            link.deliver.notify_one();
+        }
+    }
+
+    /// A turn of this runner began: what was to go into it may.
+    fn turn_began(&self, runner: DeviceId) {
+        if let Some(link) = self.get(runner)
+            && link.steers.load(Ordering::Relaxed)
+        {
+            link.deliver.notify_one();
+        }
+    }
 }
 
 impl Link {
@@ -104,6 +124,7 @@ impl Link {
             pending: Mutex::default(),
             next_order: AtomicI64::new(1),
             projects: Mutex::default(),
+            steers: AtomicBool::new(true),
             deliver: Notify::new(),
             leasing: tokio::sync::Mutex::default(),
             unsent: AtomicBool::new(true),
@@ -278,8 +299,12 @@ async fn deliver(core: Arc<Core>, link: Arc<Link>) {
             link.unsent.store(true, Ordering::Relaxed);
             tracing::error!(%error, "can't read what a runner was given");
         }
-        let _leasing = link.leasing.lock().await;
+        let leasing = link.leasing.lock().await;
         lease(&core, &link).await;
+        drop(leasing);
+        if link.steers.swap(false, Ordering::Relaxed) {
+            offer_steers(&core, &link).await;
+        }
     }
 }
 
@@ -315,6 +340,44 @@ fn hand_over(core: &Core, link: &Arc<Link>, orders: &[RunnerExecute]) {
 fn is_current(core: &Core, link: &Arc<Link>) -> bool {
     let current = core.runners.get(link.conn.actor().device);
     current.is_some_and(|current| Arc::ptr_eq(&current, link))
+}
+
+/// Gives the runner the words that go into its turns.
+async fn offer_steers(core: &Arc<Core>, link: &Arc<Link>) {
+    let (org, runner) = (link.conn.actor().org, link.conn.actor().device);
+    let offers = match core.store.offer_steers(org, runner, Timestamp::now()).await {
+        Ok(offers) => offers,
+        Err(error) => {
+            link.steers.store(true, Ordering::Relaxed);
+            return tracing::error!(%error, %runner, "can't read what goes into its turns");
+        }
+    };
+    if offers.more {
+        link.steers.store(true, Ordering::Relaxed);
+    }
+    for offer in offers.orders {
+        tokio::spawn(offer_steer(Arc::clone(core), Arc::clone(link), offer));
+    }
+}
+
+/// One of them. A record says when the agent was given it; what nobody hears of is offered again
+/// to the runner's next connection, or is over with the turn.
+async fn offer_steer(core: Arc<Core>, link: Arc<Link>, offer: SteerOrder) {
+    let id = offer.order.command_id;
+    let answer = link.ask::<RunnerSteered>("runner_steer", &offer.order, ORDER_TIMEOUT).await;
+    match answer {
+        Ok(RunnerSteered { taken: true }) => return,
+        Ok(RunnerSteered { taken: false }) => {}
+        // A runner of an earlier version does not know the order.
+        Err(error) if error.code == ErrorCode::ValidationFailed => {}
+        Err(error) => return tracing::debug!(command = %id, %error, "nobody knows yet"),
+    }
+    let org = link.conn.actor().org;
+    let refused = core.store.refuse_steer(org, id, offer.fence, Timestamp::now()).await;
+    if let Err(error) = refused {
+        tracing::error!(%error, command = %id, "can't put it back into the queue");
+    }
+    link.deliver.notify_one();
 }
 
 /// What the runner was given before this connection: started or stopped meanwhile, or not begun.
@@ -357,6 +420,8 @@ pub(crate) async fn records(
     if applied.attempt_over {
         core.is_final(command);
         core.released(&applied.command);
+    } else if applied.executing_changed {
+        core.runners.turn_began(runner);
     }
     Ok(applied.acknowledged)
 }

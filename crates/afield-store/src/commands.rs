@@ -19,12 +19,13 @@ macro_rules! command_columns {
          c.attempt, c.submitted_by, c.created_at, c.leased_at, c.started_at, c.finished_at, \
          c.outcome, c.org_id, c.fence, c.applied, c.kill_requested_by, c.project, c.lane, \
          c.position, c.head, c.due_at, c.for_limit, c.expires_at, c.wake_at, c.priority, \
-         c.held_by, c.key, c.retry, c.attempts_before, c.submitted_at, c.since"
+         c.held_by, c.key, c.retry, c.attempts_before, c.submitted_at, c.since, c.steer, \
+         c.into_id"
     };
 }
 
 /// Columns in front of those a statement adds.
-const COLUMNS: usize = 34;
+const COLUMNS: usize = 36;
 
 /// Commands with their projects.
 macro_rules! commands {
@@ -38,11 +39,13 @@ pub(crate) mod change;
 pub(crate) mod lane;
 pub(crate) mod lease;
 pub(crate) mod show;
+pub(crate) mod steer;
 pub(crate) mod sweep;
 
 pub use accept::{Accept, SubmitCommand, Submitted};
 pub use change::{Cancel, EditCommand, WhichDead};
 pub use show::{Detail, Shown};
+pub use steer::{Offers, SteerOrder};
 pub use sweep::Swept;
 
 statements! {
@@ -81,9 +84,10 @@ statements! {
     ACTIVE = concat!("SELECT ", command_columns!(), " FROM projects p JOIN commands c \
         ON c.project = p.number AND c.finished_at IS NULL WHERE p.id = ?2 AND p.org_id = ?1 \
         AND c.kind <> 'kill' AND (c.head = 1 OR c.state <> 'queued') \
+        AND (c.into_id IS NULL OR c.state = 'queued') \
         ORDER BY CASE c.state WHEN 'queued' THEN 1 ELSE 0 END, c.id LIMIT 1");
     RUNNING = concat!("SELECT ", command_columns!(), " FROM projects p JOIN commands c \
-        ON c.project = p.number AND c.state IN ('leased', 'running') \
+        ON c.project = p.number AND c.state IN ('leased', 'running') AND c.into_id IS NULL \
         WHERE p.runner_id = ?2 AND p.org_id = ?1 AND p.deleted_at IS NULL \
         ORDER BY c.id FOR UPDATE OF c");
 }
@@ -169,7 +173,10 @@ impl CommandRow {
             (Some(_), true) if command.state == CommandState::Queued && !held && self.head => {
                 Some(WaitReason::Limit)
             }
-            (due, _) => waiting_for(command.state, held, due.is_some(), self.head),
+            (due, _) => {
+                let reason = waiting_for(command.state, held, due.is_some(), self.head);
+                steer::reason(command.steer, reason)
+            }
         }
     }
 
@@ -355,6 +362,8 @@ pub(crate) fn command_row(row: &Row<'_>) -> Result<CommandRow, Error> {
         held_by: row.opt_id(28)?,
         key: row.opt_text(29)?.map(str::to_owned),
         order: lane::order_of(&lane).map(str::to_owned),
+        steer: row.opt_text(34)?.map(word).transpose()?,
+        into: row.opt_id(35)?,
     };
     let mut row = CommandRow {
         command,

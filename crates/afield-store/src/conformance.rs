@@ -20,6 +20,7 @@ mod rearranging;
 mod records;
 mod retries;
 mod shown;
+mod steering;
 mod stopping;
 mod world;
 
@@ -38,6 +39,7 @@ pub use rearranging::*;
 pub use records::*;
 pub use retries::*;
 pub use shown::*;
+pub use steering::*;
 pub use stopping::*;
 pub use world::{Place, World, at, note};
 
@@ -108,6 +110,9 @@ macro_rules! for_each_case {
             a_long_result_is_stored_once,
             what_is_around_a_command_is_shown,
             the_chain_of_a_command_is_shown,
+            words_go_into_the_running_turn,
+            words_without_a_turn_are_first_in_the_queue,
+            words_wait_and_are_cancelled,
             a_database_of_the_first_version_goes_on,
             random_walks_keep_the_promises,
             records_are_applied_once,

@@ -8,6 +8,7 @@ use crate::Error;
 const MIGRATIONS: &[(&str, &str)] = &[
     ("V1__spine", include_str!("../migrations/V1__spine.sql")),
     ("V2__queue", include_str!("../migrations/V2__queue.sql")),
+    ("V3__steer", include_str!("../migrations/V3__steer.sql")),
 ];
 
 /// Brings a SQLite database up to date.

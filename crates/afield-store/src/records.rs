@@ -16,7 +16,7 @@ use afield_proto::runner::{
 use afield_proto::{DeviceId, OrgId, ProjectId, Timestamp};
 
 use crate::approvals::{self, Withdraw};
-use crate::commands::{self, CommandRow, change, lane};
+use crate::commands::{self, CommandRow, change, lane, steer};
 use crate::log::append::one_line;
 use crate::tx::Tx;
 use crate::{Error, Refusal, Store, blobs, projects, sessions};
@@ -179,6 +179,9 @@ async fn apply(tx: &mut Tx, work: &mut Work, record: &Record) -> Result<(), Erro
             let (org, id) = (work.row.org, work.row.command.id);
             approvals::withdraw(tx, org, id, Withdraw::One(*approval_id), work.now).await
         }
+        Record::Steered { at, command_id } => {
+            steer::taken(tx, &work.row, *command_id, *at, work.now).await
+        }
         Record::Finished { at, outcome, killed } => {
             work.row.applied += 1;
             finish(tx, work, outcome.clone(), killed, *at).await
@@ -254,6 +257,7 @@ async fn finish(
         tell(tx, work, &Fact::ProcessKilled { command_id, by, killed: killed.to_vec() });
     }
     let session_id = work.row.session()?;
+    steer::turn_over(tx, &work.row, outcome.kind, now).await?;
     conclude(tx, work, outcome, at).await?;
     change::end_kills(tx, work.row.project, now).await?;
     let project = work.project(tx).await?;
@@ -324,6 +328,7 @@ async fn reconcile_runner(
             // It never started, and somebody stopped it meanwhile.
             (_, Some(_)) => {
                 lane::lock(tx, row.project).await?;
+                steer::turn_over(tx, &row, OutcomeKind::Cancelled, *now).await?;
                 change::cancelled(tx, &mut row, *now).await?;
                 change::end_kills(tx, row.project, *now).await?;
             }
@@ -332,6 +337,8 @@ async fn reconcile_runner(
                 if row.command.expires_at.is_some_and(|end| end <= *now)
                     && !planted::is("expiry") =>
             {
+                lane::lock(tx, row.project).await?;
+                steer::turn_over(tx, &row, OutcomeKind::Cancelled, *now).await?;
                 commands::run_out(tx, &mut row, *now).await?;
             }
             (_, None) => {}

@@ -60,6 +60,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Sql> {
         crate::commands::lane::STATEMENTS,
         crate::commands::lease::STATEMENTS,
         crate::commands::show::STATEMENTS,
+        crate::commands::steer::STATEMENTS,
         crate::commands::sweep::STATEMENTS,
         crate::blobs::STATEMENTS,
         crate::messages::STATEMENTS,

@@ -12,7 +12,7 @@ use afield_proto::agent::{AgentMessage, MessageKind};
 use owo_colors::OwoColorize as _;
 
 pub(crate) use approval::{answered, question};
-pub(crate) use ending::{ending, waiting};
+pub(crate) use ending::{ending, steered, waiting};
 
 /// Lines of a tool's result that are told about are cut to this many characters.
 const RESULT_WIDTH: usize = 100;

@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use afield_proto::agent::{ExecuteOptions, MessageFlags, PermissionMode};
 use afield_proto::approval::Answer;
 use afield_proto::runner::Record;
-use afield_proto::{ApprovalId, ErrorBody, ErrorCode, Timestamp};
+use afield_proto::{ApprovalId, CommandId, ErrorBody, ErrorCode, Timestamp};
 use serde_json::json;
 use serde_json::value::RawValue;
 
@@ -75,6 +75,8 @@ pub(crate) struct Claude {
     changes_of_mode: HashMap<String, Ticket>,
     questions: HashMap<ApprovalId, ask::Open>,
     tasks: HashSet<String>,
+    /// What was said into the turn and has no end yet, and whether the agent has begun it.
+    steers: HashMap<String, bool>,
     cost: Cost,
     evidence: Evidence,
 }
@@ -114,6 +116,7 @@ impl Claude {
             changes_of_mode: HashMap::new(),
             questions: HashMap::new(),
             tasks: HashSet::new(),
+            steers: HashMap::new(),
             cost: Cost::default(),
             evidence: Evidence::default(),
         }
@@ -124,14 +127,7 @@ impl Claude {
             return;
         }
         turn.act(Act::Disarm(Timer::Ready));
-        let frame = json!({
-            "type": "user",
-            "message": { "role": "user", "content": self.setup.prompt },
-            "parent_tool_use_id": null,
-            "uuid": self.setup.stamp.command_id,
-            "origin": { "kind": "human" },
-        });
-        turn.act(Act::Write(frame.to_string()));
+        turn.act(Act::Write(user_frame(self.setup.stamp.command_id, &self.setup.prompt)));
     }
 
     fn control(&mut self, request: serde_json::Value, turn: &mut Turn) -> String {
@@ -167,6 +163,7 @@ impl Claude {
             }
             Some("rate_limit_event") => self.rate_limit(&fields),
             Some("conversation_reset") => self.cost.last = 0.0,
+            Some("command_lifecycle") => self.steer_goes_on(&fields, turn),
             _ => {}
         }
         self.spoke = true;
@@ -248,9 +245,32 @@ impl Claude {
         }
     }
 
+    /// The agent says how far it is with what was said into the turn.
+    fn steer_goes_on(&mut self, fields: &Fields<'_>, turn: &mut Turn) {
+        let Some(id) = fields.text("command_uuid") else { return };
+        let Some(begun) = self.steers.get_mut(&id) else { return };
+        match fields.text("state").as_deref() {
+            Some("queued") => {}
+            Some("started") => *begun = true,
+            _ => self.steer_ended(&id, turn),
+        }
+    }
+
+    fn steer_ended(&mut self, id: &str, turn: &mut Turn) {
+        self.steers.remove(id);
+        if self.evidence.result.is_some() && self.is_idle() && !self.input_closed {
+            turn.act(Act::Arm(Timer::Settled, self.setup.timing.settle));
+        }
+    }
+
+    /// Nothing is at work beside the turn itself.
+    fn is_idle(&self) -> bool {
+        self.tasks.is_empty() && self.steers.is_empty()
+    }
+
     fn task_ended(&mut self, fields: &Fields<'_>, turn: &mut Turn) {
         let ended = fields.text("task_id").is_some_and(|id| self.tasks.remove(&id));
-        if ended && self.tasks.is_empty() && self.evidence.result.is_some() && !self.input_closed {
+        if ended && self.is_idle() && self.evidence.result.is_some() && !self.input_closed {
             turn.act(Act::Arm(Timer::Settled, self.setup.timing.settle));
         }
     }
@@ -266,7 +286,8 @@ impl Claude {
 
     /// Something was said after the answer: a background task woke the agent up.
     fn still_busy(&mut self, turn: &mut Turn) {
-        if self.evidence.result.is_some() && self.tasks.is_empty() && !self.input_closed {
+        let begun = self.steers.values().any(|begun| *begun);
+        if self.evidence.result.is_some() && self.tasks.is_empty() && !begun && !self.input_closed {
             turn.act(Act::Arm(Timer::Settled, self.setup.timing.settle));
         }
     }
@@ -274,16 +295,23 @@ impl Claude {
     fn turn_ended(&mut self, result: TurnResult, whose: &Whose, turn: &mut Turn) {
         if self.evidence.result.is_none() {
             if !whose.ours(&self.setup.stamp.command_id.to_string()) {
+                if let Some(id) = &whose.uuid {
+                    self.steers.remove(id);
+                }
                 return;
             }
             self.evidence.result = Some(result);
             turn.act(Act::Disarm(Timer::Interrupt));
         }
-        if self.tasks.is_empty() {
-            self.close_input(turn);
-        } else {
-            turn.act(Act::Arm(Timer::Exit, self.setup.timing.exit_with_tasks));
+        if let Some(id) = &whose.uuid {
+            self.steers.remove(id);
         }
+        if self.is_idle() {
+            return self.close_input(turn);
+        }
+        turn.act(Act::Arm(Timer::Exit, self.setup.timing.exit_with_tasks));
+        // What was said last may have come too late: then nothing more happens.
+        self.still_busy(turn);
     }
 
     fn control_response(&mut self, fields: &Fields<'_>, turn: &mut Turn) {
@@ -338,6 +366,18 @@ impl Claude {
         };
         turn.record(warning(self.setup.stamp, code, what, flags, turn.now));
     }
+}
+
+/// A person's words, under the id of the command that carries them.
+fn user_frame(command: CommandId, words: &str) -> String {
+    let frame = json!({
+        "type": "user",
+        "message": { "role": "user", "content": words },
+        "parent_tool_use_id": null,
+        "uuid": command,
+        "origin": { "kind": "human" },
+    });
+    frame.to_string()
 }
 
 /// Whose prompt a result answers.
@@ -425,6 +465,17 @@ impl Agent for Claude {
         self.send_interrupt(turn);
     }
 
+    fn steer(&mut self, command: CommandId, words: &str, turn: &mut Turn) -> bool {
+        let over = self.answered() || self.input_closed || self.evidence.interrupted;
+        if !self.prompt_sent || over {
+            return false;
+        }
+        self.steers.insert(command.to_string(), false);
+        turn.record(Record::Steered { at: turn.now, command_id: command });
+        turn.act(Act::Write(user_frame(command, words)));
+        true
+    }
+
     fn set_mode(&mut self, mode: PermissionMode, ticket: Ticket, turn: &mut Turn) {
         let request = json!({ "subtype": "set_permission_mode", "mode": mode.name() });
         let id = self.control(request, turn);
@@ -438,7 +489,12 @@ impl Agent for Claude {
                 self.interrupts += 1;
                 self.send_interrupt(turn);
             }
-            Timer::Settled => self.close_input(turn),
+            Timer::Settled => {
+                // What the agent has begun it tells the end of.
+                if self.steers.values().all(|begun| !begun) {
+                    self.close_input(turn);
+                }
+            }
             Timer::Interrupt | Timer::Exit => turn.act(Act::Stop),
         }
     }

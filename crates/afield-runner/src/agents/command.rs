@@ -7,7 +7,7 @@ use afield_proto::approval::Answer;
 use afield_proto::command::{Outcome, OutcomeKind};
 use afield_proto::output::OutputStream;
 use afield_proto::runner::Record;
-use afield_proto::{ApprovalId, ErrorBody, ErrorCode};
+use afield_proto::{ApprovalId, CommandId, ErrorBody, ErrorCode};
 
 use super::message::{Stamp, prefix};
 use super::{Act, Agent, Ending, Exit, Program, Ticket, Timer, Turn};
@@ -93,6 +93,11 @@ impl Agent for Command {
         turn.act(Act::Arm(Timer::Interrupt, self.timing.interrupt));
     }
 
+    /// Nothing is ever typed into it.
+    fn steer(&mut self, _command: CommandId, _words: &str, _turn: &mut Turn) -> bool {
+        false
+    }
+
     fn set_mode(&mut self, _mode: PermissionMode, ticket: Ticket, turn: &mut Turn) {
         let message = "a plain program has no permission mode";
         let error = ErrorBody::new(ErrorCode::ValidationFailed, message);
@@ -135,7 +140,7 @@ impl Agent for Command {
 #[cfg(test)]
 mod tests {
     use afield_proto::agent::MessageKind;
-    use afield_proto::{CommandId, SessionId, Timestamp};
+    use afield_proto::{SessionId, Timestamp};
 
     use super::*;
 

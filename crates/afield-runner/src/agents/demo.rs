@@ -5,6 +5,7 @@
 //! What it does depends on words in the prompt: "ask" asks for permission, "fail" fails,
 //! "work N" works for N seconds.
 
+use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::io::{BufRead, Write};
 use std::process::ExitCode;
@@ -47,7 +48,8 @@ pub fn run(
         }
     });
     let session = session_id(arguments);
-    let mut demo = Demo { output, frames, session, pace, failed: false, frame: 0 };
+    let said = VecDeque::new();
+    let mut demo = Demo { output, frames, session, pace, said, failed: false, frame: 0 };
     // An output that takes nothing means that nobody listens any more.
     let _ = demo.listen();
     if demo.failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
@@ -66,6 +68,8 @@ struct Demo<W> {
     frames: Receiver<Value>,
     session: String,
     pace: f64,
+    /// What a person said while the turn goes on.
+    said: VecDeque<Value>,
     failed: bool,
     frame: u64,
 }
@@ -123,6 +127,7 @@ impl<W: Write> Demo<W> {
                         return Ok(Go::Interrupted);
                     }
                 }
+                Ok(frame) if frame["type"] == "user" => self.said.push_back(frame),
                 Ok(_) => {}
                 Err(RecvTimeoutError::Timeout) => return Ok(Go::On),
                 Err(RecvTimeoutError::Disconnected) => {
@@ -142,11 +147,39 @@ impl<W: Write> Demo<W> {
             "claude_code_version": "demo", "mcp_servers": [], "slash_commands": [],
         }))?;
         self.failed = false;
-        match self.answer(&prompt)? {
+        let answer = match self.answer(&prompt)? {
+            Some(text) => (self.listen_again()? == Go::On).then_some(text),
+            None => None,
+        };
+        for frame in std::mem::take(&mut self.said) {
+            self.lifecycle(&frame, "discarded")?;
+        }
+        match answer {
             Some(text) if wants(&prompt, "fail") => self.fail(&text, frame),
             Some(text) => self.succeed(&text, frame),
             None => self.aborted(frame),
         }
+    }
+
+    /// Answers what was said while the turn went on.
+    fn listen_again(&mut self) -> Io<Go> {
+        while let Some(frame) = self.said.pop_front() {
+            self.lifecycle(&frame, "started")?;
+            let said = frame["message"]["content"].as_str().unwrap_or_default();
+            let shown: String = said.chars().take(80).collect();
+            if self.speak(&format!("You also said: \u{201c}{shown}\u{201d}."))? == Go::Interrupted {
+                self.lifecycle(&frame, "discarded")?;
+                return Ok(Go::Interrupted);
+            }
+            self.lifecycle(&frame, "completed")?;
+        }
+        Ok(Go::On)
+    }
+
+    fn lifecycle(&mut self, frame: &Value, state: &str) -> Io<()> {
+        self.say(json!({
+            "type": "command_lifecycle", "command_uuid": frame["uuid"], "state": state,
+        }))
     }
 
     /// Carries out the turn. `None` when it was interrupted.
@@ -278,6 +311,9 @@ impl<W: Write> Demo<W> {
             if frame["type"] == "control_request" && self.control(&frame)? == Go::Interrupted {
                 return Ok(None);
             }
+            if frame["type"] == "user" {
+                self.said.push_back(frame);
+            }
         }
         Ok(None)
     }
@@ -367,6 +403,20 @@ mod tests {
             .filter_map(|frame| frame["message"]["content"][0]["text"].as_str())
             .collect();
         assert_eq!(pieces, whole);
+    }
+
+    #[test]
+    fn it_answers_what_is_said_while_it_works() {
+        let mut said = user("and this");
+        said["uuid"] = json!("u2");
+        let frames = talk(&[user("hello"), said]);
+        let texts =
+            frames.iter().filter_map(|frame| frame["message"]["content"][0]["text"].as_str());
+        assert!(texts.clone().any(|text| text.contains("You also said: “and this”")));
+        let states = frames.iter().filter(|frame| frame["command_uuid"] == "u2");
+        let states: Vec<_> = states.map(|frame| frame["state"].as_str().unwrap()).collect();
+        assert_eq!(states, ["started", "completed"]);
+        assert_eq!(frames.iter().filter(|frame| frame["type"] == "result").count(), 1);
     }
 
     #[test]

@@ -1,12 +1,12 @@
 //! One process of an attempt, from its start until nothing of it is left.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::process::ExitStatus;
 use std::time::Duration;
 
 use afield_proto::limits::AGENT_LINE_BYTES_MAX;
 use afield_proto::runner::Record;
-use afield_proto::{ErrorBody, Timestamp};
+use afield_proto::{CommandId, ErrorBody, Timestamp};
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::ChildStdin;
 use tokio::sync::{mpsc, oneshot};
@@ -54,6 +54,8 @@ pub(super) struct Session<'a> {
     timers: HashMap<Timer, Instant>,
     tickets: HashMap<Ticket, oneshot::Sender<Result<(), ErrorBody>>>,
     next_ticket: Ticket,
+    /// What the agent was given in its turn: a repetition is answered, not given again.
+    steered: HashSet<CommandId>,
     heard: Instant,
     deadline: Instant,
     why: Option<Why>,
@@ -101,6 +103,7 @@ impl<'a> Session<'a> {
             timers: HashMap::new(),
             tickets: HashMap::new(),
             next_ticket: 1,
+            steered: HashSet::new(),
             heard: Instant::now(),
             deadline: Instant::now() + limit,
             why: None,
@@ -218,6 +221,11 @@ impl<'a> Session<'a> {
                 self.agent.answer(approval, &answer, turn);
             }
             Wish::Interrupt => self.agent.interrupt(turn),
+            Wish::Steer(command, words, done) => {
+                let taken = self.steered.contains(&command) || self.steer(command, &words, turn);
+                // Nobody waits for the answer when the server is gone: its record tells.
+                let _ = done.send(taken);
+            }
             Wish::SetMode(mode, done) => {
                 let ticket = self.next_ticket;
                 self.next_ticket += 1;
@@ -231,6 +239,15 @@ impl<'a> Session<'a> {
                 self.hurry(ladder);
             }
         }
+    }
+
+    fn steer(&mut self, command: CommandId, words: &str, turn: &mut Turn) -> bool {
+        let ends = self.stopping.is_some() || self.exit.is_some();
+        if ends || !self.agent.steer(command, words, turn) {
+            return false;
+        }
+        self.heard = Instant::now();
+        self.steered.insert(command)
     }
 
     fn hurry(&mut self, ladder: Ladder) {
@@ -340,8 +357,18 @@ impl<'a> Session<'a> {
 
     async fn record(&mut self, record: Record) {
         self.work.partials.flush();
-        if let Err(error) = self.work.log.append(&record).await {
+        let log = &self.work.log;
+        let written = match record {
+            // On disk before the agent is given it, so that it is never given twice.
+            Record::Steered { .. } => log.append_durably(&record).await,
+            _ => log.append(&record).await,
+        };
+        if let Err(error) = written {
             tracing::error!(%error, "a record can't be written; stopping the agent");
+            if matches!(record, Record::Steered { .. }) {
+                // What is not on disk is not given to it.
+                self.input = None;
+            }
             self.stop(Some(Why::Disk), Climb::new(self.work.shared.timing.kill));
         }
     }

@@ -2,12 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use afield_proto::ErrorCode;
 use afield_proto::agent::{AgentKind, MessageKind};
 use afield_proto::command::OutcomeKind;
 use afield_proto::runner::{
-    Record, RunnerExecute, RunnerKill, RunnerKilled, RunnerPath, RunnerSetMode,
+    Record, RunnerExecute, RunnerKill, RunnerKilled, RunnerPath, RunnerSetMode, RunnerSteer,
+    RunnerSteered,
 };
+use afield_proto::{CommandId, ErrorCode};
 use afield_runner::Policy;
 
 use crate::rig::{Home, Rig, alive, texts};
@@ -213,9 +214,70 @@ async fn orders_that_make_no_sense_are_refused() {
     let nonsense = serde_json::json!({ "nonsense": [1, 2] });
     assert!(rig.order("runner_execute", &nonsense).await.is_none());
     assert!(rig.order("runner_answer", &nonsense).await.is_none());
-    for name in ["runner_kill", "runner_set_mode", "runner_resolve_path", "runner_unheard_of"] {
+    for name in [
+        "runner_kill",
+        "runner_set_mode",
+        "runner_steer",
+        "runner_resolve_path",
+        "runner_unheard_of",
+    ] {
         let error = rig.order(name, &nonsense).await.unwrap().unwrap_err();
         assert_eq!(error.code, ErrorCode::ValidationFailed, "{name}");
     }
+    rig.stop().await;
+}
+
+async fn steer(rig: &Rig, order: &RunnerSteer) -> Result<bool, ErrorCode> {
+    let reply = rig.order("runner_steer", order).await.unwrap();
+    let read = |reply: Box<serde_json::value::RawValue>| -> RunnerSteered {
+        serde_json::from_str(reply.get()).unwrap()
+    };
+    reply.map(|reply| read(reply).taken).map_err(|error| error.code)
+}
+
+#[tokio::test]
+async fn words_go_into_the_running_turn_once() {
+    let home = Home::new();
+    home.claude("steer,n=0");
+    let rig = Rig::start(&home, home.policy()).await;
+    let order = home.order(AgentKind::Claude, "begin");
+    rig.execute(&order).await;
+    let begun = |records: &[Record]| !texts(records, MessageKind::Text).is_empty();
+    rig.server.until(order.attempt, begun).await;
+    let command_id = CommandId::generate();
+    let prompt = "use tabs".to_owned();
+    let words = RunnerSteer { attempt: order.attempt, command_id, prompt };
+    assert_eq!(steer(&rig, &words).await, Ok(true));
+    // A repetition is answered, not given again; after the end the records tell.
+    assert!(matches!(steer(&rig, &words).await, Ok(true) | Err(ErrorCode::ProcessNotFound)));
+    let (outcome, _) = rig.finished(order.attempt).await;
+    assert_eq!(outcome.kind, OutcomeKind::Succeeded);
+    let records = rig.server.records(order.attempt);
+    let steered = |record: &&Record| matches!(record, Record::Steered { command_id: id, .. } if *id == command_id);
+    assert_eq!(records.iter().filter(steered).count(), 1);
+    let said = texts(&records, MessageKind::Text);
+    assert_eq!(
+        said.iter().filter(|text| *text == "You also said: use tabs").count(),
+        1,
+        "{said:?}"
+    );
+    assert_eq!(steer(&rig, &words).await, Err(ErrorCode::ProcessNotFound));
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_plain_program_takes_no_words() {
+    let home = Home::new();
+    let rig = Rig::start(&home, home.policy()).await;
+    let order = home.order(AgentKind::Command, "echo begun; exec sleep 600");
+    rig.execute(&order).await;
+    let begun = |records: &[Record]| !texts(records, MessageKind::Stdout).is_empty();
+    rig.server.until(order.attempt, begun).await;
+    let (command_id, prompt) = (CommandId::generate(), "faster".to_owned());
+    let words = RunnerSteer { attempt: order.attempt, command_id, prompt };
+    assert_eq!(steer(&rig, &words).await, Ok(false));
+    kill(&rig, &order).await;
+    let records = rig.server.records(order.attempt);
+    assert!(!records.iter().any(|record| matches!(record, Record::Steered { .. })));
     rig.stop().await;
 }

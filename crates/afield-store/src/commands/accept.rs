@@ -18,6 +18,7 @@ use afield_proto::{
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 
+use super::steer::{self, Aim};
 use super::{COLUMNS, CommandRow, change, command_row, lane};
 use crate::sql::{Row, params, statements, to_json};
 use crate::tx::{Tx, encoded};
@@ -50,6 +51,8 @@ pub enum Accept {
     Queue,
     /// Before what waits in its lane.
     First,
+    /// Into the running turn; before what waits in its lane, when there is none that takes it.
+    Steer,
 }
 
 /// A command to be accepted.
@@ -154,9 +157,11 @@ impl Draft {
         slot: Option<(DeviceId, bool)>,
         now: Timestamp,
     ) -> Option<Self> {
+        let slot = slot.filter(|_| submit.accept != Accept::Steer);
         slot.map(|(runner_id, head)| {
             let id = CommandId::generate();
-            Self::new(submit, id, lane(submit, id, now), runner_id, head, now)
+            let lane = lane(submit, id, now);
+            Self::new(submit, id, lane, (runner_id, head), Aim::default(), now)
         })
     }
 
@@ -164,11 +169,11 @@ impl Draft {
         submit: &SubmitCommand,
         id: CommandId,
         lane: String,
-        runner_id: DeviceId,
-        head: bool,
+        (runner_id, head): (DeviceId, bool),
+        aim: Aim,
         now: Timestamp,
     ) -> Self {
-        let command = accepted(submit, id, runner_id, head, now);
+        let command = accepted(submit, id, (runner_id, head), aim, now);
         let fact = Fact::CommandState(command.clone());
         let accepted = encoded(Some(submit.project_id), &fact);
         Self { payload: payload(submit), head, lane, accepted, command }
@@ -207,16 +212,21 @@ async fn submit_command(
     if let Some(command) = repeated(tx, submit).await? {
         return Ok(Submitted { command, duplicate: true });
     }
-    let place = place(tx, submit, &slot, &lane).await?;
+    let aim = steer::aim(tx, submit, slot.number).await?;
+    let place = place(tx, submit, &slot, &lane, aim).await?;
     let made;
     let draft = match draft.as_ref().filter(|draft| draft.fits(slot.runner_id, place.head)) {
         Some(draft) => draft,
         None => {
-            made = Draft::new(submit, id, lane.clone(), slot.runner_id, place.head, *now);
+            let at = (slot.runner_id, place.head);
+            made = Draft::new(submit, id, lane.clone(), at, aim, *now);
             &made
         }
     };
     insert(tx, submit, &slot, &place, draft).await?;
+    if aim.steer.is_some() {
+        steer::save_aim(tx, draft.command.id, aim).await?;
+    }
     tx.tell_encoded(submit.org, submit.project_id, &draft.accepted, *now);
     let command = match submit.kind {
         CommandKind::Kill => kill(tx, submit, draft.command.id, slot.number, *now).await?,
@@ -236,6 +246,7 @@ async fn place(
     submit: &SubmitCommand,
     slot: &Slot,
     lane: &str,
+    aim: Aim,
 ) -> Result<Position, Error> {
     if submit.accept == Accept::Immediate {
         let busy: Option<CommandId> = tx.opt(&BUSY, params![slot.number], |row| row.id(0)).await?;
@@ -245,9 +256,14 @@ async fn place(
     }
     match (submit.accept, slot.last) {
         (_, None) => Ok(Position { at: POSITION_STEP, head: true }),
-        (Accept::First, Some(_)) => {
+        (Accept::First | Accept::Steer, Some(_)) => {
             let (project, org) = (slot.number, submit.org);
-            let (_, at) = lane::find(tx, org, project, lane, Place::First, None).await?;
+            let behind = steer::behind(tx, aim, lane).await?;
+            let to = behind.map_or(Place::First, Place::After);
+            let (_, at) = lane::find(tx, org, project, lane, to, None).await?;
+            if behind.is_some() {
+                return Ok(Position { at, head: false });
+            }
             let head = lane::demote(tx, project, lane).await?;
             Ok(Position { at, head })
         }
@@ -274,7 +290,7 @@ async fn kill(
     now: Timestamp,
 ) -> Result<Command, Error> {
     let mut row = commands::locked(tx, submit.org, id).await?;
-    if !change::mark_killed(tx, project, submit.submitted_by).await? {
+    if !change::mark_killed(tx, project, submit.submitted_by, now).await? {
         let outcome = Outcome {
             code: Some(ErrorCode::ProcessNotFound),
             ..Outcome::new(OutcomeKind::Failed).with_message("nothing was running")
@@ -315,8 +331,8 @@ fn is_same(submit: &SubmitCommand, first: &CommandRow, payload: &StoredPayload) 
 fn accepted(
     submit: &SubmitCommand,
     id: CommandId,
-    runner_id: DeviceId,
-    head: bool,
+    (runner_id, head): (DeviceId, bool),
+    aim: Aim,
     now: Timestamp,
 ) -> Command {
     let held_by = (submit.hold && !planted::is("hold")).then_some(submit.submitted_by);
@@ -330,7 +346,7 @@ fn accepted(
         kind: submit.kind,
         agent: submit.agent,
         state: CommandState::Queued,
-        waiting_for: reason.map(|reason| reason.name().to_owned()),
+        waiting_for: steer::reason(aim.steer, reason).map(|reason| reason.name().to_owned()),
         summary: summary(submit.kind, &submit.prompt, &submit.options),
         priority: submit.priority,
         key: submit.key.clone(),
@@ -338,6 +354,8 @@ fn accepted(
         not_before: due_at,
         expires_at: submit.expires_at,
         held_by,
+        steer: aim.steer,
+        into: aim.into,
         kill_requested_by: None,
         attempt: 0,
         submitted_by: submit.submitted_by,

@@ -9,14 +9,15 @@ use afield_proto::runner::Attempt;
 use afield_proto::{CommandId, DeviceId, OrgId, ProjectId, Timestamp};
 
 use super::accept::{encode_payload, summary};
-use super::{CommandRow, command_row, end, lane, locked, save};
+use super::{CommandRow, command_row, end, lane, locked, save, steer};
 use crate::sql::{params, statements, to_json};
 use crate::tx::Tx;
 use crate::{Error, Refusal, Store, approvals, projects};
 
 statements! {
-    MARK_KILLED = "UPDATE commands SET kill_requested_by = COALESCE(kill_requested_by, ?2) \
-        WHERE project = ?1 AND state IN ('leased', 'running')";
+    ACTIVE = concat!("SELECT ", command_columns!(), commands!(),
+        " WHERE c.project = ?1 AND c.state IN ('leased', 'running') AND c.into_id IS NULL \
+        FOR UPDATE OF c");
     SET_PAYLOAD = "UPDATE commands SET payload = ?2, summary = ?3, agent = ?4, edited = 1 \
         WHERE id = ?1";
     INSERT_ATTEMPT = "INSERT INTO attempts (command_id, attempt, runner_id, leased_at, \
@@ -42,6 +43,8 @@ pub enum Cancel {
     Cancelled(Box<Command>),
     /// A runner has it and must stop it.
     Active(Box<Command>, Attempt),
+    /// It is on its way into a running turn, and is cancelled unless it was given to the agent.
+    OnItsWay(Box<Command>),
     /// It was over before.
     Over(Box<Command>),
 }
@@ -183,7 +186,7 @@ fn not_possible(reason: impl Into<String>) -> Error {
 }
 
 /// A command, with its lanes kept from changing.
-async fn with_lane(tx: &mut Tx, org: OrgId, id: CommandId) -> Result<CommandRow, Error> {
+pub(crate) async fn with_lane(tx: &mut Tx, org: OrgId, id: CommandId) -> Result<CommandRow, Error> {
     let project = locked(tx, org, id).await?.project;
     lane::lock(tx, project).await?;
     locked(tx, org, id).await
@@ -204,11 +207,15 @@ async fn cancel_command(
     let mut row = with_lane(tx, *org, *id).await?;
     match row.command.state {
         CommandState::Queued => {}
+        CommandState::Running if row.command.into.is_some() => return Err(in_a_turn(&row)),
         CommandState::Leased | CommandState::Running => {
             if row.command.kill_requested_by.is_none() {
                 row.command.kill_requested_by = Some(*by);
                 save(tx, &row).await?;
                 row.tell(tx, *now);
+            }
+            if row.command.into.is_some() {
+                return Ok(Cancel::OnItsWay(Box::new(row.command)));
             }
             let attempt = row.attempt();
             return Ok(Cancel::Active(Box::new(row.command), attempt));
@@ -239,9 +246,29 @@ pub(crate) async fn cancelled(
     Ok(())
 }
 
-/// Remembers that what a project works on is to be stopped. Whether there is such work.
-pub(crate) async fn mark_killed(tx: &mut Tx, project: i64, by: DeviceId) -> Result<bool, Error> {
-    Ok(tx.execute(&MARK_KILLED, params![project, by]).await? > 0)
+/// Words that an agent was given can't be taken back.
+fn in_a_turn(row: &CommandRow) -> Error {
+    let turn = row.command.into.map(|id| id.to_string()).unwrap_or_default();
+    not_possible(format!("its words are in the turn of command {turn}; cancel that one instead"))
+}
+
+/// Remembers, and tells, that what a project works on is to be stopped. Whether there is such work.
+pub(crate) async fn mark_killed(
+    tx: &mut Tx,
+    project: i64,
+    by: DeviceId,
+    now: Timestamp,
+) -> Result<bool, Error> {
+    let active = tx.all(&ACTIVE, params![project], command_row).await?;
+    let any = !active.is_empty();
+    for mut row in active {
+        if row.command.kill_requested_by.is_none() {
+            row.command.kill_requested_by = Some(by);
+            save(tx, &row).await?;
+            row.tell(tx, now);
+        }
+    }
+    Ok(any)
 }
 
 /// Ends the kills that waited for the end of what a project worked on.
@@ -418,6 +445,10 @@ async fn again(
         // The agent no longer knows its conversation: it goes on in the project's own.
         command.session_id = None;
     }
+    if command.steer.is_some() {
+        (command.steer, command.into) = (None, None);
+        steer::save_aim(tx, command.id, steer::Aim::default()).await?;
+    }
     command.not_before = None;
     command.expires_at = Some(expires_at);
     command.kill_requested_by = None;
@@ -505,6 +536,10 @@ async fn resolve_command(
         }
         return Ok(command);
     }
+    if row.command.into.is_some() {
+        return Err(in_a_turn(&row));
+    }
+    steer::turn_over(tx, &row, outcome.kind, *now).await?;
     let requeue = *resolution == Resolution::Requeue;
     let end_state = if requeue { CommandState::Interrupted } else { outcome.kind.final_state() };
     end(tx, &mut row, end_state, Some(outcome), *now).await?;

@@ -22,20 +22,20 @@ statements! {
         WHERE p.runner_id = ?2 AND p.org_id = ?1 AND p.deleted_at IS NULL \
         AND c.state = 'queued' AND c.kind <> 'kill' AND c.held_by IS NULL \
         AND NOT EXISTS (SELECT 1 FROM commands a WHERE a.project = p.number \
-            AND a.state IN ('leased', 'running')) \
+            AND a.state IN ('leased', 'running') AND a.into_id IS NULL) \
         AND NOT EXISTS (SELECT 1 FROM holds h WHERE h.org_id = ?1 \
             AND h.target IN ('', p.runner_id, p.id))";
     WORKED_ON = "SELECT COUNT(*) FROM projects p JOIN commands c ON c.project = p.number \
-        AND c.state IN ('leased', 'running') \
+        AND c.state IN ('leased', 'running') AND c.into_id IS NULL \
         WHERE p.runner_id = ?2 AND p.org_id = ?1 AND p.deleted_at IS NULL";
     TO_LEASE = concat!("SELECT ", command_columns!(), ", c.payload, c.request_id, p.path, \
-        p.session_id", commands!(), " WHERE c.id = ?1");
+        p.session_id, c.told", commands!(), " WHERE c.id = ?1");
     LEASED = concat!("SELECT ", command_columns!(), ", c.payload, c.request_id, p.path, \
-        p.session_id FROM projects p JOIN commands c ON c.project = p.number \
-        AND c.state = 'leased' WHERE p.runner_id = ?2 AND p.org_id = ?1 \
+        p.session_id, c.told FROM projects p JOIN commands c ON c.project = p.number \
+        AND c.state = 'leased' AND c.into_id IS NULL WHERE p.runner_id = ?2 AND p.org_id = ?1 \
         AND p.deleted_at IS NULL ORDER BY c.id");
     KILLS = "SELECT c.id, c.attempt, c.fence FROM projects p JOIN commands c \
-        ON c.project = p.number AND c.state IN ('leased', 'running') \
+        ON c.project = p.number AND c.state IN ('leased', 'running') AND c.into_id IS NULL \
         WHERE p.runner_id = ?2 AND p.org_id = ?1 AND p.deleted_at IS NULL \
         AND c.kill_requested_by IS NOT NULL";
     NATIVE = "SELECT native_id FROM sessions WHERE id = ?1";
@@ -93,6 +93,8 @@ struct Waiting {
     request_id: afield_proto::RequestId,
     path: String,
     project_session: Option<SessionId>,
+    /// Its prompt is in the transcript already.
+    told: bool,
 }
 
 fn waiting(row: &Row<'_>) -> Result<Waiting, Error> {
@@ -102,6 +104,7 @@ fn waiting(row: &Row<'_>) -> Result<Waiting, Error> {
         request_id: row.id(COLUMNS + 1)?,
         path: row.text(COLUMNS + 2)?.to_owned(),
         project_session: row.opt_id(COLUMNS + 3)?,
+        told: row.int(COLUMNS + 4)? != 0,
     })
 }
 
@@ -199,7 +202,7 @@ async fn new_session(tx: &mut Tx, mut row: CommandRow, now: Timestamp) -> Result
 }
 
 async fn lease(tx: &mut Tx, found: Waiting, now: Timestamp) -> Result<RunnerExecute, Error> {
-    let Waiting { mut row, payload, request_id, path, project_session } = found;
+    let Waiting { mut row, payload, request_id, path, project_session, told } = found;
     let session_id = match row.command.session_id.or(project_session) {
         Some(session_id) => session_id,
         None => sessions::first(tx, row.org, row.project, row.command.project_id, now).await?,
@@ -212,7 +215,7 @@ async fn lease(tx: &mut Tx, found: Waiting, now: Timestamp) -> Result<RunnerExec
     (row.due_at, row.for_limit, row.command.not_before) = (None, false, None);
     row.enter(CommandState::Leased);
     commands::save(tx, &row).await?;
-    if row.command.attempt == 1 {
+    if row.command.attempt == 1 && !told {
         let said = prompt_message(&row.command, &payload.prompt, now);
         tx.tell_project(row.org, row.command.project_id, &Fact::AgentMessage(said), now);
     }

@@ -1,11 +1,11 @@
 //! Everything known about one command, and about what may keep it from starting.
 
-use afield_proto::command::Command;
+use afield_proto::command::{Command, CommandState};
 use afield_proto::queue::{AttemptView, ChainLink, ChainStep, Hold, Payload, RetryPolicy};
 use afield_proto::{CommandId, DeviceId, OrgId, ProjectId, Timestamp};
 
 use super::accept::StoredPayload;
-use super::{COLUMNS, CommandRow, change, command_row, lane};
+use super::{COLUMNS, CommandRow, change, command_row, lane, needs_no_runner};
 use crate::sql::{params, statements};
 use crate::tx::Tx;
 use crate::{Error, Refusal, Store};
@@ -16,9 +16,10 @@ statements! {
     ATTEMPTS = "SELECT attempt, runner_id, leased_at, started_at, finished_at, outcome \
         FROM attempts WHERE command_id = ?1 ORDER BY attempt";
     ACTIVE_OF_PROJECT = "SELECT id FROM commands \
-        WHERE project = ?1 AND state IN ('leased', 'running')";
+        WHERE project = ?1 AND state IN ('leased', 'running') AND into_id IS NULL";
     BUSY = "SELECT COUNT(*) FROM projects p JOIN commands c ON c.project = p.number \
-        AND c.state IN ('leased', 'running') WHERE p.runner_id = ?1 AND p.deleted_at IS NULL";
+        AND c.state IN ('leased', 'running') AND c.into_id IS NULL \
+        WHERE p.runner_id = ?1 AND p.deleted_at IS NULL";
     RUNNER = "SELECT name, last_seen_at FROM devices WHERE id = ?1";
     USAGE = "SELECT COUNT(*), COALESCE(SUM(LENGTH(c.payload)), 0) FROM projects p \
         JOIN commands c ON c.project = p.number AND c.finished_at IS NULL WHERE p.org_id = ?1 \
@@ -143,10 +144,12 @@ async fn attempts(tx: &mut Tx, row: &CommandRow) -> Result<Vec<AttemptView>, Err
 fn chain(row: &CommandRow) -> Vec<ChainLink> {
     let command = &row.command;
     let (sender, runner) = (command.submitted_by, command.runner_id);
-    let ended_by = match command.started_at {
-        Some(_) => runner,
-        None => command.kill_requested_by.unwrap_or(runner),
+    let ended_by = match (command.state, command.started_at) {
+        (CommandState::Expired, _) => None,
+        (_, Some(_)) => Some(runner).filter(|_| !needs_no_runner(command.kind)),
+        (_, None) => command.kill_requested_by.or(Some(runner)),
     };
+    let (sender, runner) = (Some(sender), Some(runner).filter(|_| !needs_no_runner(command.kind)));
     [
         (ChainStep::Submitted, row.submitted_at.or(Some(command.created_at)), sender),
         (ChainStep::Accepted, Some(command.created_at), sender),

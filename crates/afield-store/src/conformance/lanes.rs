@@ -10,7 +10,8 @@ use crate::tx::Tx;
 use crate::{Error, Store};
 
 static UNFINISHED: Sql = Sql::new(
-    "SELECT id, project, lane, head, state, due_at, expires_at, wake_at FROM commands \
+    "SELECT id, project, lane, head, state, due_at, expires_at, wake_at, into_id \
+     FROM commands \
      WHERE finished_at IS NULL ORDER BY project, lane, position",
 );
 static OVER: Sql = Sql::new(
@@ -27,10 +28,12 @@ struct Member {
     due_at: Option<Timestamp>,
     expires_at: Option<Timestamp>,
     wake_at: Option<Timestamp>,
+    /// It goes into a turn.
+    into: bool,
 }
 
-/// Every lane has one head, its first; what is worked on is a head, one of a project; only heads
-/// that wait are woken, not later than they must be.
+/// Every lane has one head, its first; what is worked on is a head, one of a project, and what
+/// goes into its turn is beside it; only heads that wait are woken, not later than they must be.
 pub(super) async fn check_lanes(world: &World) -> Outcome {
     let members = members(&world.store).await?;
     let mut active = BTreeMap::new();
@@ -39,7 +42,7 @@ pub(super) async fn check_lanes(world: &World) -> Outcome {
         let (id, first) = (member.id, before != Some(&member.lane));
         assert_eq!(member.head, first, "head of {id} in {:?}", member.lane);
         before = Some(&member.lane);
-        if member.state != "queued" {
+        if member.state != "queued" && !member.into {
             assert!(member.head, "{id} is worked on behind another");
             let other = active.insert(member.lane.0, id);
             assert_eq!(other, None, "{id} is worked on beside another");
@@ -80,6 +83,7 @@ async fn read_members(tx: &mut Tx, (): &()) -> Result<Vec<Member>, Error> {
             due_at: row.opt_time(5)?,
             expires_at: row.opt_time(6)?,
             wake_at: row.opt_time(7)?,
+            into: row.opt_text(8)?.is_some(),
         })
     })
     .await

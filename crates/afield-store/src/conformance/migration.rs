@@ -115,12 +115,20 @@ async fn check_details(world: &World, over: CommandId) -> Outcome {
     Ok(())
 }
 
+/// Whether an event tells a prompt.
+pub(super) fn is_prompt(body: &str) -> bool {
+    body.starts_with(r#"{"type":"agent_message""#) && body.contains(r#""kind":"prompt""#)
+}
+
 async fn go_on(world: &World, queued: CommandId, running: CommandId) -> Outcome {
     let runner: DeviceId = RUNNER.parse()?;
     let project: ProjectId = WAITING[0].parse()?;
     let behind = world.enqueue(project, "behind").await?;
     let lease = || world.store.lease_commands(world.org, runner, 9, at(3));
-    for id in [queued, behind] {
+    let told = |events: Vec<crate::StoredEvent>| {
+        events.iter().filter(|event| is_prompt(&event.body)).count()
+    };
+    for (id, prompts) in [(queued, 0), (behind, 1)] {
         let orders = lease().await?;
         assert_eq!(orders.len(), 1);
         assert_eq!(orders[0].attempt.command_id, id);
@@ -128,6 +136,9 @@ async fn go_on(world: &World, queued: CommandId, running: CommandId) -> Outcome 
         let records = vec![started(), finished(OutcomeKind::Succeeded)];
         let records = RunnerRecords { attempt: orders[0].attempt, first_record: 1, records };
         world.store.apply_records(world.org, runner, records, at(4)).await?;
+        // The first version told a prompt when it was submitted.
+        let said = told(world.events(Topic::Project(project)).await?);
+        assert_eq!(said, prompts, "prompts told by this version");
     }
     world.store.reconcile_runner(world.org, runner, &[], at(5)).await?;
     assert_eq!(world.state(running).await?, CommandState::Interrupted);

@@ -214,6 +214,7 @@ impl Walk {
             Cancel::Cancelled(_) => state == CommandState::Queued,
             Cancel::Active(..) => is_active(state),
             Cancel::Over(_) => state.is_final(),
+            Cancel::OnItsWay(_) => false,
         };
         assert!(expected, "{id} was {state:?}: {cancel:?}");
         Ok(())

@@ -104,11 +104,11 @@ pub async fn the_chain_of_a_command_is_shown(place: Place) -> Outcome {
     let shown = world.store.show_command(world.org, attempt.command_id).await?;
     let chain: Vec<_> = shown.chain.iter().map(|link| (link.step, link.at, link.by)).collect();
     let expected = [
-        (ChainStep::Submitted, at(2), world.phone),
-        (ChainStep::Accepted, at(2), world.phone),
-        (ChainStep::Leased, at(3), world.runner),
-        (ChainStep::Consumed, at(10), world.runner),
-        (ChainStep::Finished, at(20), world.runner),
+        (ChainStep::Submitted, at(2), Some(world.phone)),
+        (ChainStep::Accepted, at(2), Some(world.phone)),
+        (ChainStep::Leased, at(3), Some(world.runner)),
+        (ChainStep::Consumed, at(10), Some(world.runner)),
+        (ChainStep::Finished, at(20), Some(world.runner)),
     ];
     assert_eq!(chain, expected);
     let [view] = &shown.attempts[..] else { return Err("there was one attempt".into()) };
@@ -119,7 +119,13 @@ pub async fn the_chain_of_a_command_is_shown(place: Place) -> Outcome {
     world.store.cancel_command(world.org, cancelled, world.phone, at(30)).await?;
     let shown = world.store.show_command(world.org, cancelled).await?;
     let last = shown.chain.last().ok_or("it was accepted")?;
-    assert_eq!((last.step, last.at, last.by), (ChainStep::Finished, at(30), world.phone));
+    assert_eq!((last.step, last.at, last.by), (ChainStep::Finished, at(30), Some(world.phone)));
     assert!(shown.attempts.is_empty());
+    let expires = SubmitCommand { expires_at: Some(at(40)), ..world.queued(project.id, "x") };
+    let expired = world.accept(expires, 30).await?;
+    world.store.sweep_queue(at(40)).await?;
+    let shown = world.store.show_command(world.org, expired).await?;
+    let last = shown.chain.last().ok_or("it was accepted")?;
+    assert_eq!((last.step, last.at, last.by), (ChainStep::Finished, at(40), None), "by its clock");
     Ok(())
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use afield_proto::command::{Command, CommandState, Outcome, OutcomeKind};
+use afield_proto::queue::Steer;
 use owo_colors::OwoColorize as _;
 
 use super::clean;
@@ -92,6 +93,9 @@ fn state(state: CommandState) -> &'static str {
 /// What a command that has not started waits for.
 pub(crate) fn waiting(command: &Command) -> Option<String> {
     match command.state {
+        CommandState::Queued | CommandState::Leased if command.steer == Some(Steer::Offered) => {
+            Some("on its way into the turn that runs".to_owned())
+        }
         CommandState::Queued | CommandState::Leased => Some(match command.waiting_for.as_deref() {
             None | Some("runner") => "waiting for its runner (afield health shows it)".to_owned(),
             Some("start") => "its runner is about to start it".to_owned(),
@@ -104,4 +108,15 @@ pub(crate) fn waiting(command: &Command) -> Option<String> {
         }),
         _ => None,
     }
+}
+
+/// What became of the wish that a prompt goes into the running turn.
+pub(crate) fn steered(command: &Command) -> Option<String> {
+    let steer = command.steer?;
+    Some(match (steer.instead(), command.into) {
+        (Some(why), _) => format!("first in the queue, because {why}"),
+        (None, Some(turn)) if steer == Steer::Taken => format!("in the turn of command {turn}"),
+        (None, Some(turn)) => format!("on its way into the turn of command {turn}"),
+        (None, None) => "on its way into a turn".to_owned(),
+    })
 }

@@ -183,6 +183,8 @@ fn command(state: afield_proto::command::CommandState) -> afield_proto::command:
         not_before: None,
         expires_at: None,
         held_by: None,
+        steer: None,
+        into: None,
         kill_requested_by: None,
         attempt: 1,
         submitted_by: DeviceId::generate(),

@@ -16,6 +16,7 @@ mod older_clients;
 mod projects;
 mod queue;
 mod queue_cli;
+mod steering;
 mod stopping;
 mod volume;
 

@@ -75,6 +75,7 @@ fn execute(session: &mut Session, step: &Step, jumps: &mut u64) -> Result<Next, 
         Step::Ask { tool } => session.ask(tool)?,
         Step::Settle { done } => session.settle(done.as_deref())?,
         Step::NewSession { copy } => session.renew(*copy)?,
+        Step::Absorb => session.absorb()?,
         Step::Hang => hang(session)?,
     }
     Ok(Next::Step)

@@ -76,6 +76,7 @@ const BUILT_IN: &[(&str, &str)] = built_in![
     bg_task,
     double_result,
     queue,
+    steer,
     unknown_frames,
     rate_limited,
     subagents,
@@ -173,7 +174,7 @@ mod tests {
         for name in scenario_names() {
             load(&plain(name)).unwrap();
         }
-        assert_eq!(scenario_names().count(), 45);
+        assert_eq!(scenario_names().count(), 46);
     }
 
     #[test]

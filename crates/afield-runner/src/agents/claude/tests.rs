@@ -280,3 +280,69 @@ fn versions_are_read_from_the_first_word() {
     assert_eq!(version("2.1.329 (Claude Code)\n"), Some((2, 1, 329)));
     assert_eq!(version("unknown"), None);
 }
+
+const LIFE: &str = r#"{"type":"command_lifecycle","command_uuid":"ID","state":"STATE"}"#;
+
+fn life(claude: &mut Claude, id: CommandId, state: &str) -> Vec<Act> {
+    say(claude, &LIFE.replace("ID", &id.to_string()).replace("STATE", state))
+}
+
+/// Words said into the turn; whether they were taken, and what came of it.
+fn said(claude: &mut Claude, words: &str) -> (CommandId, bool, Vec<Act>) {
+    let (id, mut turn) = (CommandId::generate(), Turn::at(Timestamp::from_unix_ms(0)));
+    let taken = claude.steer(id, words, &mut turn);
+    (id, taken, turn.acts)
+}
+
+/// A turn that has begun.
+fn begun() -> Claude {
+    let mut claude = claude();
+    with(&mut claude, |claude, turn| claude.timer(Timer::Ready, turn));
+    claude
+}
+
+#[test]
+fn words_are_recorded_before_they_are_written() {
+    let mut claude = claude();
+    assert!(!said(&mut claude, "too early").1);
+    let mut claude = begun();
+    let (id, taken, acts) = said(&mut claude, "use tabs");
+    assert!(taken);
+    assert!(
+        matches!(&acts[..], [Act::Record(Record::Steered { command_id, .. }), Act::Write(_)] if *command_id == id)
+    );
+    let frame = &written(&acts)[0];
+    assert_eq!((&frame["uuid"], &frame["type"]), (&json!(id), &json!("user")));
+    assert_eq!(frame["message"]["content"], "use tabs");
+    life(&mut claude, id, "started");
+    life(&mut claude, id, "completed");
+    assert!(closes(&say(&mut claude, OK)), "it was taken into the turn");
+    assert!(!said(&mut claude, "too late").1);
+}
+
+#[test]
+fn the_input_stays_open_for_words_that_run_next() {
+    let mut claude = begun();
+    let (id, ..) = said(&mut claude, "and then this");
+    let first = say(&mut claude, OK);
+    assert!(!closes(&first));
+    assert!(first.iter().any(|act| matches!(act, Act::Arm(Timer::Settled, _))));
+    life(&mut claude, id, "started");
+    let silent = with(&mut claude, |claude, turn| claude.timer(Timer::Settled, turn));
+    assert!(!closes(&silent), "it has begun");
+    let second =
+        json!({ "type": "result", "is_error": false, "result": "x", "user_message_uuid": id });
+    assert!(closes(&say(&mut claude, &second.to_string())));
+    assert_eq!(end(&mut claude, 0).message.as_deref(), Some("Hello."), "the first is the answer");
+}
+
+#[test]
+fn words_nobody_begins_do_not_keep_the_input_open() {
+    let mut claude = begun();
+    said(&mut claude, "lost");
+    assert!(!closes(&say(&mut claude, OK)));
+    assert!(closes(&with(&mut claude, |claude, turn| claude.timer(Timer::Settled, turn))));
+    let mut claude = begun();
+    with(&mut claude, |claude, turn| claude.interrupt(turn));
+    assert!(!said(&mut claude, "it is being stopped").1);
+}

@@ -6,8 +6,9 @@ use std::collections::HashSet;
 use afield_proto::CommandId;
 use afield_proto::agent::{AgentMessage, MessageKind};
 use afield_proto::command::{Command, CommandState};
+use afield_proto::queue::Steer;
 
-use crate::transcript::waiting;
+use crate::transcript::{steered, waiting};
 
 /// The prompts typed here that have not come back yet.
 #[derive(Debug, Default)]
@@ -48,8 +49,11 @@ pub(super) fn has_to_wait(command: &Command) -> bool {
 
 /// What is said to who typed a prompt that has to wait.
 pub(super) fn queued(command: &Command) -> Option<String> {
-    let what = waiting(command).filter(|_| has_to_wait(command))?;
     let id = crate::cli::queue::short(command.id);
+    if command.steer == Some(Steer::Offered) {
+        return Some(format!("goes into the turn that runs, as {id}"));
+    }
+    let what = steered(command).or_else(|| waiting(command)).filter(|_| has_to_wait(command))?;
     Some(format!("queued as {id}: {what} (afield queue explain {id})"))
 }
 
@@ -78,6 +82,8 @@ mod tests {
             not_before: None,
             expires_at: None,
             held_by: None,
+            steer: None,
+            into: None,
             kill_requested_by: None,
             attempt: 0,
             submitted_by: DeviceId::generate(),

@@ -10,7 +10,7 @@ use super::names::Names;
 use super::{OneArgs, find, reason};
 use crate::connect::{Global, connect};
 use crate::exit::Exit;
-use crate::transcript::{clean, ending};
+use crate::transcript::{clean, ending, steered};
 use crate::words::age;
 use crate::{Outcome, out};
 
@@ -85,8 +85,18 @@ fn text(detail: &CommandDetail, names: &Names, now: Timestamp) -> String {
     if let Some(by) = command.held_by {
         row("held by", names.device(by));
     }
+    if let Some(steered) = steered(command) {
+        row("steer", steered);
+    }
     if let Some(by) = command.kill_requested_by {
-        row("stopped by", names.device(by));
+        let over = command.state.is_final();
+        row(
+            if over { "stopped by" } else { "stopping" },
+            match over {
+                true => names.device(by),
+                false => format!("{} asked to stop it", names.device(by)),
+            },
+        );
     }
     if detail.retry != RetryPolicy::default() {
         row("retry", retry(&detail.retry));
@@ -114,7 +124,8 @@ fn chain(link: &ChainLink, names: &Names, now: Timestamp) -> String {
         ChainStep::Consumed => "consumed",
         ChainStep::Finished => "finished",
     };
-    let (by, ago) = (names.device(link.by), age(link.at, now));
+    let by = link.by.map_or_else(|| "the server's clock".to_owned(), |by| names.device(by));
+    let ago = age(link.at, now);
     format!("  {step:<10} {} ({ago}) by {by}\n", link.at)
 }
 

@@ -10,6 +10,7 @@ use super::{Args, Draft, on_project, selected};
 use crate::connect::{Global, connect};
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::transcript::steered;
 use crate::{Outcome, out, project_ref, unsent};
 
 /// Does it.
@@ -80,11 +81,18 @@ fn offline(
 
 fn accepted(global: &Global, command: &Command) -> Exit {
     if global.json {
-        out::json(&serde_json::json!({
+        let mut said = serde_json::json!({
             "command_id": command.id, "key": command.key, "state": command.state,
-        }));
+        });
+        if let Some(steer) = command.steer {
+            said["steer"] = serde_json::json!(steer);
+        }
+        out::json(&said);
     } else {
         out::line(command.id);
+        if let Some(what) = steered(command) {
+            out::error_line(what);
+        }
     }
     Exit::Done
 }

@@ -8,6 +8,7 @@ use afield_proto::agent::{AgentMessage, MessageKind};
 use afield_proto::approval::{Approval, ApprovalState};
 use afield_proto::command::{Command, CommandState};
 use afield_proto::fact::{Fact, SessionResetReason};
+use afield_proto::queue::Steer;
 use afield_proto::request::{
     AgentInterrupt, ApprovalAnswer, CommandCancel, CommandExplain, CommandGet,
 };
@@ -21,7 +22,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::screen::Screen;
 use crate::stop::Signals;
-use crate::transcript::{Look, Transcript, answered, ending, question, waiting};
+use crate::transcript::{Look, Transcript, answered, ending, question, steered, waiting};
 use crate::{Outcome, out};
 
 /// How often the progress line moves.
@@ -81,6 +82,7 @@ impl Watch {
         let mut state = self.link.state();
         state.mark_unchanged();
         let mut tick = tokio::time::interval(TICK);
+        self.show_steer(None);
         self.show_state();
         for followed in backlog {
             self.take(followed)?;
@@ -211,8 +213,19 @@ impl Watch {
         if self.command.state.is_final() {
             return;
         }
-        self.command = command;
+        let steer = std::mem::replace(&mut self.command, command).steer;
+        self.show_steer(steer);
         self.show_state();
+    }
+
+    /// Says where the prompt goes that was meant for the running turn, when that is another place
+    /// than before.
+    fn show_steer(&mut self, before: Option<Steer>) {
+        if self.command.steer != before
+            && let Some(what) = steered(&self.command)
+        {
+            self.note(&what);
+        }
     }
 
     fn show_state(&mut self) {

@@ -66,6 +66,8 @@ pub(in crate::mock_claude) enum Step {
         #[serde(default)]
         copy: bool,
     },
+    /// Takes the next waiting prompt into the turn that goes on; its text is `${said}` from then on.
+    Absorb,
     /// Falls silent for good, to the host too.
     Hang,
 }

@@ -88,6 +88,15 @@ impl Session {
         Ok(true)
     }
 
+    /// Takes the next waiting prompt into the turn that goes on.
+    pub(in crate::mock_claude) fn absorb(&mut self) -> Result<(), End> {
+        let Some(prompt) = self.queue.pop_front() else { return Ok(()) };
+        self.lifecycle(&prompt.id, prompt.tracked, "started")?;
+        self.write_prompt(&prompt.id, &prompt.message)?;
+        self.values.set("said", prompt.text);
+        self.lifecycle(&prompt.id, prompt.tracked, "completed")
+    }
+
     /// Ends the turn, if there is one: a result was printed.
     pub(super) fn end_turn(&mut self) -> Result<(), End> {
         let Some(turn) = self.turn.take() else { return Ok(()) };
