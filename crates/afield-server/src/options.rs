@@ -69,6 +69,8 @@ pub struct Limits {
     pub queued_bytes: u64,
     /// Commands one device submits in a minute.
     pub submissions_per_minute: u32,
+    /// How long a command that is over stays in the lists; at least a day, because its key does.
+    pub finished_kept: Duration,
     /// Requests per second on one WebSocket connection.
     pub requests_per_second: u32,
     /// HTTP requests per second from one address.
@@ -110,6 +112,7 @@ impl Default for Limits {
             queued_per_org: 100_000,
             queued_bytes: 256 * 1024 * 1024,
             submissions_per_minute: 6_000,
+            finished_kept: Duration::from_hours(7 * 24),
             requests_per_second: 5_000,
             http_requests_per_second: 500,
             auth_failures: 30,

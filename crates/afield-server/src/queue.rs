@@ -532,6 +532,7 @@ impl Core {
     /// Something may start that could not before.
     pub(crate) fn released(&self, command: &Command) {
         self.clock.note(command);
+        self.clock.is_over(command, self.limits().finished_kept);
         self.runners.deliver(command.runner_id);
     }
 }

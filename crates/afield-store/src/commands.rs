@@ -35,6 +35,7 @@ macro_rules! commands {
 }
 
 pub(crate) mod accept;
+pub(crate) mod archive;
 pub(crate) mod change;
 pub(crate) mod lane;
 pub(crate) mod lease;
@@ -43,6 +44,7 @@ pub(crate) mod steer;
 pub(crate) mod sweep;
 
 pub use accept::{Accept, SubmitCommand, Submitted};
+pub use archive::OldCommands;
 pub use change::{Cancel, EditCommand, WhichDead};
 pub use show::{Detail, Shown};
 pub use steer::{Offers, SteerOrder};
@@ -198,7 +200,7 @@ impl CommandRow {
 }
 
 impl Store {
-    /// One command.
+    /// One command, archived or not.
     pub async fn command(&self, org: OrgId, id: CommandId) -> Result<Command, Error> {
         self.read((org, id), command).await
     }
@@ -220,8 +222,10 @@ impl Store {
 }
 
 async fn command(tx: &mut Tx, (org, id): &(OrgId, CommandId)) -> Result<Command, Error> {
-    let row = tx.opt(&COMMAND, params![org, id], command_row).await?;
-    Ok(row.ok_or(Refusal::CommandNotFound)?.command)
+    match tx.opt(&COMMAND, params![org, id], command_row).await? {
+        Some(row) => Ok(row.command),
+        None => Ok(archive::find(tx, *org, *id).await?.command),
+    }
 }
 
 async fn commands(

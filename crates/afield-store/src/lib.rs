@@ -32,8 +32,8 @@ pub mod conformance;
 
 pub use approvals::Answered;
 pub use commands::{
-    Accept, Cancel, CommandFilter, Detail, EditCommand, Offers, Shown, SteerOrder, SubmitCommand,
-    Submitted, Swept, WhichDead,
+    Accept, Cancel, CommandFilter, Detail, EditCommand, Offers, OldCommands, Shown, SteerOrder,
+    SubmitCommand, Submitted, Swept, WhichDead,
 };
 pub use error::{Error, Refusal};
 pub use identity::{DeviceRecord, LinkRecord, NewDevice, NewLink, Owner, RunnerRow};

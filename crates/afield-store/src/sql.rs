@@ -56,6 +56,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Sql> {
         crate::sessions::STATEMENTS,
         crate::commands::STATEMENTS,
         crate::commands::accept::STATEMENTS,
+        crate::commands::archive::STATEMENTS,
         crate::commands::change::STATEMENTS,
         crate::commands::lane::STATEMENTS,
         crate::commands::lease::STATEMENTS,

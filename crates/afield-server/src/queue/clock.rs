@@ -1,5 +1,8 @@
 //! The queue's clock: one timer for everything that happens by itself. It asks the store only when
 //! something is due or has changed; at rest there are no statements.
+//!
+//! Commands that were over long ago are archived by it as well. When that is due next is known from
+//! the last look; the first command that is over after a look that found none tells by itself.
 
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
@@ -14,6 +17,10 @@ use crate::core::Core;
 const SLEEP_MAX: Duration = Duration::from_secs(10);
 /// How long changes are gathered before the store is asked what is due next.
 const GATHERED: Duration = Duration::from_millis(200);
+/// The shortest time between two looks for commands to archive: they leave together.
+const ARCHIVE_STEP_MS: i64 = 3600 * 1000;
+/// Commands archived in one transaction: others wait no longer than for a lease.
+const ARCHIVED_AT_ONCE: usize = 100;
 /// The wait after the store refused.
 const AFTER_ERROR: Duration = Duration::from_secs(1);
 
@@ -27,6 +34,8 @@ pub(crate) struct Clock {
 #[derive(Default)]
 struct State {
     next: Option<Timestamp>,
+    /// When commands must be archived next.
+    archive: Option<Timestamp>,
     /// Something left its lane: what is behind it may be due at a time nobody noted.
     stale: bool,
 }
@@ -49,6 +58,13 @@ impl Clock {
         }
     }
 
+    /// A command is over: some day it leaves.
+    pub(crate) fn is_over(&self, command: &Command, kept: Duration) {
+        let Some(at) = command.finished_at else { return };
+        let mut state = self.state();
+        state.archive.get_or_insert(later(at, kept));
+    }
+
     /// What waited behind a command may be due at another time.
     pub(crate) fn look_again(&self) {
         let mut state = self.state();
@@ -61,6 +77,7 @@ impl Clock {
 /// Runs until it is dropped.
 pub(crate) async fn run(core: &Core) {
     core.clock.look_again();
+    core.clock.state().archive = Some(Timestamp::now());
     loop {
         let now = Timestamp::now();
         let (stale, due) = {
@@ -71,6 +88,9 @@ pub(crate) async fn run(core: &Core) {
         let looked = match (due, stale) {
             (true, _) => sweep(core, now).await,
             (false, true) => look(core).await,
+            (false, false) if core.clock.state().archive.is_some_and(|at| at <= now) => {
+                archive(core, now).await
+            }
             (false, false) => {
                 sleep(core, now).await;
                 continue;
@@ -85,7 +105,10 @@ pub(crate) async fn run(core: &Core) {
 }
 
 async fn sleep(core: &Core, now: Timestamp) {
-    let next = core.clock.state().next;
+    let next = {
+        let state = core.clock.state();
+        [state.next, state.archive].into_iter().flatten().min()
+    };
     let wait = next.map_or(SLEEP_MAX, |next| {
         let ms = next.unix_ms().saturating_sub(now.unix_ms());
         Duration::from_millis(u64::try_from(ms).unwrap_or(0)).min(SLEEP_MAX)
@@ -118,9 +141,58 @@ async fn sweep(core: &Core, now: Timestamp) -> Result<(), afield_store::Error> {
     drop(state);
     for command in &swept.expired {
         tracing::info!(command = %command.id, "expired");
+        core.clock.is_over(command, core.limits().finished_kept);
     }
     for (_, runner) in swept.ready {
         core.runners.deliver(runner);
     }
     Ok(())
+}
+
+/// Archives what was over long enough ago.
+async fn archive(core: &Core, now: Timestamp) -> Result<(), afield_store::Error> {
+    let kept = core.limits().finished_kept;
+    core.clock.state().archive = None;
+    let archived = archive_until(core, earlier(now, kept)).await;
+    let mut state = core.clock.state();
+    let step = Timestamp::from_unix_ms(now.unix_ms().saturating_add(ARCHIVE_STEP_MS));
+    let (next, result) = match archived {
+        Ok(first) => (first.map(|first| later(first, kept).max(step)), Ok(())),
+        Err(error) => (Some(step), Err(error)),
+    };
+    // What was over meanwhile leaves later than what the look saw.
+    state.archive = next.or(state.archive);
+    result
+}
+
+/// Archives what was over at `by`. Says when the first of the others was, if there are any.
+async fn archive_until(
+    core: &Core,
+    by: Timestamp,
+) -> Result<Option<Timestamp>, afield_store::Error> {
+    let (mut after, mut first, mut archived) = (None, None::<Timestamp>, 0);
+    loop {
+        let found = core.store.old_commands(after, by).await?;
+        for old in found.old.chunks(ARCHIVED_AT_ONCE) {
+            archived += core.store.archive_commands(old.to_vec(), by).await?;
+        }
+        first = [first, found.next].into_iter().flatten().min();
+        after = found.after;
+        if after.is_none() {
+            if archived > 0 {
+                tracing::info!(archived, "commands that were over long ago were archived");
+            }
+            return Ok(first);
+        }
+    }
+}
+
+fn later(at: Timestamp, wait: Duration) -> Timestamp {
+    let ms = i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
+    Timestamp::from_unix_ms(at.unix_ms().saturating_add(ms))
+}
+
+fn earlier(at: Timestamp, wait: Duration) -> Timestamp {
+    let ms = i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
+    Timestamp::from_unix_ms(at.unix_ms().saturating_sub(ms))
 }

@@ -2,7 +2,7 @@
 
 use afield_flow::command as life;
 use afield_proto::agent::{AgentKind, ExecuteOptions};
-use afield_proto::command::{Command, CommandState, Outcome, OutcomeKind};
+use afield_proto::command::{Command, CommandKind, CommandState, Outcome, OutcomeKind};
 use afield_proto::fact::Fact;
 use afield_proto::queue::{AttemptView, Hold, Place, Priority, Resolution, RetryPolicy};
 use afield_proto::runner::Attempt;
@@ -292,12 +292,54 @@ async fn edit_command(
     row.command.priority = edit.priority.unwrap_or(row.command.priority);
     row.command.expires_at = edit.expires_at.or(row.command.expires_at);
     row.retry = edit.retry.clone().or(row.retry);
-    if let Some(at) = edit.not_before {
-        row.due_at = Some(at).filter(|at| at > now);
-        row.for_limit = false;
-        row.command.not_before = row.due_at;
+    let Some(at) = edit.not_before else { return changed(tx, row, *now).await };
+    if row.command.into.is_some() {
+        return Err(not_possible("it is on its way into the running turn, which is now"));
     }
-    changed(tx, row, *now).await
+    row.due_at = Some(at).filter(|at| at > now);
+    row.for_limit = false;
+    row.command.not_before = row.due_at;
+    match lane_by_time(&row) {
+        Some(lane) => change_lane(tx, row, lane, *now).await,
+        None => changed(tx, row, *now).await,
+    }
+}
+
+/// The lane a command would be in, had it been sent as it is now, when that is another one: what
+/// waits for a time keeps nobody waiting, unless it was given an ordering key.
+fn lane_by_time(row: &CommandRow) -> Option<String> {
+    let command = &row.command;
+    if lane::order_of(&row.lane).is_some() || command.kind == CommandKind::Kill {
+        return None;
+    }
+    let own = lane::lane_of(None, None, Some(command.id));
+    match (row.due_at.is_some(), row.lane == own) {
+        (true, false) => Some(own),
+        (false, true) => {
+            // Once it was leased, its session need not be one that was asked for.
+            let asked = command.session_id.filter(|_| command.attempt == 0);
+            Some(lane::lane_of(None, asked, None))
+        }
+        _ => None,
+    }
+}
+
+/// Behind all others of another lane.
+async fn change_lane(
+    tx: &mut Tx,
+    mut row: CommandRow,
+    to: String,
+    now: Timestamp,
+) -> Result<Command, Error> {
+    let from = std::mem::replace(&mut row.lane, to);
+    row.position = lane::last(tx, row.project, &row.lane).await?;
+    (row.head, row.wake_at) = (false, None);
+    save(tx, &row).await?;
+    lane::settle(tx, row.project, &from).await?;
+    lane::settle(tx, row.project, &row.lane).await?;
+    let row = locked(tx, row.org, row.command.id).await?;
+    row.tell(tx, now);
+    Ok(row.command)
 }
 
 async fn set_payload(
@@ -497,11 +539,16 @@ async fn purge(tx: &mut Tx, (org, dead): &(OrgId, WhichDead)) -> Result<Vec<Comm
             let state = row.command.state.name();
             return Err(not_possible(format!("command {id} is {state}, not dead")));
         }
-        tx.execute(&FORGET_ATTEMPTS, params![id]).await?;
-        tx.execute(&FORGET, params![id]).await?;
+        forget(tx, id).await?;
         purged.push(row.command);
     }
     Ok(purged)
+}
+
+/// Takes a command out; its events stay.
+pub(crate) async fn forget(tx: &mut Tx, id: CommandId) -> Result<(), Error> {
+    tx.execute(&FORGET_ATTEMPTS, params![id]).await?;
+    tx.execute(&FORGET, params![id]).await.map(drop)
 }
 
 async fn resolve_command(

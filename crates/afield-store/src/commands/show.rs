@@ -5,8 +5,8 @@ use afield_proto::queue::{AttemptView, ChainLink, ChainStep, Hold, Payload, Retr
 use afield_proto::{CommandId, DeviceId, OrgId, ProjectId, Timestamp};
 
 use super::accept::StoredPayload;
-use super::{COLUMNS, CommandRow, change, command_row, lane, needs_no_runner};
-use crate::sql::{params, statements};
+use super::{COLUMNS, CommandRow, archive, change, command_row, lane, needs_no_runner};
+use crate::sql::{Row, params, statements};
 use crate::tx::Tx;
 use crate::{Error, Refusal, Store};
 
@@ -46,7 +46,7 @@ pub struct Shown {
 }
 
 /// What may keep a command from starting, as far as the store knows.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Detail {
     /// When it may start, with the wait of a retry.
     pub due_at: Option<Timestamp>,
@@ -69,7 +69,7 @@ pub struct Detail {
 }
 
 impl Store {
-    /// One command with everything known about it.
+    /// One command with everything known about it, archived or not.
     pub async fn show_command(&self, org: OrgId, id: CommandId) -> Result<Shown, Error> {
         self.read((org, id), show_command).await
     }
@@ -95,6 +95,14 @@ async fn queue_usage(
 }
 
 async fn show_command(tx: &mut Tx, (org, id): &(OrgId, CommandId)) -> Result<Shown, Error> {
+    match stored(tx, *org, *id).await {
+        Err(Error::Refused(Refusal::CommandNotFound)) => archive::find(tx, *org, *id).await,
+        other => other,
+    }
+}
+
+/// One that is not archived.
+pub(super) async fn stored(tx: &mut Tx, org: OrgId, id: CommandId) -> Result<Shown, Error> {
     let found = tx
         .opt(&DETAIL, params![org, id], |row| {
             Ok((command_row(row)?, row.json::<StoredPayload>(COLUMNS)?))
@@ -170,16 +178,20 @@ async fn around(tx: &mut Tx, row: &CommandRow) -> Result<Detail, Error> {
     };
     let active = tx.opt(&ACTIVE_OF_PROJECT, params![row.project], |row| row.id(0)).await?;
     let busy = tx.one(&BUSY, params![command.runner_id], |row| row.count(0)).await?;
-    let runner = tx
-        .opt(&RUNNER, params![command.runner_id], |row| {
-            Ok((row.text(0)?.to_owned(), row.opt_time(1)?))
-        })
-        .await?;
-    let (runner, last_seen_at) = runner.unwrap_or_default();
+    let (runner, last_seen_at) = runner(tx, command.runner_id).await?;
     let asks = tx.opt(&ASKS, params![command.id], |_| Ok(())).await?.is_some();
     let hold = change::holds(tx, &row.org).await?.into_iter().find(|hold| holds(hold, command));
     let (due_at, for_limit) = (row.due_at, row.for_limit);
     Ok(Detail { due_at, for_limit, head, hold, active, busy, runner, last_seen_at, asks })
+}
+
+/// The name of a runner, and when it was last seen.
+pub(super) async fn runner(
+    tx: &mut Tx,
+    id: DeviceId,
+) -> Result<(String, Option<Timestamp>), Error> {
+    let named = |row: &Row<'_>| Ok((row.text(0)?.to_owned(), row.opt_time(1)?));
+    Ok(tx.opt(&RUNNER, params![id], named).await?.unwrap_or_default())
 }
 
 fn holds(hold: &Hold, command: &Command) -> bool {

@@ -156,6 +156,37 @@ pub async fn waiting_commands_are_edited(place: Place) -> Outcome {
     Ok(())
 }
 
+/// A command that is given a time keeps nobody waiting; one whose time is taken away is behind the
+/// others again. An ordering key stays.
+pub async fn an_edited_time_changes_the_lane(place: Place) -> Outcome {
+    let world = World::open(&place).await?;
+    let project = world.project("/a").await?.id;
+    let first = world.enqueue(project, "first").await?;
+    let second = world.enqueue(project, "second").await?;
+    let edit = |id, not_before| {
+        let edit = EditCommand { not_before: Some(not_before), ..EditCommand::default() };
+        world.store.edit_command(world.org, id, edit, at(5))
+    };
+    let late = edit(first, at(100)).await?;
+    assert_eq!(late.waiting_for.as_deref(), Some("time"));
+    check_lanes(&world).await?;
+    assert_eq!(world.drain(6).await?, [second], "it is not behind what waits for a time");
+    let third = world.enqueue(project, "third").await?;
+    edit(first, at(200)).await?;
+    check_lanes(&world).await?;
+    let soon = edit(first, at(5)).await?;
+    assert_eq!((soon.not_before, soon.waiting_for.as_deref()), (None, Some("order")));
+    check_lanes(&world).await?;
+    assert_eq!(world.drain(7).await?, [third, first]);
+    let of_key = || SubmitCommand { order: Some("key".into()), ..world.queued(project, "x") };
+    let [one, two] = [world.accept(of_key(), 8).await?, world.accept(of_key(), 8).await?];
+    edit(one, at(100)).await?;
+    check_lanes(&world).await?;
+    assert!(world.given(99).await?.is_empty(), "their order is kept");
+    assert_eq!(world.drain(100).await?, [one, two]);
+    Ok(())
+}
+
 /// A held command does not start and keeps those behind it waiting.
 pub async fn a_held_command_waits(place: Place) -> Outcome {
     let world = World::open(&place).await?;

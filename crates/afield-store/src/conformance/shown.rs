@@ -129,3 +129,50 @@ pub async fn the_chain_of_a_command_is_shown(place: Place) -> Outcome {
     assert_eq!((last.step, last.at, last.by), (ChainStep::Finished, at(40), None), "by its clock");
     Ok(())
 }
+
+/// What was over long ago leaves the lists and its key, and is still shown whole; what waits, runs
+/// or is dead stays.
+pub async fn old_commands_are_archived(place: Place) -> Outcome {
+    let world = World::open(&place).await?;
+    let project = world.project("/a").await?.id;
+    let keyed = SubmitCommand { key: Some("k".into()), ..world.queued(project, "long ago") };
+    let old = world.accept(keyed.clone(), 2).await?;
+    let retried = RetryPolicy { attempts: 2, wait_ms: 0, ..RetryPolicy::default() };
+    let dead = SubmitCommand { retry: Some(retried), ..world.queued(project, "dead") };
+    let dead = world.accept(dead, 2).await?;
+    let [recent, waits] =
+        [world.enqueue(project, "recent").await?, world.enqueue(project, "waits").await?];
+    let run = async |kind, ms| {
+        let attempt = world.attempts(9, ms).await?[0];
+        world.run_until(attempt, Ended::new(kind), ms).await
+    };
+    run(OutcomeKind::Succeeded, 10).await?;
+    for ms in [11, 12] {
+        run(OutcomeKind::NotStarted, ms).await?;
+        world.store.sweep_queue(at(ms)).await?;
+    }
+    assert_eq!(world.state(dead).await?, CommandState::Dead);
+    run(OutcomeKind::Failed, 90).await?;
+    let before = world.store.show_command(world.org, old).await?;
+    let found = world.store.old_commands(None, at(50)).await?;
+    assert_eq!(found.old, [(world.org, old)]);
+    assert_eq!((found.after, found.next), (None, Some(at(90))));
+    let both = vec![(world.org, old), (world.org, recent), (world.org, dead), (world.org, waits)];
+    assert_eq!(world.store.archive_commands(both.clone(), at(50)).await?, 1);
+    assert_eq!(world.store.archive_commands(both, at(50)).await?, 0);
+    let listed = world.commands(Some(project)).await?;
+    let listed: Vec<_> = listed.iter().map(|command| command.id).collect();
+    assert_eq!(listed, [waits, recent, dead]);
+    let shown = world.store.show_command(world.org, old).await?;
+    assert_eq!((&shown.command, &shown.payload), (&before.command, &before.payload));
+    assert_eq!((shown.attempts, shown.chain), (before.attempts, before.chain));
+    assert_eq!(shown.around.runner, before.around.runner);
+    assert_eq!(world.command(old).await?, before.command);
+    let foreign = world.store.show_command(OrgId::generate(), old).await;
+    assert_refused!(foreign, Refusal::CommandNotFound);
+    let again = world.store.submit_command(keyed, at(100)).await?;
+    assert!(!again.duplicate, "its key went with it");
+    let cancel = world.store.cancel_command(world.org, old, world.phone, at(100)).await;
+    assert_refused!(cancel, Refusal::CommandNotFound);
+    Ok(())
+}

@@ -10,6 +10,9 @@ use crate::config::{Config, Loaded, TlsMode, seconds};
 use crate::data_dir::DataDir;
 use crate::failure::Failure;
 
+/// Commands that are over are kept so long at least: their keys are promised for a day.
+const KEPT_HOURS_MIN: u32 = 24;
+
 /// What the server is told.
 pub(super) fn options(loaded: &Loaded, data_dir: &DataDir) -> Result<Options, Failure> {
     let config = &loaded.config;
@@ -25,7 +28,7 @@ pub(super) fn options(loaded: &Loaded, data_dir: &DataDir) -> Result<Options, Fa
         tls: tls(config)?,
         behind_proxy: config.server.behind_proxy,
         allowed_hosts: config.server.allowed_hosts.clone(),
-        limits: limits(config),
+        limits: limits(config)?,
         version: env!("CARGO_PKG_VERSION").to_owned(),
     })
 }
@@ -54,9 +57,15 @@ fn tls(config: &Config) -> Result<Tls, Failure> {
     }
 }
 
-fn limits(config: &Config) -> Limits {
+fn limits(config: &Config) -> Result<Limits, Failure> {
     let limits = &config.limits;
-    Limits {
+    if limits.finished_kept_hours < KEPT_HOURS_MIN {
+        let least = format!("limits.finished_kept_hours must be {KEPT_HOURS_MIN} or more");
+        return Err(
+            Failure::usage(least).with_next("a key given with a command is remembered so long")
+        );
+    }
+    Ok(Limits {
         message_bytes: limits.message_bytes,
         runner_message_bytes: limits.runner_message_bytes,
         connections: limits.connections,
@@ -67,6 +76,7 @@ fn limits(config: &Config) -> Limits {
         queued_per_org: limits.queued_per_org,
         queued_bytes: limits.queued_bytes,
         submissions_per_minute: limits.submissions_per_minute,
+        finished_kept: seconds(limits.finished_kept_hours.saturating_mul(3600)),
         requests_per_second: limits.requests_per_second,
         http_requests_per_second: limits.http_requests_per_second,
         auth_failures: limits.auth_failures,
@@ -80,7 +90,7 @@ fn limits(config: &Config) -> Limits {
         shutdown_timeout: seconds(limits.shutdown_timeout_seconds),
         segment_messages: limits.segment_messages,
         segment_bytes: limits.segment_bytes,
-    }
+    })
 }
 
 #[cfg(test)]
@@ -89,7 +99,7 @@ mod tests {
 
     #[test]
     fn the_configurations_defaults_are_the_servers() {
-        let ours = format!("{:?}", limits(&Config::default()));
+        let ours = format!("{:?}", limits(&Config::default()).unwrap());
         assert_eq!(ours, format!("{:?}", Limits::default()));
     }
 
@@ -98,6 +108,8 @@ mod tests {
         let mut config = Config::default();
         config.tls.mode = TlsMode::Files;
         assert!(tls(&config).is_err());
+        config.limits.finished_kept_hours = 23;
+        assert!(limits(&config).is_err());
         config.store.url = "mysql://x".into();
         let data_dir = DataDir::resolve(Some("/nowhere".into())).unwrap();
         assert!(location(&config, &data_dir).is_err());
