@@ -43,11 +43,22 @@ pub fn after(
     if !is_retried(policy, outcome) {
         return Next::Over(outcome.kind.final_state());
     }
-    if used >= policy.attempts {
+    let limit_ms = limit_left_ms(outcome, now);
+    // An attempt before the limit ends is in vain, and to wait for that end was not allowed.
+    let in_vain = limit_ms > i64::try_from(policy.wait_max_ms).unwrap_or(i64::MAX);
+    if used >= policy.attempts || in_vain {
         return Next::Over(exhausted(policy, outcome));
     }
     let asked = outcome.retry_after_ms.and_then(|ms| i64::try_from(ms).ok()).unwrap_or(0);
+    let asked = asked.max(limit_ms);
     Next::Again { at: later(now, wait_ms(policy, used, chance).max(asked)), for_limit: false }
+}
+
+/// How long the agent's usage limit lasts from now on, in milliseconds, where that is known.
+fn limit_left_ms(outcome: &Outcome, now: Timestamp) -> i64 {
+    let limited = outcome.kind == OutcomeKind::RateLimited;
+    let end = outcome.resets_at.filter(|at| limited && *at > now);
+    end.map_or(0, |at| at.unix_ms().saturating_sub(now.unix_ms()))
 }
 
 /// A command whose retries are used up is dead; one that had none simply failed.
@@ -125,6 +136,14 @@ mod tests {
         let limited =
             Outcome { resets_at: Some(at(60_000)), ..Outcome::new(OutcomeKind::RateLimited) };
         assert_eq!(after(&policy(1), &limited, 1, 0.0, at(0)), Next::Over(CommandState::Failed));
+        let soon = after(&policy(2), &limited, 1, 0.0, at(0));
+        assert_eq!(
+            soon,
+            Next::Again { at: at(60_000), for_limit: false },
+            "within the longest wait"
+        );
+        let short = RetryPolicy { wait_max_ms: 59_000, ..policy(2) };
+        assert_eq!(after(&short, &limited, 1, 0.0, at(0)), Next::Over(CommandState::Dead));
         let waits = RetryPolicy { wait_for_limit: true, ..policy(1) };
         let next = after(&waits, &limited, 1, 0.0, at(0));
         assert_eq!(next, Next::Again { at: at(61_000), for_limit: true });

@@ -17,7 +17,7 @@ use afield_proto::{ApprovalId, CommandId, ErrorBody, ErrorCode, Timestamp};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use crate::agents::claude::{Claude, Setup};
+use crate::agents::claude::{Claude, Setup, prompt_id};
 use crate::agents::command::Command;
 use crate::agents::{Agent, Ending, Exit, Stamp, Turn, demo, warning};
 use crate::facts::Facts;
@@ -208,6 +208,7 @@ impl Work {
             version,
             variables,
             directory: order.path.clone(),
+            prompt_id: prompt_id(order.attempt),
             prompt: order.prompt.clone(),
             options: order.options.clone(),
             mcp_file: mcp_file(&order.options, directory)?,

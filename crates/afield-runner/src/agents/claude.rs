@@ -16,10 +16,11 @@ use std::path::PathBuf;
 
 use afield_proto::agent::{ExecuteOptions, MessageFlags, PermissionMode};
 use afield_proto::approval::Answer;
-use afield_proto::runner::Record;
+use afield_proto::runner::{Attempt, Record};
 use afield_proto::{ApprovalId, CommandId, ErrorBody, ErrorCode, Timestamp};
 use serde_json::json;
 use serde_json::value::RawValue;
+use uuid::Uuid;
 
 use self::argv::Conversation;
 use self::frame::Fields;
@@ -47,6 +48,8 @@ pub(crate) struct Setup {
     pub(crate) variables: Vec<(&'static str, OsString)>,
     /// The project's directory.
     pub(crate) directory: String,
+    /// The id of the prompt.
+    pub(crate) prompt_id: Uuid,
     /// What to do.
     pub(crate) prompt: String,
     /// How.
@@ -127,7 +130,7 @@ impl Claude {
             return;
         }
         turn.act(Act::Disarm(Timer::Ready));
-        turn.act(Act::Write(user_frame(self.setup.stamp.command_id, &self.setup.prompt)));
+        turn.act(Act::Write(user_frame(self.setup.prompt_id, &self.setup.prompt)));
     }
 
     fn control(&mut self, request: serde_json::Value, turn: &mut Turn) -> String {
@@ -233,6 +236,7 @@ impl Claude {
                     self.tasks.extend(fields.text("task_id"));
                 }
             }
+            Some("api_retry") => self.evidence.retry_after_ms = fields.get("retry_delay_ms"),
             Some("task_notification") => self.task_ended(fields, turn),
             Some("task_updated") => {
                 let status = fields.inner("patch").text("status");
@@ -277,11 +281,10 @@ impl Claude {
 
     fn rate_limit(&mut self, fields: &Fields<'_>) {
         let info = fields.inner("rate_limit_info");
-        if info.is("status", "rejected") {
-            let seconds: Option<i64> = info.get("resetsAt");
-            self.evidence.limited =
-                Some(seconds.map(|seconds| Timestamp::from_unix_ms(seconds.saturating_mul(1000))));
-        }
+        let seconds: Option<i64> = info.get("resetsAt");
+        let resets_at =
+            seconds.map(|seconds| Timestamp::from_unix_ms(seconds.saturating_mul(1000)));
+        self.evidence.limited = info.is("status", "rejected").then_some(resets_at);
     }
 
     /// Something was said after the answer: a background task woke the agent up.
@@ -294,7 +297,7 @@ impl Claude {
 
     fn turn_ended(&mut self, result: TurnResult, whose: &Whose, turn: &mut Turn) {
         if self.evidence.result.is_none() {
-            if !whose.ours(&self.setup.stamp.command_id.to_string()) {
+            if !whose.ours(&self.setup.prompt_id.to_string()) {
                 if let Some(id) = &whose.uuid {
                     self.steers.remove(id);
                 }
@@ -368,13 +371,20 @@ impl Claude {
     }
 }
 
-/// A person's words, under the id of the command that carries them.
-fn user_frame(command: CommandId, words: &str) -> String {
+/// The id of a command's prompt: Claude takes no prompt of a conversation twice, so every attempt
+/// has its own. The first is the command's.
+pub(crate) fn prompt_id(attempt: Attempt) -> Uuid {
+    let again = attempt.attempt.saturating_sub(1);
+    Uuid::from_u128(attempt.command_id.uuid().as_u128() ^ u128::from(again))
+}
+
+/// A person's words.
+fn user_frame(id: Uuid, words: &str) -> String {
     let frame = json!({
         "type": "user",
         "message": { "role": "user", "content": words },
         "parent_tool_use_id": null,
-        "uuid": command,
+        "uuid": id,
         "origin": { "kind": "human" },
     });
     frame.to_string()
@@ -472,7 +482,7 @@ impl Agent for Claude {
         }
         self.steers.insert(command.to_string(), false);
         turn.record(Record::Steered { at: turn.now, command_id: command });
-        turn.act(Act::Write(user_frame(command, words)));
+        turn.act(Act::Write(user_frame(command.uuid(), words)));
         true
     }
 
@@ -534,11 +544,12 @@ impl Agent for Claude {
 impl Claude {
     /// What is needed to begin once more.
     fn take_setup(&mut self) -> Setup {
-        let Setup { stamp, version, timing, .. } = self.setup;
+        let Setup { stamp, version, timing, prompt_id, .. } = self.setup;
         Setup {
             stamp,
             version,
             timing,
+            prompt_id,
             command: std::mem::take(&mut self.setup.command),
             variables: std::mem::take(&mut self.setup.variables),
             directory: std::mem::take(&mut self.setup.directory),

@@ -12,6 +12,7 @@ mod chaos;
 mod cli;
 mod crashes;
 mod following;
+mod limits;
 mod older_clients;
 mod projects;
 mod queue;

@@ -63,8 +63,7 @@ async fn words_for_a_program_wait_first_and_say_so() {
     client.ask("project_update", ask).await.unwrap();
     follow(&mut client, &project, 0).await;
     let target = json!({ "project_id": project });
-    let shell =
-        json!({ "target": target, "kind": "shell", "payload": { "prompt": "exec sleep 600" } });
+    let shell = json!({ "target": target, "kind": "shell", "payload": { "options": { "argv": ["sleep", "600"] } } });
     let shell = client.ask("command_submit", shell).await.unwrap();
     client
         .event("command_state", |data| data["id"] == shell["id"] && data["state"] == "running")

@@ -57,6 +57,16 @@ impl TurnResult {
             .or_else(status)
     }
 
+    /// The end of the usage limit in the words of older versions: `… limit reached|1795190000`.
+    fn limit_ends(&self) -> Option<Timestamp> {
+        let texts = self.errors.iter().chain(&self.result);
+        texts.into_iter().find_map(|text| {
+            let (_, end) = text.split_once(LIMIT_REACHED)?;
+            let seconds: i64 = end.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()?;
+            Some(Timestamp::from_unix_ms(seconds.saturating_mul(1000)))
+        })
+    }
+
     fn says(&self, words: &str) -> bool {
         let texts = self.errors.iter().chain(&self.result);
         texts.into_iter().any(|text| text.to_lowercase().contains(words))
@@ -74,6 +84,8 @@ pub(super) struct Evidence {
     pub(super) signed_out: bool,
     /// The agent said that its usage limit is reached, and until when.
     pub(super) limited: Option<Option<Timestamp>>,
+    /// How long the agent itself waited before it last asked its service again, in milliseconds.
+    pub(super) retry_after_ms: Option<u64>,
     /// What the turn cost, in US dollars.
     pub(super) cost_usd: Option<f64>,
     /// The last words on standard error.
@@ -90,7 +102,11 @@ pub(super) fn outcome(evidence: &Evidence, exit: Exit) -> Outcome {
     outcome.signal = exit.signal;
     outcome.cost_usd = evidence.cost_usd;
     if outcome.kind == OutcomeKind::RateLimited {
-        outcome.resets_at = evidence.limited.flatten();
+        let told = evidence.limited.flatten();
+        outcome.resets_at = told.or_else(|| evidence.result.as_ref()?.limit_ends());
+    }
+    if matches!(outcome.kind, OutcomeKind::RateLimited | OutcomeKind::Transient) {
+        outcome.retry_after_ms = evidence.retry_after_ms;
     }
     outcome.code = outcome.code.or(code(outcome.kind));
     outcome
@@ -127,7 +143,10 @@ fn kind_of_result(evidence: &Evidence, result: &TurnResult) -> OutcomeKind {
         () if !result.is_error => OutcomeKind::Succeeded,
         () if evidence.signed_out => OutcomeKind::AuthRequired,
         () if result.says(LOST) => OutcomeKind::SessionLost,
-        () if result.api_status == Some(429) || evidence.limited.is_some() => {
+        () if result.api_status == Some(429)
+            || evidence.limited.is_some()
+            || result.limit_ends().is_some() =>
+        {
             OutcomeKind::RateLimited
         }
         () if result.api_status.is_some_and(|status| status >= 500)
@@ -142,6 +161,8 @@ fn kind_of_result(evidence: &Evidence, result: &TurnResult) -> OutcomeKind {
     }
 }
 
+/// What stands before the end of the usage limit, where the result tells it.
+const LIMIT_REACHED: &str = "limit reached|";
 /// What Claude says, in lower case, of a conversation it does not know.
 const LOST: &str = "no conversation found";
 /// What Claude says of a session id that another conversation has.
@@ -266,6 +287,23 @@ mod tests {
         let evidence = Evidence { limited: Some(Some(at)), ..evidence(r#"{"is_error":true}"#) };
         let outcome = outcome(&evidence, FAILED);
         assert_eq!((outcome.kind, outcome.resets_at), (OutcomeKind::RateLimited, Some(at)));
+    }
+
+    #[test]
+    fn the_end_of_a_limit_is_read_from_the_words_of_older_versions() {
+        let words = r#"{"is_error":true,"result":"Claude AI usage limit reached|1795190000"}"#;
+        let outcome = outcome(&evidence(words), FAILED);
+        let at = Timestamp::from_unix_ms(1_795_190_000_000);
+        assert_eq!((outcome.kind, outcome.resets_at), (OutcomeKind::RateLimited, Some(at)));
+    }
+
+    #[test]
+    fn the_agents_own_last_wait_is_the_least_before_the_next_try() {
+        let overloaded = r#"{"is_error":true,"api_error_status":529}"#;
+        let waited = Evidence { retry_after_ms: Some(4000), ..evidence(overloaded) };
+        assert_eq!(outcome(&waited, FAILED).retry_after_ms, Some(4000));
+        let well = Evidence { retry_after_ms: Some(4000), ..evidence(r#"{"result":"done"}"#) };
+        assert_eq!(outcome(&well, WELL).retry_after_ms, None);
     }
 
     #[test]

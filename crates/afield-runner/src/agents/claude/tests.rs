@@ -20,6 +20,7 @@ fn claude() -> Claude {
         version: None,
         variables: Vec::new(),
         directory: "/project".into(),
+        prompt_id: Uuid::now_v7(),
         prompt: "do it".into(),
         options: ExecuteOptions::default(),
         mcp_file: None,
@@ -75,7 +76,7 @@ fn the_prompt_follows_the_greeting_and_is_sent_once() {
     let ready = r#"{"type":"control_response","response":{"subtype":"success","request_id":"afield-1","response":{}}}"#;
     let prompt = &written(&say(&mut claude, ready))[0];
     assert_eq!(prompt["message"]["content"], "do it");
-    assert_eq!(prompt["uuid"], claude.setup.stamp.command_id.to_string());
+    assert_eq!(prompt["uuid"], claude.setup.prompt_id.to_string());
     assert!(
         written(&with(&mut claude, |claude, turn| claude.timer(Timer::Ready, turn))).is_empty()
     );
@@ -273,6 +274,15 @@ fn partials_are_relayed_and_final_messages_recorded() {
     assert!(
         matches!(&say(&mut claude, TEXT)[..], [Act::Record(Record::Message(message))] if message.message.get() == TEXT)
     );
+}
+
+#[test]
+fn every_attempt_has_a_prompt_of_its_own() {
+    let command_id = CommandId::generate();
+    let id = |attempt| prompt_id(Attempt { command_id, attempt, fence: 9 });
+    assert_eq!(id(1), command_id.uuid());
+    assert!(id(1) != id(2) && id(2) != id(3));
+    assert_eq!(id(2).get_version_num(), 7);
 }
 
 #[test]
