@@ -14,6 +14,10 @@ struct World {
 }
 
 async fn world() -> World {
+    world_with(Limits::default()).await
+}
+
+async fn world_with(limits: Limits) -> World {
     let dir = tempfile::tempdir().unwrap();
     let options = Options {
         data_dir: dir.path().join("data"),
@@ -22,7 +26,7 @@ async fn world() -> World {
         tls: Tls::Off,
         behind_proxy: false,
         allowed_hosts: Vec::new(),
-        limits: Limits::default(),
+        limits,
         version: "0.0.0".into(),
     };
     World { server: afield_server::start(options).await.unwrap(), _dir: dir }
@@ -244,4 +248,120 @@ async fn a_stopping_server_closes_with_1012_and_a_hint() {
         }
     };
     assert!(closed.contains("1012") && closed.contains("retry_in_ms"), "{closed}");
+}
+
+/// A running turn with words on their way into it; the order that carries them.
+async fn steered(owner: &mut Client, runner: &mut Client, project: &str) -> (Value, Value, Value) {
+    execute(owner, project).await;
+    let turn = order(runner).await;
+    runner.ask("runner_records", records(&turn, 1, json!([started()]))).await.unwrap();
+    let ask = json!({
+        "target": { "project_id": project }, "mode": "steer",
+        "payload": { "prompt": "use tabs", "agent": "demo" },
+    });
+    let words = owner.ask("command_submit", ask).await.unwrap();
+    let given = runner.wait_for("words", |frame| frame["type"] == "runner_steer").await.unwrap();
+    (turn, words, given)
+}
+
+async fn shown(owner: &mut Client, id: &Value) -> Value {
+    owner.ask("command_show", json!({ "command_id": id })).await.unwrap()
+}
+
+#[tokio::test]
+async fn words_are_offered_again_until_somebody_hears_of_them() {
+    let world = world().await;
+    let mut owner = world.owner().await;
+    let (id, mut runner) = world.runner(&mut owner, "one").await;
+    let project = project(&mut owner, &mut runner, &id, "/p").await;
+    let (turn, words, given) = steered(&mut owner, &mut runner, &project).await;
+    assert_eq!(
+        (&given["data"]["attempt"], &given["data"]["prompt"]),
+        (&turn["attempt"], &json!("use tabs"))
+    );
+    assert_eq!(given["data"]["command_id"], words["id"]);
+    assert_eq!(shown(&mut owner, &words["id"]).await["state"], "leased");
+    let report = json!([{ "attempt": turn["attempt"], "last_record": 1, "alive": true }]);
+    hello(&mut runner, report).await;
+    let again = runner.wait_for("words", |frame| frame["type"] == "runner_steer").await.unwrap();
+    assert_eq!(again["data"], given["data"]);
+    let no = json!({ "type": "runner_steer", "id": again["id"], "data": { "taken": false } });
+    runner.send_text(no.to_string()).await.unwrap();
+    owner
+        .ask("subscribe", json!({ "topic": format!("project:{project}"), "after": 0 }))
+        .await
+        .unwrap();
+    let refused = |data: &Value| data["id"] == words["id"] && data["steer"] == "refused";
+    let back = owner.event("command_state", refused).await.unwrap();
+    assert_eq!(back["data"]["data"]["state"], "queued");
+    runner.ask("runner_records", records(&turn, 2, json!([finished()]))).await.unwrap();
+    let next = order(&mut runner).await;
+    assert_eq!(next["attempt"]["command_id"], words["id"], "it is first in the queue");
+}
+
+#[tokio::test]
+async fn words_are_over_with_the_turn_that_took_them() {
+    let world = world().await;
+    let mut owner = world.owner().await;
+    let (id, mut runner) = world.runner(&mut owner, "one").await;
+    let project = project(&mut owner, &mut runner, &id, "/p").await;
+    let (turn, words, _) = steered(&mut owner, &mut runner, &project).await;
+    let taken = json!({ "steered": { "at": "2026-11-20T12:00:00Z", "command_id": words["id"] } });
+    runner.ask("runner_records", records(&turn, 2, json!([taken]))).await.unwrap();
+    let cancel = owner.ask("command_cancel", json!({ "command_id": words["id"] })).await;
+    assert_eq!(code(cancel), "CONFLICT", "words can't be taken back");
+    let running = shown(&mut owner, &words["id"]).await;
+    assert_eq!((&running["state"], &running["steer"]), (&json!("running"), &json!("taken")));
+    runner.ask("runner_records", records(&turn, 3, json!([finished()]))).await.unwrap();
+    assert_eq!(shown(&mut owner, &words["id"]).await["state"], "succeeded");
+}
+
+#[tokio::test]
+async fn a_kill_is_told_to_those_who_follow_what_it_stops() {
+    let world = world().await;
+    let mut owner = world.owner().await;
+    let (id, mut runner) = world.runner(&mut owner, "one").await;
+    let project = project(&mut owner, &mut runner, &id, "/p").await;
+    let command = execute(&mut owner, &project).await;
+    let turn = order(&mut runner).await;
+    runner.ask("runner_records", records(&turn, 1, json!([started()]))).await.unwrap();
+    owner
+        .ask("subscribe", json!({ "topic": format!("project:{project}"), "after": 0 }))
+        .await
+        .unwrap();
+    let kill = json!({ "target": { "project_id": project }, "kind": "kill" });
+    owner.ask("command_submit", kill).await.unwrap();
+    let marked =
+        |data: &Value| data["id"] == command["id"] && data["kill_requested_by"].is_string();
+    let told = owner.event("command_state", marked).await.unwrap();
+    assert_eq!(told["data"]["data"]["state"], "running", "it is asked for, not done");
+    runner.wait_for("a kill", |frame| frame["type"] == "runner_kill").await.unwrap();
+}
+
+#[tokio::test]
+async fn what_was_over_long_ago_is_archived_by_the_servers_clock() {
+    let kept = std::time::Duration::from_secs(1);
+    let world = world_with(Limits { finished_kept: kept, ..Limits::default() }).await;
+    let mut owner = world.owner().await;
+    let (id, mut runner) = world.runner(&mut owner, "one").await;
+    let project = project(&mut owner, &mut runner, &id, "/p").await;
+    let command = execute(&mut owner, &project).await;
+    let turn = order(&mut runner).await;
+    let all = json!([started(), text("hello"), finished()]);
+    runner.ask("runner_records", records(&turn, 1, all)).await.unwrap();
+    let listed = async |owner: &mut Client| {
+        let list = owner.ask("command_list", json!({ "project_id": project })).await.unwrap();
+        list["commands"].as_array().unwrap().len()
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(30), async {
+        while listed(&mut owner).await > 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    })
+    .await
+    .expect("it leaves the list");
+    let kept = shown(&mut owner, &command["id"]).await;
+    assert_eq!((&kept["state"], &kept["payload"]["prompt"]), (&json!("succeeded"), &json!("hi")));
+    let page = owner.ask("get_messages", json!({ "project_id": project })).await.unwrap();
+    assert_eq!(page["messages"].as_array().unwrap().len(), 2, "what was said stays");
 }

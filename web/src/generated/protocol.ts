@@ -401,9 +401,9 @@ step: ChainStep,
  */
 at: Timestamp, 
 /**
- * The device that did it.
+ * The device that did it; absent when the server did by itself, as its clock told it.
  */
-by: DeviceId, };
+by?: DeviceId, };
 export type CommandDetail = { 
 /**
  * What it carries.
@@ -485,6 +485,14 @@ expires_at?: Timestamp,
  * Somebody holds it.
  */
 held_by?: DeviceId, 
+/**
+ * What became of the wish that it goes into the running turn.
+ */
+steer?: Steer, 
+/**
+ * The command whose turn it goes, or went, into.
+ */
+into?: CommandId, 
 /**
  * Somebody asked to stop it.
  */
@@ -656,6 +664,14 @@ expires_at?: Timestamp,
  * Somebody holds it.
  */
 held_by?: DeviceId, 
+/**
+ * What became of the wish that it goes into the running turn.
+ */
+steer?: Steer, 
+/**
+ * The command whose turn it goes, or went, into.
+ */
+into?: CommandId, 
 /**
  * Somebody asked to stop it.
  */
@@ -957,7 +973,15 @@ at: Timestamp,
 /**
  * Which approval.
  */
-approval_id: ApprovalId, } } | { "finished": { 
+approval_id: ApprovalId, } } | { "steered": { 
+/**
+ * When.
+ */
+at: Timestamp, 
+/**
+ * The command that carries them.
+ */
+command_id: CommandId, } } | { "finished": { 
 /**
  * When.
  */
@@ -1048,6 +1072,25 @@ export type RunnerInterrupt = {
  * Which attempt.
  */
 attempt: Attempt, };
+export type RunnerSteer = { 
+/**
+ * Whose turn.
+ */
+attempt: Attempt, 
+/**
+ * The command that carries the words.
+ */
+command_id: CommandId, 
+/**
+ * The words.
+ */
+prompt: string, };
+export type RunnerSteered = { 
+/**
+ * The agent is given them, and a record says so. Otherwise it takes none, and never will be
+ * given these.
+ */
+taken: boolean, };
 export type RunnerAnswer = { 
 /**
  * Which attempt asked.

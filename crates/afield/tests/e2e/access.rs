@@ -37,7 +37,7 @@ async fn http_from(afield: &Afield, from: &str, head: &str, body: &str) -> Strin
     response
 }
 
-fn status(response: &str) -> u16 {
+pub(crate) fn status(response: &str) -> u16 {
     response.split(' ').nth(1).unwrap().parse().unwrap()
 }
 

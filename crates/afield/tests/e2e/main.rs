@@ -17,6 +17,7 @@ mod older_clients;
 mod projects;
 mod queue;
 mod queue_cli;
+mod queue_rest;
 mod steering;
 mod stopping;
 mod volume;
