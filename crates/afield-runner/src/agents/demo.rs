@@ -47,6 +47,15 @@ pub fn run(
             }
         }
     });
+    converse(frames, output, arguments, pace)
+}
+
+fn converse(
+    frames: Receiver<Value>,
+    output: impl Write,
+    arguments: &[String],
+    pace: f64,
+) -> ExitCode {
     let session = session_id(arguments);
     let said = VecDeque::new();
     let mut demo = Demo { output, frames, session, pace, said, failed: false, frame: 0 };
@@ -370,15 +379,13 @@ fn work_seconds(prompt: &str) -> Option<u64> {
 mod tests {
     use super::*;
 
-    fn talk(lines: &[Value]) -> Vec<Value> {
-        let input: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    /// What it says when all of this has arrived before it begins.
+    fn talk(frames: &[Value]) -> Vec<Value> {
+        let (sender, arrived) = channel();
+        frames.iter().for_each(|frame| sender.send(frame.clone()).unwrap());
+        drop(sender);
         let mut output = Vec::new();
-        run(
-            std::io::Cursor::new(input.into_bytes()),
-            &mut output,
-            &["--session-id=s1".into()],
-            0.0,
-        );
+        converse(arrived, &mut output, &["--session-id=s1".into()], 0.0);
         let text = String::from_utf8(output).unwrap();
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }

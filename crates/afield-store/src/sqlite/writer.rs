@@ -449,7 +449,8 @@ mod tests {
             noted("brings", Turn::Asked),
             async { open.send(()) },
         );
-        (first.unwrap(), looks.unwrap(), brings.unwrap(), opened.unwrap());
+        first.and(looks).and(brings).unwrap();
+        opened.unwrap();
         assert_eq!(*names(&ran), ["brings", "looks"]);
     }
 }
