@@ -152,6 +152,88 @@ impl<'de> Deserialize<'de> for Scopes {
     }
 }
 
+/// How a device shows who it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]
+#[serde(rename_all = "snake_case")]
+pub enum CredentialKind {
+    /// By a token or a cookie: whoever has it is the device.
+    Token,
+    /// By a key that never leaves it.
+    Key,
+}
+
+/// Whether a device is there, on evidence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]
+#[serde(rename_all = "snake_case")]
+pub enum Presence {
+    /// It is connected and was heard within two pings.
+    Online,
+    /// It is connected and silent.
+    Stale,
+    /// It is not connected.
+    Away,
+    /// It was thrown out.
+    Revoked,
+}
+
+impl Presence {
+    /// The word on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Online => "online",
+            Self::Stale => "stale",
+            Self::Away => "away",
+            Self::Revoked => "revoked",
+        }
+    }
+}
+
+/// What a device says about the machine it runs on.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]
+pub struct DeviceAbout {
+    /// Operating system and architecture, such as `linux x86_64`.
+    #[serde(default)]
+    pub system: String,
+    /// Version of its Afield.
+    #[serde(default)]
+    pub version: String,
+}
+
+/// Whether a name of a device can be shown in a line: 1 to 200 bytes, no control characters, and
+/// none that turns, hides or joins what stands beside it.
+pub fn is_name(name: &str) -> bool {
+    let fits = !name.trim().is_empty() && name.len() <= crate::limits::NAME_BYTES_MAX;
+    fits && !name.chars().any(is_hostile)
+}
+
+/// Control characters, marks of direction, and characters without width.
+fn is_hostile(letter: char) -> bool {
+    letter.is_control()
+        || matches!(letter,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e007f}')
+}
+
+/// A name as it is shown: what [`is_name`] does not allow is written out.
+pub fn shown_name(name: &str) -> String {
+    let mut shown = String::with_capacity(name.len());
+    for letter in name.chars() {
+        match is_hostile(letter) {
+            true => shown.extend(letter.escape_unicode()),
+            false => shown.push(letter),
+        }
+        if shown.len() >= crate::limits::NAME_BYTES_MAX {
+            shown.push('…');
+            break;
+        }
+    }
+    shown
+}
+
 /// A device as its owner sees it. The credential itself is never shown again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]
@@ -165,7 +247,21 @@ pub struct Device {
     /// What it may do.
     #[cfg_attr(feature = "schema", schemars(with = "Vec<Scope>"), ts(as = "Vec<Scope>"))]
     pub scopes: Scopes,
-    /// When it was paired.
+    /// How it shows who it is.
+    pub credential: CredentialKind,
+    /// What it said about its machine when it was paired.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", ts(optional))]
+    pub about: Option<DeviceAbout>,
+    /// Whether it is there; only in lists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", ts(optional))]
+    pub presence: Option<Presence>,
+    /// From where it last connected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", ts(optional))]
+    pub last_address: Option<String>,
+    /// When it was first paired.
     pub created_at: Timestamp,
     /// When it last connected, as far as the store knows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -184,6 +280,20 @@ pub struct Device {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn hostile_names_are_no_names_and_are_shown_written_out() {
+        for good in ["phone", "Zoë’s 📱", "箱"] {
+            assert!(is_name(good), "{good}");
+            assert_eq!(shown_name(good), good);
+        }
+        let long = "x".repeat(10_000);
+        for bad in ["", "  ", "a\nb", "\u{1b}[31mred", "a\u{202e}b", "a\u{200b}b", &long] {
+            assert!(!is_name(bad), "{bad:?}");
+        }
+        assert_eq!(shown_name("a\u{202e}b\n"), "a\\u{202e}b\\u{a}");
+        assert!(shown_name(&long).len() < 210);
+    }
 
     #[test]
     fn scopes_are_words_outside_and_bits_inside() {

@@ -65,6 +65,7 @@ id!(DeviceId, "device", "Anything paired: phone, browser, CLI, editor, runner.")
 id!(ProjectId, "project", "A directory on a runner, with settings and a log.");
 id!(SessionId, "session", "One conversation with an agent in a project (Afield's own, stable id).");
 id!(CommandId, "command", "A durable unit of work.");
+id!(PairingId, "pairing", "One way for one new device to become part of an org.");
 id!(ApprovalId, "approval", "A question that waits for a person.");
 id!(
     RequestId,

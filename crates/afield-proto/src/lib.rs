@@ -8,13 +8,16 @@ mod time;
 
 pub mod agent;
 pub mod approval;
+pub mod audit;
 pub mod command;
 pub mod device;
 pub mod error;
 pub mod fact;
 pub mod limits;
 pub mod output;
+pub mod pairing;
 pub mod project;
+pub mod proof;
 pub mod queue;
 pub mod request;
 pub mod rest;
@@ -26,7 +29,8 @@ pub mod wire;
 
 pub use error::{ErrorBody, ErrorCode};
 pub use id::{
-    ApprovalId, CommandId, DeviceId, IdError, OrgId, ProjectId, RequestId, SessionId, UserId,
+    ApprovalId, CommandId, DeviceId, IdError, OrgId, PairingId, ProjectId, RequestId, SessionId,
+    UserId,
 };
 pub use time::Timestamp;
 pub use topic::Topic;

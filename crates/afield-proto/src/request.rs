@@ -7,10 +7,12 @@ use serde_json::value::RawValue;
 
 use crate::agent::{AgentKind, Direction, ExecuteOptions, MessageKind, PermissionMode};
 use crate::approval::{Answer, Approval};
+use crate::audit::{AuditCheck, AuditRecord};
 use crate::command::{Command, CommandKind, CommandState};
 use crate::device::{Device, DeviceKind, Scopes};
 use crate::error::{ErrorBody, ErrorCode};
 use crate::fact::{HealthCheck, RunnerState};
+use crate::pairing::Pairing;
 use crate::project::{Project, ProjectSettings};
 use crate::queue::{
     CommandDetail, Hold, Payload, Place, Priority, Resolution, RetryPolicy, SendMode, Target,
@@ -19,7 +21,7 @@ use crate::queue::{
 use crate::runner::{
     Acknowledged, KilledProcess, RunnerHello, RunnerPartial, RunnerRecords, RunnerWelcome,
 };
-use crate::{ApprovalId, CommandId, DeviceId, ProjectId, SessionId, Timestamp, Topic};
+use crate::{ApprovalId, CommandId, DeviceId, PairingId, ProjectId, SessionId, Timestamp, Topic};
 
 macro_rules! requests {
     ($($(#[$doc:meta])* $variant:ident = $name:literal => $reply:ty;)*) => {
@@ -155,6 +157,26 @@ requests! {
     DeviceLink = "device_link" => DeviceLinkReply;
     /// Throws a device out; its connections are cut.
     DeviceRevoke = "device_revoke" => Device;
+    /// Throws every other device of the person out.
+    DeviceRevokeOthers = "device_revoke_others" => DeviceListReply;
+    /// Throws a device out and shows it no more.
+    DeviceForget = "device_forget" => Device;
+    /// Changes what a device may do.
+    DeviceSetScopes = "device_set_scopes" => Device;
+    /// Gives a device another name.
+    DeviceRename = "device_rename" => Device;
+    /// Starts to let a new device in.
+    DevicePairStart = "device_pair_start" => DevicePairStartReply;
+    /// How far that is.
+    DevicePairStatus = "device_pair_status" => Pairing;
+    /// Pairings that are not over.
+    DevicePairList = "device_pair_list" => DevicePairListReply;
+    /// Lets the device in that came, or not.
+    DevicePairDecide = "device_pair_decide" => Pairing;
+    /// A page of the audit log.
+    AuditList = "audit_list" => AuditListReply;
+    /// Checks the whole chain of the audit log.
+    AuditVerify = "audit_verify" => AuditCheck;
     /// Lists the runners of the org.
     RunnerList = "runner_list" => RunnerListReply;
     /// First request of a runner.
@@ -684,6 +706,97 @@ shape! {
     DeviceRevoke {
         /// Which.
         device_id: DeviceId,
+    }
+    /// `device_revoke_others`: the asking device and the server's console stay.
+    DeviceRevokeOthers {
+        /// Runners too.
+        #[serde(default)]
+        runners: bool,
+    }
+    /// `device_forget`
+    DeviceForget {
+        /// Which.
+        device_id: DeviceId,
+    }
+    /// `device_set_scopes`
+    DeviceSetScopes {
+        /// Which.
+        device_id: DeviceId,
+        /// What it may do from now on; never more than the one who says so.
+        #[cfg_attr(feature = "schema", schemars(with = "Vec<crate::device::Scope>"), ts(as = "Vec<crate::device::Scope>"))]
+        scopes: Scopes,
+    }
+    /// `device_rename`
+    DeviceRename {
+        /// Which.
+        device_id: DeviceId,
+        /// Its new name.
+        name: String,
+    }
+    /// `device_pair_start`
+    DevicePairStart {
+        /// The name the new device will have; its own when not given.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        name: Option<String>,
+        /// What it may do; never more than its maker. A runner has the scope `runner` alone.
+        #[cfg_attr(feature = "schema", schemars(with = "Vec<crate::device::Scope>"), ts(as = "Vec<crate::device::Scope>"))]
+        scopes: Scopes,
+    }
+    /// Reply to `device_pair_start`.
+    DevicePairStartReply {
+        /// The pairing.
+        pairing: Pairing,
+        /// For the QR code. Shown once, here.
+        secret: String,
+        /// For typing. Shown once, here.
+        code: String,
+        /// SHA-256 of the server's key, in hexadecimal: the new device accepts no other server.
+        server_fingerprint: String,
+    }
+    /// `device_pair_status`
+    DevicePairStatus {
+        /// Which.
+        pairing_id: PairingId,
+    }
+    /// `device_pair_list`
+    DevicePairList {}
+    /// Reply to `device_pair_list`.
+    DevicePairListReply {
+        /// The pairings, oldest first.
+        pairings: Vec<Pairing>,
+    }
+    /// `device_pair_decide`
+    DevicePairDecide {
+        /// Which.
+        pairing_id: PairingId,
+        /// Whether the device that came is let in.
+        approve: bool,
+        /// The two digits the new device shows; needed to let it in.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        digits: Option<String>,
+    }
+    /// `audit_list`
+    AuditList {
+        /// Only entries before this number; the newest of them, when not given.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        before: Option<u64>,
+        /// At most so many; 100 when not given, 1,000 at most.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        limit: Option<u32>,
+    }
+    /// Reply to `audit_list`.
+    AuditListReply {
+        /// The entries, oldest first.
+        records: Vec<AuditRecord>,
+    }
+    /// `audit_verify`
+    AuditVerify {
+        /// The entry with this number must have the hash that follows.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        number: Option<u64>,
+        /// See `number`; in hexadecimal, as an earlier check gave it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        hash: Option<String>,
     }
     /// `runner_list`
     RunnerList {}

@@ -52,12 +52,22 @@ pub const ROUTES: &[Route] = &[
     route("GET", "/api/v1/devices", "device_list"),
     route("POST", "/api/v1/devices", "device_create"),
     route("DELETE", "/api/v1/devices/{device_id}", "device_revoke"),
+    route("POST", "/api/v1/devices/revoke-others", "device_revoke_others"),
+    route("POST", "/api/v1/devices/{device_id}/forget", "device_forget"),
+    route("POST", "/api/v1/devices/{device_id}/scopes", "device_set_scopes"),
+    route("POST", "/api/v1/devices/{device_id}/name", "device_rename"),
+    route("GET", "/api/v1/pairings", "device_pair_list"),
+    route("POST", "/api/v1/pairings", "device_pair_start"),
+    route("GET", "/api/v1/pairings/{pairing_id}", "device_pair_status"),
+    route("POST", "/api/v1/pairings/{pairing_id}/decide", "device_pair_decide"),
+    route("GET", "/api/v1/audit", "audit_list"),
+    route("POST", "/api/v1/audit/verify", "audit_verify"),
     route("POST", "/api/v1/links", "device_link"),
     route("GET", "/api/v1/runners", "runner_list"),
 ];
 
 /// Fields that are numbers when they come in a query.
-pub const NUMBER_FIELDS: [&str; 3] = ["limit", "after", "before"];
+pub const NUMBER_FIELDS: [&str; 4] = ["limit", "after", "before", "number"];
 /// Fields that are true or false when they come in a query.
 pub const BOOL_FIELDS: [&str; 2] = ["all", "waiting"];
 

@@ -1,10 +1,12 @@
 //! Approvals: asked by a runner, answered once by a person, withdrawn when nobody waits any more.
 
 use afield_proto::approval::{Answer, Approval, ApprovalAsk, ApprovalState, Behavior};
+use afield_proto::audit::Audited;
 use afield_proto::fact::Fact;
 use afield_proto::runner::{Attempt, RunnerAnswer};
 use afield_proto::{ApprovalId, CommandId, DeviceId, OrgId, ProjectId, Timestamp};
 
+use crate::audit::sha256_hex;
 use crate::commands::CommandRow;
 use crate::sql::{Row, params, statements, to_json};
 use crate::tx::Tx;
@@ -112,6 +114,14 @@ async fn answer_approval(
     found.approval.resolved_by = Some(*by);
     found.approval.answer = Some(answer.clone());
     resolve(tx, *org, &mut found.approval, state, *now).await?;
+    let what = Audited::ApprovalAnswered {
+        approval_id: *id,
+        command_id: found.approval.command_id,
+        state,
+        tool: found.approval.ask.tool.clone(),
+        input_sha256: sha256_hex(found.approval.ask.input.get().as_bytes()),
+    };
+    tx.audit(*org, Some(*by), what, *now);
     Ok(found)
 }
 

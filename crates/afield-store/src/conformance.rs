@@ -5,6 +5,7 @@
 //! to damage what is stored.
 
 mod approvals;
+mod audit;
 mod commands;
 mod damage;
 mod engine;
@@ -13,6 +14,7 @@ mod identity;
 mod lanes;
 mod log;
 mod migration;
+mod pairing;
 mod projects;
 mod queue;
 mod queue_walk;
@@ -25,6 +27,7 @@ mod stopping;
 mod world;
 
 pub use approvals::*;
+pub use audit::*;
 pub use commands::*;
 pub use damage::*;
 pub use engine::*;
@@ -32,6 +35,7 @@ pub use history::*;
 pub use identity::*;
 pub use log::*;
 pub use migration::*;
+pub use pairing::*;
 pub use projects::*;
 pub use queue::*;
 pub use queue_walk::*;
@@ -60,6 +64,17 @@ macro_rules! for_each_case {
             devices_are_found_by_their_token_and_thrown_out,
             a_link_is_used_once,
             runners_keep_their_facts,
+            the_audit_log_tells_what_was_done,
+            the_audit_log_goes_in_pages,
+            the_audit_chain_is_whole_under_many_writers,
+            tampering_with_the_audit_log_is_found,
+            a_pairing_is_claimed_once,
+            a_code_endures_few_tries,
+            open_pairings_are_limited,
+            a_pairing_is_decided_once,
+            a_device_that_comes_back_is_no_ghost,
+            a_revoked_device_pairs_nobody,
+            devices_are_changed_in_their_org,
             projects_do_not_nest,
             projects_are_limited,
             a_project_lives_and_goes,

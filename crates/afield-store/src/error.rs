@@ -102,6 +102,18 @@ pub enum Refusal {
     /// The pairing link is unknown, used or over.
     #[error("the pairing link is unknown, used or over")]
     LinkInvalid,
+    /// There is no such pairing in this org.
+    #[error("there is no such pairing")]
+    PairingNotFound,
+    /// As many pairings wait as may.
+    #[error("{limit} pairings wait, the limit")]
+    PairingLimit {
+        /// The limit.
+        limit: u64,
+    },
+    /// The key belongs to a device of somebody else.
+    #[error("the key belongs to another device")]
+    KeyTaken,
     /// Records are missing in front of these.
     #[error("record {expected} must come next")]
     RecordGap {

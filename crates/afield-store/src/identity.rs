@@ -1,18 +1,21 @@
-//! Who may connect: the owner, devices and their credentials, pairing links, runners' facts.
+//! Who may connect: the owner, devices and their credentials, sign-in links, runners' facts.
 //!
 //! Credentials are stored as hashes only; making and checking them is the server's part.
 
-use afield_proto::device::{Device, DeviceKind, Scopes};
+use afield_proto::audit::Audited;
+use afield_proto::device::{CredentialKind, Device, DeviceKind, Scopes};
 use afield_proto::runner::RunnerFacts;
 use afield_proto::{DeviceId, OrgId, Timestamp, UserId};
 
+use crate::pairing::{self, KeyedDevice};
 use crate::sql::{Row, params, statements, to_json, word_of};
 use crate::tx::Tx;
 use crate::{Error, Refusal, Store};
 
 macro_rules! device_columns {
     () => {
-        "id, name, kind, scopes, created_at, last_seen_at, expires_at, revoked_at"
+        "id, name, kind, scopes, created_at, last_seen_at, expires_at, revoked_at, public_key, about, \
+         last_address"
     };
 }
 
@@ -27,22 +30,43 @@ statements! {
         created_by, created_at, expires_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) \
         RETURNING ", device_columns!());
     DEVICE_BY_TOKEN = concat!("SELECT ", device_columns!(), ", org_id, user_id FROM devices \
-        WHERE token_hash = ?1");
-    DEVICES = concat!("SELECT ", device_columns!(), " FROM devices WHERE org_id = ?1 ORDER BY id");
+        WHERE token_hash = ?1 AND public_key IS NULL");
+    DEVICE_BY_ID = concat!("SELECT ", device_columns!(), ", org_id, user_id FROM devices \
+        WHERE id = ?1");
+    DEVICE_OF_ORG = concat!("SELECT ", device_columns!(), " FROM devices \
+        WHERE org_id = ?1 AND id = ?2 FOR UPDATE");
+    OWNER_OF_KEY = "SELECT id, org_id, user_id FROM devices WHERE public_key = ?1 FOR UPDATE";
+    INSERT_KEYED = concat!("INSERT INTO devices (id, org_id, user_id, name, kind, scopes, token_hash, \
+        created_by, created_at, public_key, about) \
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) RETURNING ", device_columns!());
+    REVIVE_KEYED = concat!("UPDATE devices SET name = ?2, kind = ?3, scopes = ?4, created_by = ?5, \
+        about = ?6, revoked_at = NULL, forgotten_at = NULL, expires_at = NULL \
+        WHERE id = ?1 RETURNING ", device_columns!());
+    SET_SCOPES = concat!("UPDATE devices SET scopes = ?3 WHERE org_id = ?1 AND id = ?2 \
+        RETURNING ", device_columns!());
+    RENAME = concat!("UPDATE devices SET name = ?3 WHERE org_id = ?1 AND id = ?2 \
+        RETURNING ", device_columns!());
+    FORGET = "UPDATE devices SET forgotten_at = ?3 WHERE org_id = ?1 AND id = ?2";
+    DEVICES = concat!("SELECT ", device_columns!(), " FROM devices WHERE org_id = ?1 \
+        AND forgotten_at IS NULL ORDER BY id");
     REVOKE_DEVICE = concat!("UPDATE devices SET revoked_at = COALESCE(revoked_at, ?3) \
         WHERE org_id = ?1 AND id = ?2 RETURNING ", device_columns!());
-    DEVICE_SEEN = "UPDATE devices SET last_seen_at = ?2 WHERE id = ?1";
+    DEVICE_SEEN = "UPDATE devices SET last_seen_at = ?2, \
+        last_address = COALESCE(?3, last_address) WHERE id = ?1";
     INSERT_LINK = "INSERT INTO links (secret_hash, org_id, user_id, kind, scopes, created_at, \
-        expires_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+        expires_at, created_by) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
     SELECT_LINK = "SELECT org_id, user_id, kind, scopes, expires_at, redeemed_at FROM links \
         WHERE secret_hash = ?1";
+    /// A link ends with the device that made it.
     REDEEM_LINK = "UPDATE links SET redeemed_at = ?2, redeemed_by = ?3 \
         WHERE secret_hash = ?1 AND redeemed_at IS NULL AND expires_at > ?2 \
+        AND NOT EXISTS (SELECT 1 FROM devices d WHERE d.id = links.created_by \
+            AND d.revoked_at IS NOT NULL) \
         RETURNING org_id, user_id, kind, scopes, expires_at, redeemed_at";
     SET_FACTS = "UPDATE devices SET facts = ?3, last_seen_at = ?4 \
         WHERE org_id = ?1 AND id = ?2 AND kind = 'runner'";
     RUNNERS = concat!("SELECT ", device_columns!(), ", facts FROM devices \
-        WHERE org_id = ?1 AND kind = 'runner' ORDER BY id");
+        WHERE org_id = ?1 AND kind = 'runner' AND forgotten_at IS NULL ORDER BY id");
 }
 
 /// The first org and its owner.
@@ -86,9 +110,11 @@ pub struct DeviceRecord {
     pub org: OrgId,
     /// Its owner.
     pub user: UserId,
+    /// Its Ed25519 public key, when it has one.
+    pub public_key: Option<Vec<u8>>,
 }
 
-/// A pairing link to be made.
+/// A sign-in link to be made.
 #[derive(Debug, Clone)]
 pub struct NewLink {
     /// The org a device made with it belongs to.
@@ -103,9 +129,11 @@ pub struct NewLink {
     pub kind: DeviceKind,
     /// When it ends.
     pub expires_at: Timestamp,
+    /// The device that makes it; `None`: the server.
+    pub created_by: Option<DeviceId>,
 }
 
-/// A pairing link as it stands.
+/// A sign-in link as it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LinkRecord {
     /// The org a device made with it belongs to.
@@ -147,37 +175,80 @@ impl Store {
         self.read(hash, device_by_token).await
     }
 
-    /// The devices of an org, oldest first.
+    /// The device with this id, in whatever org; revoked and expired ones too.
+    pub async fn device_by_id(&self, id: DeviceId) -> Result<Option<DeviceRecord>, Error> {
+        self.read(id, device_by_id).await
+    }
+
+    /// Changes what a device may do.
+    ///
+    /// **Errors**: [`Refusal::DeviceNotFound`]
+    pub async fn set_device_scopes(
+        &self,
+        org: OrgId,
+        id: DeviceId,
+        by: DeviceId,
+        scopes: Scopes,
+        now: Timestamp,
+    ) -> Result<Device, Error> {
+        self.write((org, id, by, scopes, now), set_scopes).await
+    }
+
+    /// Gives a device another name.
+    ///
+    /// **Errors**: [`Refusal::DeviceNotFound`]
+    pub async fn rename_device(
+        &self,
+        org: OrgId,
+        id: DeviceId,
+        by: DeviceId,
+        name: &str,
+        now: Timestamp,
+    ) -> Result<Device, Error> {
+        self.write((org, id, by, name.to_owned(), now), rename).await
+    }
+
+    /// The devices of an org that were not forgotten, oldest first.
     pub async fn devices(&self, org: OrgId) -> Result<Vec<Device>, Error> {
         self.read(org, devices).await
     }
 
-    /// Throws a device out. Doing it again changes nothing.
+    /// Throws a device out: its credential, and the links and pairings it made, work no more.
+    /// Doing it again changes nothing. With `forget` it is not shown any more either.
+    ///
+    /// **Errors**: [`Refusal::DeviceNotFound`]
     pub async fn revoke_device(
         &self,
         org: OrgId,
         id: DeviceId,
+        by: DeviceId,
+        forget: bool,
         now: Timestamp,
     ) -> Result<Device, Error> {
-        self.write((org, id, now), revoke_device).await
+        self.write((org, id, by, forget, now), revoke_device).await
     }
 
-    /// Remembers that a device was there.
-    pub async fn record_device_seen(&self, id: DeviceId, now: Timestamp) -> Result<(), Error> {
-        self.write((id, now), record_device_seen).await
+    /// Remembers that a device was there, and from where.
+    pub async fn record_device_seen(
+        &self,
+        id: DeviceId,
+        address: Option<String>,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        self.write((id, address, now), record_device_seen).await
     }
 
-    /// Makes a pairing link.
+    /// Makes a sign-in link.
     pub async fn create_link(&self, new: NewLink, now: Timestamp) -> Result<(), Error> {
         self.write((new, now), create_link).await
     }
 
-    /// The pairing link with this secret, used and expired ones too.
+    /// The sign-in link with this secret, used and expired ones too.
     pub async fn link(&self, secret_hash: [u8; 32]) -> Result<Option<LinkRecord>, Error> {
         self.read(secret_hash, link).await
     }
 
-    /// Uses a pairing link to make a device. Org, owner, kind and scopes are the link's, whatever
+    /// Uses a sign-in link to make a device. Org, owner, kind and scopes are the link's, whatever
     /// `new` says.
     ///
     /// **Errors**: [`Refusal::LinkInvalid`] for a link that is unknown, used or over.
@@ -218,7 +289,11 @@ async fn bootstrap(tx: &mut Tx, now: &Timestamp) -> Result<Owner, Error> {
 }
 
 async fn create_device(tx: &mut Tx, (new, now): &(NewDevice, Timestamp)) -> Result<Device, Error> {
-    insert_device(tx, DeviceId::generate(), new, *now).await
+    let made = insert_device(tx, DeviceId::generate(), new, *now).await?;
+    let Device { id: device_id, kind, scopes, .. } = made;
+    let what = Audited::DeviceCreated { device_id, name: made.name.clone(), kind, scopes };
+    tx.audit(new.org, new.created_by, what, *now);
+    Ok(made)
 }
 
 async fn insert_device(
@@ -244,10 +319,76 @@ async fn insert_device(
 }
 
 async fn device_by_token(tx: &mut Tx, hash: &[u8; 32]) -> Result<Option<DeviceRecord>, Error> {
-    tx.opt(&DEVICE_BY_TOKEN, params![hash], |row| {
-        Ok(DeviceRecord { device: device(row)?, org: row.id(8)?, user: row.id(9)? })
-    })
-    .await
+    tx.opt(&DEVICE_BY_TOKEN, params![hash], device_record).await
+}
+
+async fn device_by_id(tx: &mut Tx, id: &DeviceId) -> Result<Option<DeviceRecord>, Error> {
+    tx.opt(&DEVICE_BY_ID, params![id], device_record).await
+}
+
+/// The device with this key, its org and its owner.
+pub(crate) async fn owner_of_key(
+    tx: &mut Tx,
+    key: &[u8],
+) -> Result<Option<(DeviceId, OrgId, UserId)>, Error> {
+    tx.opt(&OWNER_OF_KEY, params![key], |row| Ok((row.id(0)?, row.id(1)?, row.id(2)?))).await
+}
+
+/// Makes a device with a key, or takes the one that is there back in.
+pub(crate) async fn put_keyed(
+    tx: &mut Tx,
+    keyed: &KeyedDevice,
+    again: bool,
+    now: Timestamp,
+) -> Result<Device, Error> {
+    let (kind, scopes) = (word_of(&keyed.kind), u32::from(keyed.scopes.bits()));
+    let about = to_json(&keyed.about);
+    if again {
+        let values = params![keyed.id, keyed.name, kind, scopes, keyed.created_by, about];
+        return tx.one(&REVIVE_KEYED, values, device).await;
+    }
+    let values = params![
+        keyed.id,
+        keyed.org,
+        keyed.user,
+        keyed.name,
+        kind,
+        scopes,
+        keyed.token_hash,
+        keyed.created_by,
+        now,
+        keyed.public_key,
+        about,
+    ];
+    tx.one(&INSERT_KEYED, values, device).await
+}
+
+async fn of_org(tx: &mut Tx, org: OrgId, id: DeviceId) -> Result<Device, Error> {
+    let found = tx.opt(&DEVICE_OF_ORG, params![org, id], device).await?;
+    Ok(found.ok_or(Refusal::DeviceNotFound)?)
+}
+
+async fn set_scopes(
+    tx: &mut Tx,
+    (org, id, by, scopes, now): &(OrgId, DeviceId, DeviceId, Scopes, Timestamp),
+) -> Result<Device, Error> {
+    let before = of_org(tx, *org, *id).await?.scopes;
+    let bits = u32::from(scopes.bits());
+    let changed = tx.one(&SET_SCOPES, params![org, id, bits], device).await?;
+    let what = Audited::ScopesChanged { device_id: *id, before, after: *scopes };
+    tx.audit(*org, Some(*by), what, *now);
+    Ok(changed)
+}
+
+async fn rename(
+    tx: &mut Tx,
+    (org, id, by, name, now): &(OrgId, DeviceId, DeviceId, String, Timestamp),
+) -> Result<Device, Error> {
+    let renamed = tx.opt(&RENAME, params![org, id, name], device).await?;
+    let renamed = renamed.ok_or(Refusal::DeviceNotFound)?;
+    let what = Audited::DeviceRenamed { device_id: *id, name: name.clone() };
+    tx.audit(*org, Some(*by), what, *now);
+    Ok(renamed)
 }
 
 async fn devices(tx: &mut Tx, org: &OrgId) -> Result<Vec<Device>, Error> {
@@ -256,20 +397,43 @@ async fn devices(tx: &mut Tx, org: &OrgId) -> Result<Vec<Device>, Error> {
 
 async fn revoke_device(
     tx: &mut Tx,
-    (org, id, now): &(OrgId, DeviceId, Timestamp),
+    (org, id, by, forget, now): &(OrgId, DeviceId, DeviceId, bool, Timestamp),
 ) -> Result<Device, Error> {
-    let revoked = tx.opt(&REVOKE_DEVICE, params![org, id, now], device).await?;
-    Ok(revoked.ok_or(Refusal::DeviceNotFound)?)
+    let before = of_org(tx, *org, *id).await?;
+    let revoked = tx.one(&REVOKE_DEVICE, params![org, id, now], device).await?;
+    pairing::refuse_made_by(tx, *org, *id, *now).await?;
+    if *forget {
+        tx.execute(&FORGET, params![org, id, now]).await?;
+    }
+    if *forget || before.revoked_at.is_none() {
+        let what = Audited::DeviceRevoked { device_id: *id, forgotten: *forget };
+        tx.audit(*org, Some(*by), what, *now);
+    }
+    Ok(revoked)
 }
 
-async fn record_device_seen(tx: &mut Tx, (id, now): &(DeviceId, Timestamp)) -> Result<(), Error> {
-    tx.execute(&DEVICE_SEEN, params![id, now]).await.map(drop)
+async fn record_device_seen(
+    tx: &mut Tx,
+    (id, address, now): &(DeviceId, Option<String>, Timestamp),
+) -> Result<(), Error> {
+    tx.execute(&DEVICE_SEEN, params![id, now, address]).await.map(drop)
 }
 
 async fn create_link(tx: &mut Tx, (new, now): &(NewLink, Timestamp)) -> Result<(), Error> {
     let (kind, scopes) = (word_of(&new.kind), u32::from(new.scopes.bits()));
-    let values = params![new.secret_hash, new.org, new.user, kind, scopes, now, new.expires_at,];
-    tx.execute(&INSERT_LINK, values).await.map(drop)
+    let values = params![
+        new.secret_hash,
+        new.org,
+        new.user,
+        kind,
+        scopes,
+        now,
+        new.expires_at,
+        new.created_by,
+    ];
+    tx.execute(&INSERT_LINK, values).await?;
+    tx.audit(new.org, new.created_by, Audited::LinkCreated { scopes: new.scopes }, *now);
+    Ok(())
 }
 
 async fn link(tx: &mut Tx, secret_hash: &[u8; 32]) -> Result<Option<LinkRecord>, Error> {
@@ -284,7 +448,10 @@ async fn redeem_link(
     let redeemed = tx.opt(&REDEEM_LINK, params![secret_hash, now, id], link_record).await?;
     let LinkRecord { org, user, kind, scopes, .. } = redeemed.ok_or(Refusal::LinkInvalid)?;
     let new = NewDevice { org, user, kind, scopes, ..new.clone() };
-    insert_device(tx, id, &new, *now).await
+    let made = insert_device(tx, id, &new, *now).await?;
+    let what = Audited::LinkRedeemed { device_id: id, name: made.name.clone() };
+    tx.audit(org, None, what, *now);
+    Ok(made)
 }
 
 async fn record_runner_facts(
@@ -299,17 +466,30 @@ async fn record_runner_facts(
 
 async fn runners(tx: &mut Tx, org: &OrgId) -> Result<Vec<RunnerRow>, Error> {
     tx.all(&RUNNERS, params![org], |row| {
-        Ok(RunnerRow { device: device(row)?, facts: row.opt_json(8)? })
+        Ok(RunnerRow { device: device(row)?, facts: row.opt_json(11)? })
     })
     .await
 }
 
+fn device_record(row: &Row<'_>) -> Result<DeviceRecord, Error> {
+    let public_key = row.opt_bytes(8)?.map(<[u8]>::to_vec);
+    Ok(DeviceRecord { device: device(row)?, org: row.id(11)?, user: row.id(12)?, public_key })
+}
+
 fn device(row: &Row<'_>) -> Result<Device, Error> {
+    let credential = match row.opt_bytes(8)? {
+        Some(_) => CredentialKind::Key,
+        None => CredentialKind::Token,
+    };
     Ok(Device {
         id: row.id(0)?,
         name: row.text(1)?.to_owned(),
         kind: row.word(2)?,
         scopes: scopes(row, 3)?,
+        credential,
+        about: row.opt_json(9)?,
+        presence: None,
+        last_address: row.opt_text(10)?.map(str::to_owned),
         created_at: row.time(4)?,
         last_seen_at: row.opt_time(5)?,
         expires_at: row.opt_time(6)?,
@@ -328,7 +508,7 @@ fn link_record(row: &Row<'_>) -> Result<LinkRecord, Error> {
     })
 }
 
-fn scopes(row: &Row<'_>, column: usize) -> Result<Scopes, Error> {
+pub(crate) fn scopes(row: &Row<'_>, column: usize) -> Result<Scopes, Error> {
     let bits = u8::try_from(row.int(column)?)
         .map_err(|_| Error::corrupt(format!("column {column}: no set of scopes")))?;
     Ok(Scopes::from_bits(bits))

@@ -18,11 +18,13 @@ mod store;
 mod tx;
 
 mod approvals;
+mod audit;
 mod blobs;
 mod commands;
 mod identity;
 mod log;
 mod messages;
+mod pairing;
 mod projects;
 mod records;
 mod sessions;
@@ -31,6 +33,7 @@ mod sessions;
 pub mod conformance;
 
 pub use approvals::Answered;
+pub use audit::Checkpoint;
 pub use commands::{
     Accept, Cancel, CommandFilter, Detail, EditCommand, Offers, OldCommands, Shown, SteerOrder,
     SubmitCommand, Submitted, Swept, WhichDead,
@@ -39,6 +42,7 @@ pub use error::{Error, Refusal};
 pub use identity::{DeviceRecord, LinkRecord, NewDevice, NewLink, Owner, RunnerRow};
 pub use log::{CommittedEvents, EventPage, Head, LogLimits, SegmentInfo, StoredEvent};
 pub use messages::{MessagePage, MessageQuery};
+pub use pairing::{Claimed, Decision, NewPairing, PairingRecord, ShownSecret};
 pub use projects::NewProject;
 pub use records::Applied;
 pub use store::{Location, Options, Store, Synchronous};

@@ -9,6 +9,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("V1__spine", include_str!("../migrations/V1__spine.sql")),
     ("V2__queue", include_str!("../migrations/V2__queue.sql")),
     ("V3__steer", include_str!("../migrations/V3__steer.sql")),
+    ("V4__pairing", include_str!("../migrations/V4__pairing.sql")),
 ];
 
 /// Brings a SQLite database up to date.

@@ -6,6 +6,7 @@ mod output;
 use afield_flow::command::{self as life, Batch};
 use afield_flow::retry::{self, Next};
 use afield_proto::approval::ApprovalAsk;
+use afield_proto::audit::Audited;
 use afield_proto::command::{Command, CommandState, Outcome, OutcomeKind};
 use afield_proto::fact::Fact;
 use afield_proto::output::{LineBodies, Speaker};
@@ -207,6 +208,15 @@ async fn started(tx: &mut Tx, work: &mut Work, at: Timestamp) -> Result<(), Erro
     work.row.enter(CommandState::Running);
     work.row.command.started_at = Some(at);
     work.row.tell(tx, work.now);
+    let command = &work.row.command;
+    let what = Audited::WorkStarted {
+        command_id: command.id,
+        project_id: command.project_id,
+        runner_id: command.runner_id,
+        attempt: command.attempt,
+        agent: command.agent,
+    };
+    tx.audit(work.row.org, Some(command.submitted_by), what, work.now);
     show(tx, work, ProjectState::Executing, None).await
 }
 
@@ -250,6 +260,13 @@ async fn finish(
 ) -> Result<(), Error> {
     let (org, now, command_id) = (work.row.org, work.now, work.row.command.id);
     let (state, reason) = life::project_after(&outcome);
+    let what = Audited::WorkEnded {
+        command_id,
+        attempt: work.row.command.attempt,
+        outcome: outcome.kind,
+        killed: killed.len() as u64,
+    };
+    tx.audit(org, work.row.command.kill_requested_by, what, now);
     let lost = outcome.kind == OutcomeKind::SessionLost;
     work.project(tx).await?;
     approvals::withdraw(tx, org, command_id, Withdraw::All, now).await?;

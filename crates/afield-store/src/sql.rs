@@ -51,7 +51,9 @@ pub(crate) use statements;
 #[cfg(feature = "conformance")]
 pub(crate) fn all() -> impl Iterator<Item = &'static Sql> {
     [
+        crate::audit::STATEMENTS,
         crate::identity::STATEMENTS,
+        crate::pairing::STATEMENTS,
         crate::projects::STATEMENTS,
         crate::sessions::STATEMENTS,
         crate::commands::STATEMENTS,
@@ -179,7 +181,9 @@ macro_rules! id_values {
         })*
     };
 }
-id_values!(OrgId, UserId, DeviceId, ProjectId, SessionId, CommandId, ApprovalId, RequestId);
+id_values!(
+    OrgId, UserId, DeviceId, PairingId, ProjectId, SessionId, CommandId, ApprovalId, RequestId
+);
 
 /// One row of an answer, read in place.
 pub(crate) enum Row<'a> {
@@ -234,6 +238,17 @@ impl Row<'_> {
     /// A text.
     pub(crate) fn text(&self, column: usize) -> Result<&str, Error> {
         self.opt_text(column)?.ok_or_else(|| missing(column))
+    }
+
+    /// Bytes that may be missing.
+    pub(crate) fn opt_bytes(&self, column: usize) -> Result<Option<&[u8]>, Error> {
+        match self {
+            Self::Sqlite(row) => row
+                .get_ref(column)?
+                .as_bytes_or_null()
+                .map_err(|error| Error::corrupt(format!("column {column}: {error}"))),
+            Self::Postgres(row) => Ok(row.try_get(column)?),
+        }
     }
 
     /// Bytes.

@@ -11,7 +11,7 @@ use afield_proto::{OrgId, ProjectId, Timestamp, Topic, wire};
 
 use crate::log::append::{Pending, one_line};
 use crate::sql::{Row, Sql, Value};
-use crate::{CommittedEvents, Error, postgres, sqlite};
+use crate::{CommittedEvents, Error, audit, postgres, sqlite};
 
 /// An `async fn(&mut Tx, &I) -> Result<T, Error>`.
 pub(crate) trait Operation<'a, I: 'a, T>:
@@ -40,6 +40,8 @@ pub(crate) enum Session {
 /// One transaction.
 pub(crate) struct Tx {
     pub(crate) session: Session,
+    /// Audit entries told by the running operation, not yet numbered.
+    pub(crate) audited: Vec<audit::Told>,
     /// Facts told by the running operation, not yet numbered.
     pub(crate) pending: Vec<Pending>,
     /// Events written and not yet committed.
@@ -49,7 +51,7 @@ pub(crate) struct Tx {
 impl Tx {
     /// A transaction on this session.
     pub(crate) fn new(session: Session) -> Self {
-        Self { session, pending: Vec::new(), written: Vec::new() }
+        Self { session, audited: Vec::new(), pending: Vec::new(), written: Vec::new() }
     }
 
     /// Runs a statement; how many rows it changed.

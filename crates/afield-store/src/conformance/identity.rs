@@ -24,20 +24,21 @@ pub async fn devices_are_found_by_their_token_and_thrown_out(place: Place) -> Ou
     new.expires_at = Some(at(100));
     new.created_by = Some(world.phone);
     let made = world.store.create_device(new.clone(), at(1)).await?;
-    world.store.record_device_seen(made.id, at(2)).await?;
+    world.store.record_device_seen(made.id, None, at(2)).await?;
     let found = world.store.device_by_token(new.token_hash).await?.ok_or("not found")?;
     assert_eq!((found.org, found.user), (world.org, world.user));
     assert_eq!((found.device.id, found.device.last_seen_at), (made.id, Some(at(2))));
     assert_eq!(found.device.expires_at, Some(at(100)));
     assert!(found.device.scopes.has(Scope::Prompt) && found.device.name.ends_with("✓"));
-    let gone = world.store.revoke_device(world.org, made.id, at(3)).await?;
-    let again = world.store.revoke_device(world.org, made.id, at(4)).await?;
+    let gone = world.store.revoke_device(world.org, made.id, world.phone, false, at(3)).await?;
+    let again = world.store.revoke_device(world.org, made.id, world.phone, false, at(4)).await?;
     assert_eq!((gone.revoked_at, again.revoked_at), (Some(at(3)), Some(at(3))));
     let found = world.store.device_by_token(new.token_hash).await?.ok_or("not found")?;
     assert_eq!(found.device.revoked_at, Some(at(3)));
     assert_eq!(world.store.device_by_token([9; 32]).await?, None);
     assert_eq!(world.store.devices(world.org).await?.len(), 3);
-    let other = world.store.revoke_device(OrgId::generate(), made.id, at(4)).await;
+    let other =
+        world.store.revoke_device(OrgId::generate(), made.id, world.phone, false, at(4)).await;
     assert_refused!(other, Refusal::DeviceNotFound);
     Ok(())
 }
@@ -52,6 +53,7 @@ pub async fn a_link_is_used_once(place: Place) -> Outcome {
         scopes: [Scope::View].into_iter().collect(),
         kind: DeviceKind::Browser,
         expires_at,
+        created_by: None,
     };
     world.store.create_link(link([1; 32], at(10)), at(1)).await?;
     world.store.create_link(link([2; 32], at(2)), at(1)).await?;

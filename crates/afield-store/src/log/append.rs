@@ -13,7 +13,7 @@ use crate::log::CommittedEvents;
 use crate::log::row::{ROW_BYTES_MAX, ROW_EVENTS_MAX};
 use crate::sql::{params, statements};
 use crate::tx::{Session, Tx};
-use crate::{Error, Store};
+use crate::{Error, Store, audit};
 
 statements! {
     /// Where a topic stands, from its rows.
@@ -56,8 +56,11 @@ pub(crate) struct TopicHead {
     pub(crate) last: u64,
 }
 
-/// Numbers and writes what the operation told.
+/// Numbers and writes what the operation told: first for the audit log, then the events.
 pub(crate) async fn flush(tx: &mut Tx) -> Result<(), Error> {
+    if !tx.audited.is_empty() {
+        audit::flush(tx).await?;
+    }
     if tx.pending.is_empty() {
         return Ok(());
     }

@@ -329,13 +329,15 @@ impl Thread {
 
     /// Runs one operation without a savepoint.
     fn run_plain(&mut self, job: &mut dyn Job) -> Result<(), Failed> {
-        let (before, told) = (self.changes(), self.tx.pending.len());
+        let (told, audited) = (self.tx.pending.len(), self.tx.audited.len());
+        let before = self.changes();
         if job.run(&mut self.tx, Telling::Together) {
             return Ok(());
         }
         if let Some(broken @ Error::Broken { .. }) = job.error() {
             return Err(Failed::Broken(broken.clone()));
         }
+        self.tx.audited.truncate(audited);
         self.tx.pending.truncate(told);
         match self.changes() == before {
             true => Ok(()),
@@ -360,6 +362,7 @@ impl Thread {
 
     /// Takes back what was written since, in the database and in memory.
     fn undo(&mut self, statement: &str) -> Result<(), Error> {
+        self.tx.audited.clear();
         self.tx.pending.clear();
         self.tx.written.clear();
         if let Session::Sqlite(session) = &mut self.tx.session {
@@ -403,6 +406,7 @@ impl Thread {
             tracing::error!(%reason, "the database failed, nothing is acknowledged any more");
             self.broke.send_replace(Some(reason));
         }
+        self.tx.audited.clear();
         self.tx.pending.clear();
         self.tx.written.clear();
     }
