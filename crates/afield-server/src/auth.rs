@@ -1,20 +1,28 @@
 //! Who is there: credentials of requests and upgrades.
 //!
-//! Deny by default. A credential is a token in `Authorization: Bearer`, or a browser's cookie.
+//! Deny by default. A credential is a proof in `Authorization: Afield`, signed with the device's
+//! key for this one request; a token in `Authorization: Bearer`; or a browser's cookie.
 //! What it may do is what the store says of its device, never what the client claims.
 
+pub(crate) mod key;
 pub(crate) mod origin;
+pub(crate) mod replay;
+pub(crate) mod scopes;
 pub(crate) mod throttle;
 pub(crate) mod token;
 
 use std::net::IpAddr;
+use std::time::Duration;
 
+use afield_proto::proof::{self, Proof};
 use afield_proto::{ErrorBody, ErrorCode, Timestamp};
+use afield_store::DeviceRecord;
 use axum::http::{HeaderMap, header};
 
 use crate::core::Core;
 use crate::error::from_store;
 use crate::socket::conn::Actor;
+use replay::Stale;
 
 /// Name of the browser's cookie over plain HTTP (loopback only).
 const COOKIE_PLAIN: &str = "afield_session";
@@ -22,10 +30,15 @@ const COOKIE_PLAIN: &str = "afield_session";
 const COOKIE_SECURE: &str = "__Host-afield_session";
 /// How long a browser stays signed in.
 pub(crate) const COOKIE_SECONDS: u32 = 60 * 60 * 24 * 30;
+/// A device that connects again within this time is not noted down again: a herd that comes back
+/// must not become a herd of writes.
+const SEEN_INTERVAL: Duration = Duration::from_secs(60);
 
 /// A credential as a request brings it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Credential {
+    /// From `Authorization: Afield`.
+    Proof(Proof),
     /// From `Authorization: Bearer`.
     Bearer(String),
     /// From the cookie: sent by the browser without being asked, so the origin must be checked.
@@ -36,6 +49,9 @@ pub(crate) enum Credential {
 pub(crate) fn credential(headers: &HeaderMap) -> Option<Credential> {
     if let Some(value) = headers.get(header::AUTHORIZATION) {
         let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+        if scheme.eq_ignore_ascii_case(proof::SCHEME) {
+            return Proof::parse(token).map(Credential::Proof);
+        }
         let bearer = scheme.eq_ignore_ascii_case("bearer");
         return bearer.then(|| Credential::Bearer(token.trim().to_owned()));
     }
@@ -60,24 +76,25 @@ pub(crate) fn set_cookie(token: &str, secure: bool) -> String {
 pub(crate) async fn authenticate(
     core: &Core,
     credential: Option<&Credential>,
+    line: RequestLine<'_>,
     address: IpAddr,
 ) -> Result<Actor, ErrorBody> {
     core.throttle.check_auth(address)?;
-    let token = match credential {
-        Some(Credential::Bearer(token) | Credential::Cookie(token)) => token,
+    let now = Timestamp::now();
+    let found = match credential {
+        Some(Credential::Bearer(token) | Credential::Cookie(token)) => match token::hash(token) {
+            Some(hash) => core.store.device_by_token(hash).await.map_err(from_store)?,
+            None => None,
+        },
+        Some(Credential::Proof(proof)) => proven(core, proof, line, now).await?,
         None => return Err(unauthorized("a credential is needed, on this machine too")),
     };
-    let found = match token::hash(token) {
-        Some(hash) => core.store.device_by_token(hash).await.map_err(from_store)?,
-        None => None,
-    };
-    let now = Timestamp::now();
     let valid = found.filter(|record| {
         let device = &record.device;
         device.revoked_at.is_none() && device.expires_at.is_none_or(|end| end > now)
     });
     let Some(record) = valid else {
-        core.throttle.auth_failed(address);
+        core.auth_failed(address);
         tracing::warn!(%address, "a bad credential was refused");
         return Err(unauthorized("the credential is not valid (any more)"));
     };
@@ -88,12 +105,59 @@ pub(crate) async fn authenticate(
         device_name: record.device.name,
         scopes: record.device.scopes,
         expires_at: record.device.expires_at,
+        was_seen: record.device.last_seen_at.is_some_and(|seen| seen.plus(SEEN_INTERVAL) > now),
     })
 }
 
+/// What a proof is bound to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RequestLine<'a> {
+    /// The method.
+    pub(crate) method: &'a str,
+    /// Path and query, as they came.
+    pub(crate) target: &'a str,
+}
+
+/// The device that proved itself; `None` when it did not.
+///
+/// **Errors**: UNAUTHORIZED with a [`proof::Challenge`] for a proof of another time or another life
+/// of the server: nothing was guessed, and a fresh one may do; RATE_LIMITED.
+async fn proven(
+    core: &Core,
+    proof: &Proof,
+    line: RequestLine<'_>,
+    now: Timestamp,
+) -> Result<Option<DeviceRecord>, ErrorBody> {
+    if !core.key.is_current(&proof.challenge) || replay::check_time(proof.time, now).is_err() {
+        return Err(stale(core, now));
+    }
+    let found = core.store.device_by_id(proof.device_id).await.map_err(from_store)?;
+    let said = proof::statement(core.key.public(), proof, line.method, line.target);
+    let holds = |record: &DeviceRecord| {
+        let key = record.public_key.as_deref();
+        key.is_some_and(|key| key::signed(key, &said, &proof.signature))
+    };
+    let Some(record) = found.filter(holds) else { return Ok(None) };
+    match core.replay.take(&proof.nonce) {
+        Ok(()) => Ok(Some(record)),
+        Err(Stale::Full) => {
+            let message = "too many connections and requests within two minutes; try again later";
+            Err(ErrorBody::new(ErrorCode::RateLimited, message)
+                .with_details(serde_json::json!({ "retry_after_ms": 10_000 })))
+        }
+        Err(Stale::Replayed | Stale::Time) => Ok(None),
+    }
+}
+
+/// A proof that may have been good at another time, with what a fresh one needs.
+pub(crate) fn stale(core: &Core, now: Timestamp) -> ErrorBody {
+    let message = "the proof is not for now; sign the challenge and the time in the details";
+    let challenge = serde_json::to_value(core.key.challenge(now)).unwrap_or_default();
+    ErrorBody::new(ErrorCode::Unauthorized, message).with_details(challenge)
+}
+
 fn unauthorized(what: &str) -> ErrorBody {
-    let hint =
-        "make one on the server's machine with: afield token create --name NAME --scopes all";
+    let hint = "pair this device: afield pair on a trusted one, afield login here";
     ErrorBody::new(ErrorCode::Unauthorized, format!("{what}; {hint}"))
 }
 

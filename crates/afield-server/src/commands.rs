@@ -30,7 +30,6 @@ pub(crate) async fn execute(
     ask: Execute,
     request_id: RequestId,
 ) -> Result<Command, ErrorBody> {
-    actor.require(Scope::Prompt)?;
     let project_id = named(ask.project_id)?;
     queue::check_key("key", ask.key.as_deref())?;
     let project = core.store.project(actor.org, project_id).await.map_err(from_store)?;
@@ -117,7 +116,6 @@ pub(crate) async fn new_session(
     actor: &Actor,
     ask: AgentNewSession,
 ) -> Result<AgentNewSessionReply, ErrorBody> {
-    actor.require(Scope::Prompt)?;
     let project_id = named(ask.project_id)?;
     let session_id = core.store.new_session(actor.org, project_id, Timestamp::now()).await;
     Ok(AgentNewSessionReply { session_id: session_id.map_err(from_store)? })
@@ -143,7 +141,6 @@ pub(crate) async fn kill(
     actor: &Actor,
     ask: AgentKill,
 ) -> Result<AgentKillReply, ErrorBody> {
-    actor.require(Scope::Prompt)?;
     let project_id = named(ask.project_id)?;
     core.store.project(actor.org, project_id).await.map_err(from_store)?;
     let (command, _) = active(core, actor.org, project_id).await?;
@@ -165,7 +162,6 @@ pub(crate) async fn interrupt(
     actor: &Actor,
     ask: AgentInterrupt,
 ) -> Result<Empty, ErrorBody> {
-    actor.require(Scope::Prompt)?;
     let (command, attempt) = active(core, actor.org, named(ask.project_id)?).await?;
     if command.state == CommandState::Queued {
         let kill_instead = "the command has not started; agent_kill cancels it";
@@ -182,7 +178,6 @@ pub(crate) async fn set_mode(
     actor: &Actor,
     ask: AgentSetMode,
 ) -> Result<Empty, ErrorBody> {
-    actor.require(Scope::Prompt)?;
     let (command, attempt) = active(core, actor.org, named(ask.project_id)?).await?;
     let link = core.runners.require(command.runner_id)?;
     let order = RunnerSetMode { attempt, permission_mode: ask.permission_mode };
@@ -191,7 +186,6 @@ pub(crate) async fn set_mode(
 
 /// `command_get`
 pub(crate) async fn get(core: &Core, actor: &Actor, ask: CommandGet) -> Result<Command, ErrorBody> {
-    actor.require(Scope::View)?;
     core.store.command(actor.org, ask.command_id).await.map_err(from_store)
 }
 
@@ -201,7 +195,6 @@ pub(crate) async fn list(
     actor: &Actor,
     ask: CommandList,
 ) -> Result<CommandListReply, ErrorBody> {
-    actor.require(Scope::View)?;
     let filter = CommandFilter {
         project_id: ask.project_id,
         runner_id: ask.runner_id,
@@ -220,7 +213,6 @@ pub(crate) async fn approvals(
     actor: &Actor,
     ask: ApprovalList,
 ) -> Result<ApprovalListReply, ErrorBody> {
-    actor.require(Scope::View)?;
     let approvals = core.store.approvals(actor.org, ask.project_id, ask.all).await;
     Ok(ApprovalListReply { approvals: approvals.map_err(from_store)? })
 }
@@ -231,7 +223,6 @@ pub(crate) async fn answer(
     actor: &Actor,
     ask: ApprovalAnswer,
 ) -> Result<Approval, ErrorBody> {
-    actor.require(Scope::Approve)?;
     let ApprovalAnswer { approval_id, answer } = ask;
     let now = Timestamp::now();
     let answered = core.store.answer_approval(actor.org, approval_id, actor.device, &answer, now);

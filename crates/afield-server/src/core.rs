@@ -15,6 +15,8 @@ use afield_store::{Owner, Store};
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
+use crate::auth::key::ServerKey;
+use crate::auth::replay::Replay;
 use crate::auth::throttle::Throttle;
 use crate::error::from_store;
 use crate::options::{Limits, Options};
@@ -35,6 +37,8 @@ pub(crate) struct Core {
     pub(crate) quota: Quota,
     pub(crate) counters: Counters,
     pub(crate) throttle: Throttle,
+    pub(crate) key: ServerKey,
+    pub(crate) replay: Replay,
     pub(crate) started: Instant,
     conns: Mutex<HashMap<u64, Arc<Conn>>>,
     next_conn: AtomicU64,
@@ -70,10 +74,12 @@ impl Counters {
 }
 
 impl Core {
-    pub(crate) fn new(options: Options, store: Store, owner: Owner) -> Self {
+    pub(crate) fn new(options: Options, store: Store, owner: Owner, key: ServerKey) -> Self {
         Self {
             throttle: Throttle::new(&options.limits),
             quota: Quota::new(&options.limits),
+            key,
+            replay: Replay::default(),
             options,
             store,
             owner,
@@ -129,11 +135,22 @@ impl Core {
 
     /// Cuts every connection of a device whose credential ended.
     pub(crate) fn cut_device(&self, device: DeviceId) {
-        for conn in self.all_conns() {
-            if conn.actor().device == device {
-                conn.close(ErrorCode::Unauthorized);
-            }
-        }
+        self.conns_of(device).iter().for_each(|conn| conn.cut());
+    }
+
+    /// Has a device connect anew, with what it may do now.
+    pub(crate) fn renew_device(&self, device: DeviceId) {
+        self.conns_of(device).iter().for_each(|conn| conn.renew());
+    }
+
+    /// For how long a device was not heard; `None` when it is not connected.
+    pub(crate) fn silent_for(&self, device: DeviceId) -> Option<Duration> {
+        self.conns_of(device).iter().map(|conn| conn.silent_for()).min()
+    }
+
+    fn conns_of(&self, device: DeviceId) -> Vec<Arc<Conn>> {
+        let conns = self.conns();
+        conns.values().filter(|conn| conn.actor().device == device).cloned().collect()
     }
 
     /// Makes `conn` a follower of a topic and answers the request that asked for it.

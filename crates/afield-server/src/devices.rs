@@ -3,19 +3,19 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use afield_proto::device::{Device, DeviceKind, Scope, Scopes};
+use afield_proto::device::{Device, DeviceKind, Presence, Scope, Scopes, is_name};
 use afield_proto::fact::RunnerState;
 use afield_proto::request::{
-    DeviceCreate, DeviceCreateReply, DeviceLink, DeviceLinkReply, DeviceListReply, DeviceRevoke,
-    RunnerListReply,
+    DeviceCreate, DeviceCreateReply, DeviceForget, DeviceLink, DeviceLinkReply, DeviceListReply,
+    DeviceRename, DeviceRevoke, DeviceRevokeOthers, DeviceSetScopes, RunnerListReply,
 };
-use afield_proto::{ErrorBody, ErrorCode, OrgId, Timestamp, UserId, limits};
+use afield_proto::{DeviceId, ErrorBody, ErrorCode, OrgId, Timestamp, UserId, limits};
 use afield_store::{LinkRecord, NewDevice, NewLink, Refusal};
 
 use crate::auth::COOKIE_SECONDS;
 use crate::auth::token::{self, Secret};
 use crate::core::Core;
-use crate::error::{from_store, invalid};
+use crate::error::{from_store, invalid, not_found};
 use crate::socket::conn::Actor;
 
 /// `device_create`: the credential is shown once, in the reply.
@@ -24,8 +24,9 @@ pub(crate) async fn create(
     actor: &Actor,
     ask: DeviceCreate,
 ) -> Result<DeviceCreateReply, ErrorBody> {
-    actor.require(Scope::Admin)?;
-    check_name(&ask.name)?;
+    if !is_name(&ask.name) {
+        return Err(bad_name());
+    }
     check_scopes(actor, ask.scopes)?;
     let kind = ask.kind.unwrap_or(if ask.scopes.has(Scope::Runner) {
         DeviceKind::Runner
@@ -51,17 +52,17 @@ pub(crate) async fn create(
     Ok(DeviceCreateReply { device, token: secret.token() })
 }
 
-fn check_name(name: &str) -> Result<(), ErrorBody> {
-    let bad = name.trim().is_empty() || name.len() > limits::NAME_BYTES_MAX;
-    if bad || name.chars().any(char::is_control) {
-        let max = limits::NAME_BYTES_MAX;
-        return Err(invalid(format!("name must have 1 to {max} bytes and no control characters")));
-    }
-    Ok(())
+/// The refusal of a name that can't be shown in a line.
+pub(crate) fn bad_name() -> ErrorBody {
+    let max = limits::NAME_BYTES_MAX;
+    let message = format!(
+        "name must have 1 to {max} bytes, and no characters that control, turn or hide text"
+    );
+    invalid(message)
 }
 
 /// A device gives no more than it has. Whoever administers may make runners.
-fn check_scopes(actor: &Actor, scopes: Scopes) -> Result<(), ErrorBody> {
+pub(crate) fn check_scopes(actor: &Actor, scopes: Scopes) -> Result<(), ErrorBody> {
     if scopes == Scopes::NONE {
         return Err(invalid("name at least one scope"));
     }
@@ -83,27 +84,26 @@ pub(crate) async fn link(
     actor: &Actor,
     ask: DeviceLink,
 ) -> Result<DeviceLinkReply, ErrorBody> {
-    actor.require(Scope::Admin)?;
     let scopes = ask.scopes.unwrap_or(actor.scopes);
     check_scopes(actor, scopes)?;
     if scopes.has(Scope::Runner) {
         return Err(invalid("a link is for browsers, which can't be runners"));
     }
-    new_link(core, actor.org, actor.user, scopes).await
+    new_link(core, (actor.org, actor.user), Some(actor.device), scopes).await
 }
 
 /// Makes a link in the name of a person.
 pub(crate) async fn new_link(
     core: &Core,
-    org: OrgId,
-    user: UserId,
+    (org, user): (OrgId, UserId),
+    created_by: Option<DeviceId>,
     scopes: Scopes,
 ) -> Result<DeviceLinkReply, ErrorBody> {
     let (secret, now) = (Secret::generate(), Timestamp::now());
     let expires_at = now.plus(LINK_LIFE);
     let secret_hash = secret.hash();
     let kind = DeviceKind::Browser;
-    let new = NewLink { org, user, secret_hash, scopes, kind, expires_at };
+    let new = NewLink { org, user, secret_hash, scopes, kind, expires_at, created_by };
     core.store.create_link(new, now).await.map_err(from_store)?;
     Ok(DeviceLinkReply { secret: secret.token(), expires_at })
 }
@@ -135,7 +135,7 @@ pub(crate) async fn redeem(
             Ok(credential.token())
         }
         Err(error) => {
-            core.throttle.auth_failed(address);
+            core.auth_failed(address);
             Err(error)
         }
     }
@@ -153,8 +153,22 @@ async fn redeem_once(
 
 /// `device_list`
 pub(crate) async fn list(core: &Core, actor: &Actor) -> Result<DeviceListReply, ErrorBody> {
-    actor.require(Scope::Admin)?;
-    Ok(DeviceListReply { devices: core.store.devices(actor.org).await.map_err(from_store)? })
+    let mut devices = core.store.devices(actor.org).await.map_err(from_store)?;
+    for device in &mut devices {
+        device.presence = Some(presence(core, device));
+    }
+    Ok(DeviceListReply { devices })
+}
+
+fn presence(core: &Core, device: &Device) -> Presence {
+    if device.revoked_at.is_some() {
+        return Presence::Revoked;
+    }
+    match core.silent_for(device.id) {
+        Some(silent) if silent <= core.limits().ping_interval * 2 => Presence::Online,
+        Some(_) => Presence::Stale,
+        None => Presence::Away,
+    }
 }
 
 /// `device_revoke`: its connections are cut before the reply.
@@ -163,19 +177,91 @@ pub(crate) async fn revoke(
     actor: &Actor,
     ask: DeviceRevoke,
 ) -> Result<Device, ErrorBody> {
-    if ask.device_id != actor.device {
-        actor.require(Scope::Admin)?;
-    }
-    let device = core.store.revoke_device(actor.org, ask.device_id, Timestamp::now()).await;
+    throw_out(core, actor, ask.device_id, false).await
+}
+
+/// `device_forget`
+pub(crate) async fn forget(
+    core: &Core,
+    actor: &Actor,
+    ask: DeviceForget,
+) -> Result<Device, ErrorBody> {
+    throw_out(core, actor, ask.device_id, true).await
+}
+
+async fn throw_out(
+    core: &Core,
+    actor: &Actor,
+    id: DeviceId,
+    forget: bool,
+) -> Result<Device, ErrorBody> {
+    let now = Timestamp::now();
+    let device = core.store.revoke_device(actor.org, id, actor.device, forget, now).await;
     let device = device.map_err(from_store)?;
     core.cut_device(device.id);
-    tracing::info!(device = %device.id, by = %actor.device, "device revoked");
+    tracing::info!(device = %device.id, by = %actor.device, forget, "device thrown out");
     Ok(device)
+}
+
+/// `device_revoke_others`
+pub(crate) async fn revoke_others(
+    core: &Core,
+    actor: &Actor,
+    ask: DeviceRevokeOthers,
+) -> Result<DeviceListReply, ErrorBody> {
+    let mut devices = Vec::new();
+    for device in core.store.devices(actor.org).await.map_err(from_store)? {
+        let goes = match device.kind {
+            DeviceKind::Console => false,
+            DeviceKind::Runner => ask.runners,
+            DeviceKind::Cli | DeviceKind::Browser | DeviceKind::Editor => true,
+        };
+        if goes && device.id != actor.device && device.revoked_at.is_none() {
+            devices.push(throw_out(core, actor, device.id, false).await?);
+        }
+    }
+    Ok(DeviceListReply { devices })
+}
+
+/// `device_set_scopes`: its connections begin anew before the reply.
+pub(crate) async fn set_scopes(
+    core: &Core,
+    actor: &Actor,
+    ask: DeviceSetScopes,
+) -> Result<Device, ErrorBody> {
+    check_scopes(actor, ask.scopes)?;
+    let devices = core.store.devices(actor.org).await.map_err(from_store)?;
+    let device = devices.into_iter().find(|device| device.id == ask.device_id);
+    let device = device.ok_or_else(|| not_found("device"))?;
+    // What it has is not taken away or given by somebody with less.
+    check_scopes(actor, device.scopes)?;
+    if (device.kind == DeviceKind::Runner) != ask.scopes.has(Scope::Runner) {
+        return Err(invalid("a runner has the scope runner, and no other device has it"));
+    }
+    let (org, by, now) = (actor.org, actor.device, Timestamp::now());
+    let changed = core.store.set_device_scopes(org, device.id, by, ask.scopes, now).await;
+    let changed = changed.map_err(from_store)?;
+    core.renew_device(changed.id);
+    tracing::info!(device = %changed.id, %by, scopes = %changed.scopes, "scopes changed");
+    Ok(changed)
+}
+
+/// `device_rename`
+pub(crate) async fn rename(
+    core: &Core,
+    actor: &Actor,
+    ask: DeviceRename,
+) -> Result<Device, ErrorBody> {
+    if !is_name(&ask.name) {
+        return Err(bad_name());
+    }
+    let (org, by, now) = (actor.org, actor.device, Timestamp::now());
+    let renamed = core.store.rename_device(org, ask.device_id, by, &ask.name, now).await;
+    renamed.map_err(from_store)
 }
 
 /// `runner_list`
 pub(crate) async fn runners(core: &Core, actor: &Actor) -> Result<RunnerListReply, ErrorBody> {
-    actor.require(Scope::View)?;
     let rows = core.store.runners(actor.org).await.map_err(from_store)?;
     let live = rows.into_iter().filter(|row| row.device.revoked_at.is_none());
     let state = |row: afield_store::RunnerRow| {

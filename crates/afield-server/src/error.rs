@@ -116,6 +116,16 @@ fn from_refusal(refusal: Refusal) -> ErrorBody {
             "resolved_at": approval.resolved_at,
         })),
         Refusal::DeviceNotFound => not_found("device"),
+        Refusal::PairingNotFound => not_found("pairing"),
+        Refusal::PairingLimit { limit } => ErrorBody::new(
+            ErrorCode::ResourceLimit,
+            format!("{limit} pairings wait already (limit pairings_open); decide or let them end"),
+        )
+        .with_details(json!({ "limit": "pairings_open", "value": limit })),
+        Refusal::KeyTaken => ErrorBody::new(
+            ErrorCode::Conflict,
+            "this key belongs to a device of somebody else; let the new device make another one",
+        ),
         Refusal::LinkInvalid => ErrorBody::new(
             ErrorCode::Unauthorized,
             "this link was used or has expired; make a new one with: afield link",

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use afield_proto::device::is_name;
 use afield_proto::request::Request as Ask;
 use afield_proto::rest::{BOOL_FIELDS, NUMBER_FIELDS, ROUTES, Route};
 use afield_proto::{ErrorBody, ErrorCode, RequestId};
@@ -23,13 +24,13 @@ use serde_json::{Map, Value};
 use tracing::Instrument as _;
 
 use crate::auth::origin::{Allowed, check_cookie_origin};
-use crate::auth::{self, Credential};
+use crate::auth::{self, Credential, RequestLine};
 use crate::core::Core;
 use crate::error::{internal, invalid};
 use crate::listen::Peer;
 use crate::requests::{panic_text, perform};
 use crate::socket::conn::Actor;
-use crate::{devices, metrics, page};
+use crate::{devices, metrics, page, pairing};
 
 /// Header that carries the request id, both ways into the log.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -79,6 +80,8 @@ pub(crate) fn router(core: Arc<Core>, allowed: Allowed) -> Router {
                 }),
             )
             .route("/api/v1/openapi.json", get(openapi))
+            .route("/api/v1/challenge", get(challenge))
+            .route("/api/v1/pair", post(pair))
             .route("/api/v1/session", post(sign_in).delete(sign_out))
             .merge(page::routes());
     for route in ROUTES {
@@ -110,12 +113,12 @@ struct Guard {
     allowed: Arc<Allowed>,
 }
 
-/// What answers without a credential: a sign of life without data, the page that signs in, and
-/// the exchange of a link's secret.
+/// What answers without a credential: a sign of life without data, the page that signs in, the
+/// exchange of a link's secret, and what a new device needs to be paired.
 fn is_public(method: &Method, path: &str) -> bool {
     match path {
-        "/healthz" => method == Method::GET,
-        "/api/v1/session" => method == Method::POST,
+        "/healthz" | "/api/v1/challenge" => method == Method::GET,
+        "/api/v1/session" | "/api/v1/pair" => method == Method::POST,
         _ => method == Method::GET && page::is_page(path),
     }
 }
@@ -153,7 +156,9 @@ async fn pass(guard: Guard, mut request: Request, next: Next) -> Result<Response
         if matches!(credential, Some(Credential::Cookie(_))) {
             check_cookie_origin(request.method(), request.headers())?;
         }
-        let actor = auth::authenticate(&core, credential.as_ref(), address).await?;
+        let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
+        let line = RequestLine { method: request.method().as_str(), target };
+        let actor = auth::authenticate(&core, credential.as_ref(), line, address).await?;
         request.extensions_mut().insert(actor);
     }
     Ok(next.run(request).await)
@@ -257,6 +262,7 @@ async fn rest(
 ) -> Result<Response, Refused> {
     let data = request.data()?;
     let ask = Ask::parse(route.request, Some(&data))?;
+    auth::scopes::check(&request.actor, &ask)?;
     let reply = perform(&core, &request.actor, ask, request.request_id).await?;
     let json = [(header::CONTENT_TYPE, "application/json")];
     Ok((json, Body::from(String::from(Box::<str>::from(reply)))).into_response())
@@ -269,6 +275,23 @@ struct SignIn {
     name: Option<String>,
 }
 
+/// What a device signs to prove itself.
+async fn challenge(State(core): State<Arc<Core>>) -> Response {
+    axum::Json(core.key.challenge(afield_proto::Timestamp::now())).into_response()
+}
+
+/// A new device comes to be paired.
+async fn pair(
+    State(core): State<Arc<Core>>,
+    axum::Extension(peer): axum::Extension<Peer>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Refused> {
+    let ask = serde_json::from_slice(&body).map_err(|error| invalid(error.to_string()))?;
+    let address = client_address(&core, &peer, &headers);
+    Ok(axum::Json(pairing::claim(&core, ask, address).await?).into_response())
+}
+
 /// Exchanges a link's secret for a cookie.
 async fn sign_in(
     State(core): State<Arc<Core>>,
@@ -279,7 +302,7 @@ async fn sign_in(
     check_cookie_origin(&Method::POST, &headers)?;
     let ask: SignIn = serde_json::from_slice(&body)
         .map_err(|_| invalid("the body must be {\"secret\": \"…\"}"))?;
-    let name = ask.name.filter(|name| !name.trim().is_empty() && name.len() <= 200);
+    let name = ask.name.filter(|name| is_name(name));
     let name = name.unwrap_or_else(|| "browser".to_owned());
     let address = client_address(&core, &peer, &headers);
     let token = devices::redeem(&core, &ask.secret, name, address).await?;

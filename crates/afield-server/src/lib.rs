@@ -6,6 +6,7 @@
 //! Invariant: nothing acknowledged is only in memory. Invariant: no part of the server calls
 //! another sideways; what happened is told as events, through the store's commit stream.
 
+mod audit;
 mod auth;
 mod commands;
 mod core;
@@ -18,6 +19,7 @@ mod listen;
 mod metrics;
 mod options;
 mod page;
+mod pairing;
 mod projects;
 mod queue;
 mod requests;

@@ -77,6 +77,13 @@ pub struct Limits {
     pub http_requests_per_second: u32,
     /// Failed sign-ins from one address in ten minutes.
     pub auth_failures: u32,
+    /// Wrong codes to pair with from one address in a minute.
+    pub pairing_tries_per_minute: u32,
+    /// The same from everywhere together: with ten codes in use, guessing for their ten minutes
+    /// succeeds less than once in a million times.
+    pub pairing_tries_per_minute_in_all: u32,
+    /// Pairings of one org that wait.
+    pub pairings_open: u64,
     /// Durable events that may wait on one connection, in bytes.
     pub outbound_bytes: usize,
     /// A connection that takes nothing for so long, while it is behind, is closed (4408).
@@ -116,6 +123,9 @@ impl Default for Limits {
             requests_per_second: 5_000,
             http_requests_per_second: 500,
             auth_failures: 30,
+            pairing_tries_per_minute: 20,
+            pairing_tries_per_minute_in_all: 200,
+            pairings_open: 10,
             outbound_bytes: 1024 * 1024,
             slow_consumer_timeout: Duration::from_secs(5),
             ping_interval: limits::PING_INTERVAL,

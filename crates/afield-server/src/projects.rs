@@ -1,6 +1,5 @@
 //! Projects: made, listed, changed, forgotten; and their history.
 
-use afield_proto::device::Scope;
 use afield_proto::project::{Project, ProjectSettings};
 use afield_proto::request::{
     Empty, GetMessages, GetMessagesReply, ProjectCreate, ProjectDelete, ProjectGet,
@@ -33,7 +32,6 @@ pub(crate) async fn create(
     actor: &Actor,
     ask: ProjectCreate,
 ) -> Result<Project, ErrorBody> {
-    actor.require(Scope::Prompt)?;
     check_path_text(&ask.path)?;
     check_settings(&ask.settings)?;
     let runner_id = match ask.runner_id {
@@ -99,13 +97,11 @@ async fn only_runner(core: &Core, actor: &Actor) -> Result<DeviceId, ErrorBody> 
 
 /// `project_list`
 pub(crate) async fn list(core: &Core, actor: &Actor) -> Result<ProjectListReply, ErrorBody> {
-    actor.require(Scope::View)?;
     Ok(ProjectListReply { projects: core.store.projects(actor.org).await.map_err(from_store)? })
 }
 
 /// `project_get`
 pub(crate) async fn get(core: &Core, actor: &Actor, ask: ProjectGet) -> Result<Project, ErrorBody> {
-    actor.require(Scope::View)?;
     core.store.project(actor.org, named(ask.project_id)?).await.map_err(from_store)
 }
 
@@ -115,7 +111,6 @@ pub(crate) async fn update(
     actor: &Actor,
     ask: ProjectUpdate,
 ) -> Result<Project, ErrorBody> {
-    actor.require(Scope::Prompt)?;
     check_settings(&ask.settings)?;
     let project_id = named(ask.project_id)?;
     let updated =
@@ -129,7 +124,6 @@ pub(crate) async fn delete(
     actor: &Actor,
     ask: ProjectDelete,
 ) -> Result<Empty, ErrorBody> {
-    actor.require(Scope::Prompt)?;
     let project_id = named(ask.project_id)?;
     core.store.delete_project(actor.org, project_id, Timestamp::now()).await.map_err(from_store)?;
     Ok(Empty {})
@@ -141,7 +135,6 @@ pub(crate) async fn messages(
     actor: &Actor,
     ask: GetMessages,
 ) -> Result<GetMessagesReply, ErrorBody> {
-    actor.require(Scope::View)?;
     let limit = ask.limit.unwrap_or(limits::PAGE_MESSAGES_DEFAULT);
     if limit == 0 || limit > limits::PAGE_MESSAGES_MAX {
         let max = limits::PAGE_MESSAGES_MAX;

@@ -43,7 +43,6 @@ pub(crate) async fn submit(
     ask: CommandSubmit,
     request_id: RequestId,
 ) -> Result<Command, ErrorBody> {
-    actor.require(Scope::Prompt)?;
     let target = ask.target.clone().unwrap_or_default();
     let project = target::project(core, actor.org, &target).await?;
     let submit = drafted(core, actor, &project, ask.clone(), request_id)?;
@@ -215,7 +214,6 @@ pub(crate) async fn show(
     actor: &Actor,
     ask: CommandShow,
 ) -> Result<CommandDetail, ErrorBody> {
-    actor.require(Scope::View)?;
     let shown = core.store.show_command(actor.org, ask.command_id).await.map_err(from_store)?;
     let waiting = why(core, &shown);
     let Shown { mut command, payload, retry, attempts, chain, .. } = shown;
@@ -261,7 +259,6 @@ pub(crate) async fn cancel(
     actor: &Actor,
     ask: CommandCancel,
 ) -> Result<Command, ErrorBody> {
-    actor.require(Scope::Prompt)?;
     Ok(stop(core, actor, ask).await?.0)
 }
 
@@ -310,7 +307,6 @@ pub(crate) async fn edit(
     actor: &Actor,
     ask: CommandEdit,
 ) -> Result<Command, ErrorBody> {
-    actor.require(Scope::Prompt)?;
     if let Some(retry) = &ask.retry {
         retry.check().map_err(invalid)?;
     }
@@ -353,7 +349,6 @@ pub(crate) async fn move_command(
     actor: &Actor,
     ask: CommandMove,
 ) -> Result<Command, ErrorBody> {
-    actor.require(Scope::Prompt)?;
     let moved = core.store.move_command(actor.org, ask.command_id, ask.to, Timestamp::now()).await;
     let command = moved.map_err(from_store)?;
     core.released(&command);
@@ -379,7 +374,6 @@ pub(crate) async fn hold(
     actor: &Actor,
     ask: CommandHold,
 ) -> Result<CommandHoldReply, ErrorBody> {
-    actor.require(Scope::Prompt)?;
     let CommandHold { command_id, project_id, runner_id } = ask;
     check_hold(command_id, project_id, runner_id)?;
     check_scope(core, actor, project_id, runner_id).await?;
@@ -422,7 +416,6 @@ pub(crate) async fn release(
     actor: &Actor,
     ask: CommandRelease,
 ) -> Result<CommandHoldReply, ErrorBody> {
-    actor.require(Scope::Prompt)?;
     let CommandRelease { command_id, project_id, runner_id } = ask;
     check_hold(command_id, project_id, runner_id)?;
     let changed = match command_id {
@@ -438,7 +431,6 @@ pub(crate) async fn release(
 
 /// `hold_list`
 pub(crate) async fn holds(core: &Core, actor: &Actor) -> Result<HoldListReply, ErrorBody> {
-    actor.require(Scope::View)?;
     let holds = core.store.holds(actor.org).await.map_err(from_store)?;
     Ok(HoldListReply { holds })
 }
@@ -463,7 +455,6 @@ pub(crate) async fn retry(
     actor: &Actor,
     ask: CommandRetry,
 ) -> Result<CommandsReply, ErrorBody> {
-    actor.require(Scope::Prompt)?;
     let which = which(ask.command_ids, ask.all_dead, ask.project_id)?;
     let payload = match (&which, ask.payload) {
         (WhichDead::Named(ids), Some(payload)) if ids.len() == 1 => {
@@ -485,7 +476,6 @@ pub(crate) async fn purge(
     actor: &Actor,
     ask: CommandPurge,
 ) -> Result<CommandsReply, ErrorBody> {
-    actor.require(Scope::Prompt)?;
     let which = which(ask.command_ids, ask.all_dead, ask.project_id)?;
     let commands = core.store.purge(actor.org, which).await.map_err(from_store)?;
     Ok(CommandsReply { more: commands.len() == BULK_MAX, commands })
@@ -497,7 +487,6 @@ pub(crate) async fn resolve(
     actor: &Actor,
     ask: CommandResolve,
 ) -> Result<Command, ErrorBody> {
-    actor.require(Scope::Prompt)?;
     let CommandResolve { command_id, resolution } = ask;
     let now = Timestamp::now();
     let command = core.store.command(actor.org, command_id).await.map_err(from_store)?;
@@ -523,7 +512,6 @@ pub(crate) async fn blob(
     actor: &Actor,
     ask: BlobGet,
 ) -> Result<BlobGetReply, ErrorBody> {
-    actor.require(Scope::View)?;
     let text = core.store.blob(actor.org, &ask.hash).await.map_err(from_store)?;
     Ok(BlobGetReply { text })
 }

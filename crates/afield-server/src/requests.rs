@@ -6,7 +6,6 @@
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use afield_proto::device::Scope;
 use afield_proto::fact::Fact;
 use afield_proto::queue::Target;
 use afield_proto::request::{
@@ -19,13 +18,14 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use tracing::Instrument as _;
 
+use crate::auth::scopes;
 use crate::core::Core;
 use crate::error::{from_store, internal, invalid, not_found};
 use crate::socket::codec;
 use crate::socket::conn::{Actor, Conn};
 use crate::socket::drive::Received;
 use crate::topics::Form;
-use crate::{commands, devices, health, projects, queue, runners};
+use crate::{audit, commands, devices, health, pairing, projects, queue, runners};
 
 /// Whether a request changes what later requests of the same connection mean, and therefore runs
 /// alone. The hot ones (`execute`, a runner's reports, reading) run side by side.
@@ -45,6 +45,12 @@ pub(crate) fn is_exclusive(request: &Request) -> bool {
         | Request::DeviceCreate(_)
         | Request::DeviceRevoke(_)
         | Request::DeviceLink(_)
+        | Request::DeviceRevokeOthers(_)
+        | Request::DeviceForget(_)
+        | Request::DeviceSetScopes(_)
+        | Request::DeviceRename(_)
+        | Request::DevicePairStart(_)
+        | Request::DevicePairDecide(_)
         | Request::CommandCancel(_)
         | Request::CommandEdit(_)
         | Request::CommandMove(_)
@@ -69,6 +75,10 @@ pub(crate) fn is_exclusive(request: &Request) -> bool {
         | Request::ApprovalList(_)
         | Request::ApprovalAnswer(_)
         | Request::DeviceList(_)
+        | Request::DevicePairStatus(_)
+        | Request::DevicePairList(_)
+        | Request::AuditList(_)
+        | Request::AuditVerify(_)
         | Request::RunnerList(_)
         | Request::RunnerRecords(_)
         | Request::RunnerPartial(_) => false,
@@ -155,6 +165,7 @@ async fn serve(
     mut request: Request,
     request_id: RequestId,
 ) -> Served {
+    scopes::check(conn.actor(), &request)?;
     let project_id = fill_project(conn, frame, &mut request);
     let id = frame.id.as_ref();
     let context = Context { name: request.name(), id, project_id };
@@ -191,7 +202,8 @@ async fn serve(
     }
 }
 
-/// Carries out a request that needs no connection: the same for WebSocket and REST.
+/// Carries out a request that needs no connection: the same for WebSocket and REST. Whoever calls
+/// has asked [`scopes`] whether it may be.
 ///
 /// **Errors**: those of the request; VALIDATION_FAILED for one that needs a connection.
 pub(crate) async fn perform(
@@ -234,6 +246,16 @@ pub(crate) async fn perform(
         Request::DeviceLink(ask) => json(&devices::link(core, actor, ask).await?),
         Request::DeviceList(_) => json(&devices::list(core, actor).await?),
         Request::DeviceRevoke(ask) => json(&devices::revoke(core, actor, ask).await?),
+        Request::DeviceRevokeOthers(ask) => json(&devices::revoke_others(core, actor, ask).await?),
+        Request::DeviceForget(ask) => json(&devices::forget(core, actor, ask).await?),
+        Request::DeviceSetScopes(ask) => json(&devices::set_scopes(core, actor, ask).await?),
+        Request::DeviceRename(ask) => json(&devices::rename(core, actor, ask).await?),
+        Request::DevicePairStart(ask) => json(&pairing::start(core, actor, ask).await?),
+        Request::DevicePairStatus(ask) => json(&pairing::status(core, actor, ask).await?),
+        Request::DevicePairList(_) => json(&pairing::list(core, actor).await?),
+        Request::DevicePairDecide(ask) => json(&pairing::decide(core, actor, ask).await?),
+        Request::AuditList(ask) => json(&audit::list(core, actor, ask).await?),
+        Request::AuditVerify(ask) => json(&audit::verify(core, actor, ask).await?),
         Request::RunnerList(_) => json(&devices::runners(core, actor).await?),
         Request::ProjectJoin(_)
         | Request::ProjectLeave(_)
@@ -342,7 +364,6 @@ async fn join(
     id: Option<&CorrelationId>,
     ask: ProjectJoin,
 ) -> Served {
-    conn.actor().require(Scope::View)?;
     let project_id = projects::named(ask.project_id)?;
     let project = core.store.project(conn.actor().org, project_id).await.map_err(from_store)?;
     if let Some(before) = conn.joined().filter(|before| *before != project_id) {
@@ -377,7 +398,6 @@ async fn subscribe(
     id: Option<&CorrelationId>,
     ask: Subscribe,
 ) -> Served {
-    conn.actor().require(Scope::View)?;
     let topic = ask.topic;
     check_topic(core, conn.actor(), topic).await?;
     core.follow(conn, topic, Form::Event, ask.after, |seq, verdict| {

@@ -9,7 +9,6 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use afield_proto::agent::AgentMessage;
-use afield_proto::device::Scope;
 use afield_proto::fact::{Fact, RunnerState};
 use afield_proto::limits::PROTOCOL_VERSIONS;
 use afield_proto::runner::{
@@ -214,7 +213,6 @@ pub(crate) async fn hello(
     id: Option<&CorrelationId>,
     hello: RunnerHello,
 ) -> Result<(), ErrorBody> {
-    conn.actor().require(Scope::Runner)?;
     let protocol = agree(hello.protocol)?;
     let (org, runner) = (conn.actor().org, conn.actor().device);
     let now = Timestamp::now();
@@ -400,7 +398,7 @@ pub(crate) async fn left(core: &Core, conn: &Conn) {
     link.deliver.notify_one();
     tracing::info!(%runner, name = conn.actor().device_name, "runner disconnected");
     announce(core, conn, false, None).await;
-    let seen = core.store.record_device_seen(runner, Timestamp::now()).await;
+    let seen = core.store.record_device_seen(runner, None, Timestamp::now()).await;
     if let Err(error) = seen {
         tracing::warn!(%error, "can't record when a runner was last seen");
     }
@@ -412,7 +410,6 @@ pub(crate) async fn records(
     conn: &Conn,
     batch: RunnerRecords,
 ) -> Result<Acknowledged, ErrorBody> {
-    conn.actor().require(Scope::Runner)?;
     let command = batch.attempt.command_id;
     let (org, runner) = (conn.actor().org, conn.actor().device);
     let applied = core.store.apply_records(org, runner, batch, Timestamp::now()).await;
@@ -432,7 +429,6 @@ pub(crate) async fn partial(
     conn: &Conn,
     partial: RunnerPartial,
 ) -> Result<(), ErrorBody> {
-    conn.actor().require(Scope::Runner)?;
     let project = command_project(core, conn, partial.attempt.command_id).await?;
     relay(core, project, partial.messages);
     Ok(())

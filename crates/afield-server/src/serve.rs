@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::auth::key::ServerKey;
 use crate::auth::origin::Allowed;
 use crate::auth::token::{self, Secret};
 use crate::core::Core;
@@ -65,10 +66,11 @@ pub async fn start(options: Options) -> Result<Running, Error> {
     let local_addr = listener
         .local_addr()
         .map_err(|source| Error::Listen { address: options.listen, source })?;
+    let key = ServerKey::load(&options.data_dir)?;
     let (committed, events) = mpsc::channel(COMMITTED_BATCHES_MAX);
     let store = open_store(&options, committed).await?;
     let owner = store.bootstrap(Timestamp::now()).await?;
-    let core = Arc::new(Core::new(options, store, owner));
+    let core = Arc::new(Core::new(options, store, owner, key));
     let (console_token, first_start) = console(&core).await?;
     let shutdown = CancellationToken::new();
     let (tasks, connections) = (TaskTracker::new(), TaskTracker::new());
@@ -171,7 +173,7 @@ async fn console(core: &Core) -> Result<(String, bool), Error> {
 
 async fn first_link(core: &Core, url: &str) -> Result<String, Error> {
     let owner = &core.owner;
-    let link = devices::new_link(core, owner.org_id, owner.user_id, Scopes::all()).await;
+    let link = devices::new_link(core, (owner.org_id, owner.user_id), None, Scopes::all()).await;
     let link = link.map_err(|error| Error::Configuration(error.to_string()))?;
     Ok(format!("{url}/#link={}", link.secret))
 }

@@ -15,6 +15,8 @@ use crate::options::Limits;
 
 /// The window in which failed sign-ins are counted.
 const AUTH_WINDOW: Duration = Duration::from_secs(600);
+/// The window in which tries to pair are counted.
+const PAIRING_WINDOW: Duration = Duration::from_secs(60);
 
 pub(crate) struct Throttle {
     open: Arc<Mutex<Open>>,
@@ -24,7 +26,29 @@ pub(crate) struct Throttle {
     requests_per_second: u32,
     failures: Mutex<HashMap<IpAddr, Failures>>,
     failures_max: u32,
+    pairing: Mutex<Pairing>,
+    pairing_max: u32,
+    pairing_max_in_all: u32,
     clock: DefaultClock,
+}
+
+/// Tries to pair that did not succeed, in all and by address.
+#[derive(Default)]
+struct Pairing {
+    in_all: Option<Failures>,
+    by_address: HashMap<IpAddr, Failures>,
+}
+
+/// A try to pair that a limit stopped.
+pub(crate) struct Hit {
+    /// The limit.
+    pub(crate) limit: &'static str,
+    /// From where, when it is the limit of an address.
+    pub(crate) address: Option<IpAddr>,
+    /// It is the first one the limit stopped in this window.
+    pub(crate) is_first: bool,
+    /// What the client is told.
+    pub(crate) error: ErrorBody,
 }
 
 #[derive(Default)]
@@ -36,6 +60,21 @@ struct Open {
 struct Failures {
     count: u32,
     since: std::time::Instant,
+}
+
+impl Failures {
+    fn none() -> Self {
+        Self { count: 0, since: std::time::Instant::now() }
+    }
+
+    /// Counts one; how many there are in this window.
+    fn count(&mut self, window: Duration) -> u32 {
+        if self.since.elapsed() >= window {
+            *self = Self::none();
+        }
+        self.count = self.count.saturating_add(1);
+        self.count
+    }
 }
 
 /// One open connection. Counted until it is dropped.
@@ -69,6 +108,9 @@ impl Throttle {
             requests_per_second: limits.http_requests_per_second,
             failures: Mutex::default(),
             failures_max: limits.auth_failures,
+            pairing: Mutex::default(),
+            pairing_max: limits.pairing_tries_per_minute,
+            pairing_max_in_all: limits.pairing_tries_per_minute_in_all,
             clock: DefaultClock::default(),
         }
     }
@@ -126,10 +168,38 @@ impl Throttle {
         Err(refused(&message, "auth_failures", AUTH_WINDOW - age))
     }
 
-    pub(crate) fn auth_failed(&self, address: IpAddr) {
+    /// Counts a failed sign-in. `true` when it is the one that locks its address.
+    pub(crate) fn auth_failed(&self, address: IpAddr) -> bool {
         let mut failures = self.failures.lock().expect("nothing panics while it counts");
-        let fresh = || Failures { count: 0, since: std::time::Instant::now() };
-        failures.entry(network(address)).or_insert_with(fresh).count += 1;
+        let entry = failures.entry(network(address)).or_insert_with(Failures::none);
+        entry.count(AUTH_WINDOW) == self.failures_max
+    }
+
+    /// Counts a try to pair before it is looked at: those that come together count as well.
+    ///
+    /// **Errors**: RATE_LIMITED inside a [`Hit`].
+    pub(crate) fn pairing_try(&self, address: IpAddr) -> Result<(), Box<Hit>> {
+        let mut tries = self.pairing.lock().expect("nothing panics while it counts");
+        let entry = tries.by_address.entry(network(address)).or_insert_with(Failures::none);
+        let count = entry.count(PAIRING_WINDOW);
+        if count > self.pairing_max {
+            let limit = "pairing_tries_per_minute";
+            return Err(hit(limit, Some(address), count == self.pairing_max + 1));
+        }
+        let count = tries.in_all.get_or_insert_with(Failures::none).count(PAIRING_WINDOW);
+        if count > self.pairing_max_in_all {
+            let limit = "pairing_tries_per_minute_in_all";
+            return Err(hit(limit, None, count == self.pairing_max_in_all + 1));
+        }
+        Ok(())
+    }
+
+    /// That try was no guess.
+    pub(crate) fn pairing_done(&self, address: IpAddr) {
+        let mut tries = self.pairing.lock().expect("nothing panics while it counts");
+        let Pairing { in_all, by_address } = &mut *tries;
+        let counted = [by_address.get_mut(&network(address)), in_all.as_mut()];
+        counted.into_iter().flatten().for_each(|entry| entry.count = entry.count.saturating_sub(1));
     }
 
     /// Forgets what no longer matters. Called from a timer.
@@ -137,6 +207,8 @@ impl Throttle {
         self.requests.retain_recent();
         let mut failures = self.failures.lock().expect("nothing panics while it counts");
         failures.retain(|_, entry| entry.since.elapsed() < AUTH_WINDOW);
+        let mut tries = self.pairing.lock().expect("nothing panics while it counts");
+        tries.by_address.retain(|_, entry| entry.since.elapsed() < PAIRING_WINDOW);
     }
 }
 
@@ -148,6 +220,12 @@ fn network(address: IpAddr) -> IpAddr {
         }
         other => other,
     }
+}
+
+fn hit(limit: &'static str, address: Option<IpAddr>, is_first: bool) -> Box<Hit> {
+    let message = format!("too many wrong codes within a minute (limit {limit})");
+    let error = refused(&message, limit, PAIRING_WINDOW);
+    Box::new(Hit { limit, address, is_first, error })
 }
 
 fn limited(limit: &str, value: usize, what: &str) -> ErrorBody {
@@ -200,6 +278,35 @@ mod tests {
         }
         let refused = throttle.check_auth("127.0.0.1".parse().unwrap()).unwrap_err();
         assert_eq!(refused.code, ErrorCode::RateLimited);
+    }
+
+    #[test]
+    fn guessing_codes_is_limited_per_address_and_in_all() {
+        let throttle = Throttle::new(&Limits {
+            pairing_tries_per_minute: 2,
+            pairing_tries_per_minute_in_all: 3,
+            ..Limits::default()
+        });
+        let address = |last| IpAddr::from([192, 0, 2, last]);
+        throttle.pairing_try(address(1)).ok().unwrap();
+        throttle.pairing_done(address(1));
+        for _ in 0..2 {
+            throttle.pairing_try(address(1)).ok().unwrap();
+        }
+        let hits = [1, 1, 2, 2, 3].map(|last| throttle.pairing_try(address(last)).err());
+        let told: Vec<_> = hits
+            .into_iter()
+            .map(|hit| hit.map(|hit| (hit.limit, hit.address, hit.is_first)))
+            .collect();
+        let (one, all) = ("pairing_tries_per_minute", "pairing_tries_per_minute_in_all");
+        let expected = [
+            Some((one, Some(address(1)), true)),
+            Some((one, Some(address(1)), false)),
+            None,
+            Some((all, None, true)),
+            Some((all, None, false)),
+        ];
+        assert_eq!(told, expected);
     }
 
     #[test]

@@ -22,6 +22,8 @@ pub(crate) struct Actor {
     pub(crate) scopes: Scopes,
     /// When its credential ends by itself.
     pub(crate) expires_at: Option<Timestamp>,
+    /// It connected a moment ago, and the store knows.
+    pub(crate) was_seen: bool,
 }
 
 impl Actor {
@@ -42,6 +44,8 @@ pub(crate) struct Conn {
     actor: Actor,
     outbox: Outbox,
     state: Mutex<State>,
+    /// What its device may do was taken away or changed: nothing it asked for is begun any more.
+    ended: AtomicBool,
     /// A followed topic has events that did not fit into the outbox.
     behind: AtomicBool,
     opened: Instant,
@@ -66,6 +70,7 @@ impl Conn {
             actor,
             outbox: Outbox::new(limits),
             state: Mutex::default(),
+            ended: AtomicBool::new(false),
             behind: AtomicBool::new(false),
             opened: Instant::now(),
             heard_ms: AtomicU64::new(0),
@@ -144,6 +149,24 @@ impl Conn {
     /// Ends the connection for this reason, after what it was sent before.
     pub(crate) fn close(&self, code: ErrorCode) {
         self.outbox.close(codec::close_frame(code.close_code(), code.name()), false);
+    }
+
+    /// Ends the connection of a device that was thrown out.
+    pub(crate) fn cut(&self) {
+        self.ended.store(true, Ordering::Release);
+        let code = ErrorCode::Unauthorized;
+        self.outbox.close(codec::close_frame(code.close_code(), code.name()), true);
+    }
+
+    /// Ends the connection of a device that may do other things from now on; it comes back at once.
+    pub(crate) fn renew(&self) {
+        self.ended.store(true, Ordering::Release);
+        self.outbox.close(codec::close_frame(1012, "{\"retry_in_ms\":0}"), true);
+    }
+
+    /// Whether requests that were not begun must not be any more.
+    pub(crate) fn is_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
     }
 
     /// Ends a connection whose client does not read. What waits is dropped: the client comes back

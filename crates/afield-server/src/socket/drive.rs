@@ -194,6 +194,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                 break;
             }
             let Some(received) = self.waiting.pop_front() else { break };
+            if self.conn.is_ended() {
+                continue;
+            }
             let waits = requests::handle_now(&self.core, &self.conn, received);
             let Some((frame, request)) = waits else { continue };
             self.exclusive = exclusive;

@@ -1,9 +1,10 @@
 //! The WebSocket handshake (RFC 6455, section 4.2), after sign-in.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use afield_proto::device::Scope;
-use afield_proto::{ErrorBody, ErrorCode, limits};
+use afield_proto::{DeviceId, ErrorBody, ErrorCode, Timestamp, limits};
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -21,7 +22,7 @@ use super::drive;
 use super::outbox::OutboxLimits;
 use crate::auth::throttle::Permit;
 use crate::core::Core;
-use crate::http::Refused;
+use crate::http::{Refused, client_address};
 use crate::listen::Peer;
 
 /// The text every server appends to the client's key.
@@ -39,6 +40,10 @@ pub(crate) async fn upgrade(
         actor.require(Scope::View)?;
     }
     let peer = request.extensions_mut().remove::<Peer>().ok_or_else(|| missing("peer"))?;
+    if !actor.was_seen {
+        let address = client_address(&core, &peer, request.headers());
+        note_seen(&core, actor.device, address);
+    }
     let upgraded =
         request.extensions_mut().remove::<OnUpgrade>().ok_or_else(|| missing("socket"))?;
     let limits = OutboxLimits::around(if actor.scopes.has(Scope::Runner) {
@@ -49,6 +54,17 @@ pub(crate) async fn upgrade(
     let conn = Arc::new(Conn::new(core.next_conn_id(), actor, limits));
     tokio::spawn(begin(core, conn, upgraded, peer.permit));
     Ok(switching(&key, request.headers()))
+}
+
+/// Remembers that a device was there, beside what it came for.
+fn note_seen(core: &Core, device: DeviceId, address: IpAddr) {
+    let store = core.store.clone();
+    tokio::spawn(async move {
+        let address = Some(address.to_string());
+        if let Err(error) = store.record_device_seen(device, address, Timestamp::now()).await {
+            tracing::warn!(%error, "can't record when a device was last seen");
+        }
+    });
 }
 
 async fn begin(core: Arc<Core>, conn: Arc<Conn>, upgraded: OnUpgrade, permit: Arc<Permit>) {
