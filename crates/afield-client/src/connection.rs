@@ -117,7 +117,7 @@ impl Connection {
     ) -> Result<(Self, Inbox), OpenError> {
         let endpoint = Endpoint::new("http://localhost:1", "t").expect("a constant address");
         let (socket, pulse) =
-            socket::upgrade(&endpoint, Box::new(stream), options.frame_bytes_max).await?;
+            socket::upgrade(&endpoint, None, Box::new(stream), options.frame_bytes_max).await?;
         Ok(Self::over(socket, pulse, options))
     }
 

@@ -1,9 +1,13 @@
 //! Where a server is, which credential to show it, and whom to trust for TLS.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use afield_proto::proof;
 use aws_lc_rs::digest;
 use tokio_tungstenite::tungstenite::http::Uri;
+
+use crate::key::{Identity, Prover};
 
 /// A server to connect to.
 #[derive(Clone)]
@@ -12,8 +16,17 @@ pub struct Endpoint {
     port: u16,
     secure: bool,
     prefix: String,
-    token: String,
+    credential: Credential,
     trust: Trust,
+}
+
+/// What a server is shown.
+#[derive(Clone)]
+enum Credential {
+    /// A token; empty where none is needed.
+    Token(String),
+    /// A proof, made anew for each request.
+    Key(Arc<Prover>),
 }
 
 /// Whom to believe that a TLS server is the one that is meant.
@@ -61,7 +74,7 @@ impl Endpoint {
             port: uri.port_u16().unwrap_or(if secure { 443 } else { 80 }),
             secure,
             prefix: uri.path().trim_end_matches("/ws").trim_end_matches('/').to_owned(),
-            token: token.into(),
+            credential: Credential::Token(token.into()),
             trust: Trust::System,
         })
     }
@@ -71,6 +84,39 @@ impl Endpoint {
     pub fn with_trust(mut self, trust: Trust) -> Self {
         self.trust = trust;
         self
+    }
+
+    /// The same server, approached as a paired device.
+    #[must_use]
+    pub fn with_identity(mut self, identity: Identity) -> Self {
+        self.credential = Credential::Key(Arc::new(Prover::new(identity)));
+        self
+    }
+
+    /// The same server, for what it answers to anybody.
+    pub(crate) fn without_credential(&self) -> Self {
+        Self { credential: Credential::Token(String::new()), ..self.clone() }
+    }
+
+    /// The value of `Authorization` for one request; `None` when there is no credential, or the
+    /// server must first be asked what to sign (see [`Self::prover`]).
+    pub(crate) fn authorization(&self, method: &str, target: &str) -> Option<String> {
+        match &self.credential {
+            Credential::Token(token) if token.is_empty() => None,
+            Credential::Token(token) => Some(format!("Bearer {token}")),
+            Credential::Key(prover) => {
+                let proof = prover.proof(method, target)?;
+                Some(format!("{} {proof}", proof::SCHEME))
+            }
+        }
+    }
+
+    /// Who makes the proofs, for a paired device.
+    pub(crate) fn prover(&self) -> Option<&Prover> {
+        match &self.credential {
+            Credential::Token(_) => None,
+            Credential::Key(prover) => Some(prover),
+        }
     }
 
     /// The address people write: `http://host:port`.
@@ -104,10 +150,6 @@ impl Endpoint {
 
     pub(crate) fn port(&self) -> u16 {
         self.port
-    }
-
-    pub(crate) fn token(&self) -> &str {
-        &self.token
     }
 
     pub(crate) fn trust(&self) -> &Trust {

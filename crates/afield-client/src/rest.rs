@@ -9,7 +9,7 @@ use hyper::{Method, Request, StatusCode, header};
 use hyper_util::rt::TokioIo;
 
 use crate::endpoint::Endpoint;
-use crate::socket::{OpenError, read_refusal, transport};
+use crate::socket::{OpenError, authorization, learnt, read_refusal, transport};
 
 /// Largest answer that is read, in bytes: metrics and pages of history are well below.
 const ANSWER_BYTES_MAX: usize = 32 * 1024 * 1024;
@@ -48,6 +48,20 @@ pub async fn rest(
     path: &str,
     body: Option<String>,
 ) -> Result<RestReply, RestError> {
+    match checked(endpoint, method, path, body.clone()).await {
+        Err(RestError::Refused(error)) if learnt(endpoint, &error) => {
+            checked(endpoint, method, path, body).await
+        }
+        other => other,
+    }
+}
+
+async fn checked(
+    endpoint: &Endpoint,
+    method: &str,
+    path: &str,
+    body: Option<String>,
+) -> Result<RestReply, RestError> {
     let exchange = Box::pin(exchange(endpoint, method, path, body));
     let reply = tokio::time::timeout(EXCHANGE_TIMEOUT, exchange)
         .await
@@ -69,6 +83,7 @@ async fn exchange(
     body: Option<String>,
 ) -> Result<RestReply, RestError> {
     let broken = |error: &dyn std::fmt::Display| RestError::Broken(error.to_string());
+    let authorization = authorization(endpoint, method, path).await?;
     let stream = TokioIo::new(transport(endpoint).await?);
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(stream).await.map_err(|error| broken(&error))?;
@@ -77,8 +92,12 @@ async fn exchange(
         .method(Method::from_bytes(method.as_bytes()).map_err(|error| broken(&error))?)
         .uri(endpoint.path(path))
         .header(header::HOST, endpoint.authority())
-        .header(header::AUTHORIZATION, format!("Bearer {}", endpoint.token()))
-        .header(header::CONTENT_TYPE, "application/json")
+        .header(header::CONTENT_TYPE, "application/json");
+    let request = match authorization {
+        Some(authorization) => request.header(header::AUTHORIZATION, authorization),
+        None => request,
+    };
+    let request = request
         .body(Full::new(Bytes::from(body.unwrap_or_default())))
         .map_err(|error| broken(&error))?;
     let response = sender.send_request(request).await.map_err(|error| broken(&error))?;

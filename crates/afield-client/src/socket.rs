@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use afield_proto::error::{ErrorBody, ErrorCode};
 use afield_proto::limits;
+use afield_proto::proof::Challenge;
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -15,7 +16,9 @@ use tokio_tungstenite::tungstenite::{self, handshake::client::Request};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 use crate::endpoint::Endpoint;
+use crate::pairing::ask_challenge;
 use crate::pulse::{Pulse, Watched};
+use crate::rest::RestError;
 use crate::tls;
 
 /// Anything a WebSocket can run over.
@@ -79,12 +82,55 @@ pub(crate) async fn open(
     timeout: Duration,
 ) -> Result<(Socket, Pulse), OpenError> {
     let opening = async {
-        let transport = transport(endpoint).await?;
-        upgrade(endpoint, transport, frame_bytes_max).await
+        let first = try_open(endpoint, frame_bytes_max).await;
+        match first {
+            Err(OpenError::Refused(error)) if learnt(endpoint, &error) => {
+                try_open(endpoint, frame_bytes_max).await
+            }
+            other => other,
+        }
     };
     // Boxed: TLS and the upgrade make a future of several kilobytes.
     let opening = Box::pin(opening);
     tokio::time::timeout(timeout, opening).await.map_err(|_| OpenError::Timeout(timeout))?
+}
+
+async fn try_open(
+    endpoint: &Endpoint,
+    frame_bytes_max: usize,
+) -> Result<(Socket, Pulse), OpenError> {
+    let authorization = authorization(endpoint, "GET", "/ws").await?;
+    let transport = transport(endpoint).await?;
+    upgrade(endpoint, authorization, transport, frame_bytes_max).await
+}
+
+/// The value of `Authorization` for one request. A paired device asks the server first what to
+/// sign, once in each of the server's lives.
+pub(crate) async fn authorization(
+    endpoint: &Endpoint,
+    method: &str,
+    target: &str,
+) -> Result<Option<String>, OpenError> {
+    let known = endpoint.authorization(method, target);
+    let (None, Some(prover)) = (&known, endpoint.prover()) else { return Ok(known) };
+    // Boxed: asking is a request without a credential, which comes here as well.
+    let told = Box::pin(ask_challenge(endpoint)).await.map_err(|error| match error {
+        RestError::Open(error) => error,
+        RestError::Refused(error) => OpenError::Refused(error),
+        RestError::Broken(reason) => OpenError::Protocol(reason),
+    })?;
+    if !prover.learn(told) {
+        let message = "the server has another key than the one this device was paired with";
+        return Err(OpenError::Trust(message.to_owned()));
+    }
+    Ok(endpoint.authorization(method, target))
+}
+
+/// Whether the refusal of a proof said what to sign instead.
+pub(crate) fn learnt(endpoint: &Endpoint, refusal: &ErrorBody) -> bool {
+    let (Some(prover), Some(details)) = (endpoint.prover(), &refusal.details) else { return false };
+    let told = serde_json::from_value::<Challenge>(details.clone());
+    refusal.code == ErrorCode::Unauthorized && told.is_ok_and(|told| prover.learn(told))
 }
 
 /// A plain or encrypted byte stream to the server.
@@ -115,6 +161,7 @@ fn tls_reason(error: &std::io::Error) -> String {
 /// Speaks the upgrade over a stream that is open already.
 pub(crate) async fn upgrade(
     endpoint: &Endpoint,
+    authorization: Option<String>,
     transport: Box<dyn Transport>,
     frame_bytes_max: usize,
 ) -> Result<(Socket, Pulse), OpenError> {
@@ -125,7 +172,7 @@ pub(crate) async fn upgrade(
         .write_buffer_size(16 * 1024)
         .max_message_size(Some(frame_bytes_max))
         .max_frame_size(Some(frame_bytes_max));
-    match client_async_with_config(request(endpoint)?, watched, Some(config)).await {
+    match client_async_with_config(request(endpoint, authorization)?, watched, Some(config)).await {
         Ok((socket, _)) => {
             pulse.beat();
             Ok((socket, pulse))
@@ -135,16 +182,18 @@ pub(crate) async fn upgrade(
     }
 }
 
-fn request(endpoint: &Endpoint) -> Result<Request, OpenError> {
+fn request(endpoint: &Endpoint, authorization: Option<String>) -> Result<Request, OpenError> {
     let protocol = |error: String| OpenError::Protocol(error);
     let mut request =
         endpoint.socket_url().into_client_request().map_err(|error| protocol(error.to_string()))?;
     let headers = request.headers_mut();
     headers.insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(limits::SUBPROTOCOL));
-    let mut bearer = HeaderValue::from_str(&format!("Bearer {}", endpoint.token()))
-        .map_err(|_| protocol("the token has characters a header can't carry".to_owned()))?;
-    bearer.set_sensitive(true);
-    headers.insert(header::AUTHORIZATION, bearer);
+    if let Some(authorization) = authorization {
+        let mut value = HeaderValue::from_str(&authorization)
+            .map_err(|_| protocol("the token has characters a header can't carry".to_owned()))?;
+        value.set_sensitive(true);
+        headers.insert(header::AUTHORIZATION, value);
+    }
     Ok(request)
 }
 

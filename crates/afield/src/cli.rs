@@ -3,14 +3,18 @@
 mod answer;
 mod approvals;
 mod attach;
+mod audit;
 mod config_cmd;
 mod control;
+mod devices;
 mod doctor;
 mod event_line;
 mod explain;
 mod health;
 mod history;
 mod link;
+mod login;
+mod pair;
 mod patience;
 mod projects;
 mod queue;
@@ -68,7 +72,19 @@ pub(crate) enum Command {
     History(history::Args),
     /// Show what agents ask, and answer
     Approvals(approvals::Args),
-    /// Make, list and revoke credentials
+    /// Let a new device in: shows a QR code and a code to type
+    Pair(pair::Args),
+    /// Make this machine a device of a server, with a code from `afield pair`
+    Login(login::Args),
+    /// Have the server forget this machine
+    Logout,
+    /// List devices, change what they may do, throw one out
+    #[command(subcommand)]
+    Devices(devices::Command),
+    /// Show and check the record of who was let in, what was allowed, what ran
+    #[command(subcommand)]
+    Audit(audit::Command),
+    /// Make, list and revoke tokens: credentials for scripts
     #[command(subcommand)]
     Token(token::Command),
     /// Make a new one-time link (and QR code) that signs a browser in
@@ -124,6 +140,11 @@ async fn dispatch(global: Global, command: Command) -> Outcome {
         Command::Queue(command) => Box::pin(queue::run(&global, command)).await,
         Command::History(args) => history::run(&global, &args).await,
         Command::Approvals(args) => approvals::run(&global, &args).await,
+        Command::Pair(args) => pair::run(&global, args).await,
+        Command::Login(args) => login::login(&global, args).await,
+        Command::Logout => login::logout(&global).await,
+        Command::Devices(command) => devices::run(&global, command).await,
+        Command::Audit(command) => audit::run(&global, command).await,
         Command::Token(command) => token::run(&global, command).await,
         Command::Link => link::run(&global).await,
         Command::Doctor => Box::pin(doctor::run(&global)).await,
@@ -196,6 +217,17 @@ mod tests {
             "afield queue edit 01234567 --prompt p --priority low --not-before 3d --expires 4d",
             "afield history -p x --limit 5 --before 9 --kind text --direction claude --search w",
             "afield approvals answer 0190 --allow",
+            "afield pair --scopes view,approve --name phone --json",
+            "afield pair --runner",
+            "afield login BCDF-GHJK --server http://h:1 --name laptop",
+            "afield logout",
+            "afield runner --pair BCDF-GHJK --server http://h:1",
+            "afield devices list",
+            "afield devices revoke-others --runners",
+            "afield devices scopes phone view,approve",
+            "afield devices rename phone tablet",
+            "afield audit ls --limit 5 --before 9",
+            "afield audit verify --since 5:aa",
             "afield explain",
             "afield explain PROJECT_NOT_FOUND",
         ] {

@@ -6,9 +6,10 @@ use afield_client::{Connection, ConnectionOptions, Endpoint, Link, LinkOptions, 
 use afield_proto::request::Ask;
 use clap::Args;
 
-use crate::data_dir::DataDir;
+use crate::data_dir::{DataDir, ServerFile};
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::identity::PairedWith;
 use crate::out::Color;
 use crate::unsent;
 
@@ -53,8 +54,14 @@ impl Global {
 
     /// The server these flags name, and whom to trust.
     pub(crate) fn endpoint(&self) -> Result<Endpoint, Failure> {
-        let local = self.data_dir()?.server_file();
+        let data_dir = self.data_dir()?;
+        let local = data_dir.server_file();
         let token = self.token()?;
+        if let (None, Some(paired)) = (&token, self.paired(&data_dir, local.as_ref())) {
+            let trust = self.trust(paired.fingerprint.clone())?;
+            let endpoint = Endpoint::new(&paired.url, "")?.with_trust(trust);
+            return Ok(endpoint.with_identity(data_dir.identity(paired)?));
+        }
         let (url, token, fingerprint) = match (&self.server, local) {
             (None, None) => return Err(nothing_runs()),
             (None, Some(local)) => (local.url, token.unwrap_or(local.token), local.fingerprint),
@@ -67,6 +74,34 @@ impl Global {
         };
         let trust = self.trust(fingerprint)?;
         Ok(Endpoint::new(&url, token)?.with_trust(trust))
+    }
+
+    /// The server this machine was paired with, when that is the one that is meant: named, or the
+    /// only one there is.
+    fn paired(&self, data_dir: &DataDir, local: Option<&ServerFile>) -> Option<PairedWith> {
+        let paired = data_dir.paired_with()?;
+        let meant = match (&self.server, local) {
+            (Some(url), Some(local)) if same_address(&local.url, url) => false,
+            (Some(url), _) => same_address(&paired.url, url),
+            (None, local) => local.is_none(),
+        };
+        meant.then_some(paired)
+    }
+
+    /// The fingerprint of the certificate of the server these flags name, where it is known.
+    pub(crate) fn known_fingerprint(&self) -> Result<Option<String>, Failure> {
+        let data_dir = self.data_dir()?;
+        let local = data_dir.server_file();
+        let paired = self.paired(&data_dir, local.as_ref()).and_then(|paired| paired.fingerprint);
+        let local = local
+            .filter(|local| self.server.as_ref().is_none_or(|url| same_address(&local.url, url)));
+        let known = local.and_then(|local| local.fingerprint).or(paired);
+        Ok(self.fingerprint.clone().or(known))
+    }
+
+    /// Whom to trust, as these flags say it.
+    pub(crate) fn stated_trust(&self) -> Result<Trust, Failure> {
+        self.trust(None)
     }
 
     fn token(&self) -> Result<Option<String>, Failure> {
@@ -95,13 +130,13 @@ fn same_address(a: &str, b: &str) -> bool {
 
 fn nothing_runs() -> Failure {
     Failure::new(Exit::NoServer, "no server is running here; start one with: afield up")
-        .with_next("for a server elsewhere: --server URL --token-file FILE")
+        .with_next("for a server elsewhere: afield login CODE --server URL")
         .away()
 }
 
 fn no_token(url: &str) -> Failure {
     Failure::usage(format!("no credential for {url}"))
-        .with_next("on its machine: afield token create --name NAME; here: --token-file FILE")
+        .with_next("on a trusted device: afield pair; here: afield login CODE --server URL")
 }
 
 /// Connects once, and sends what waits in the outbox.
@@ -158,7 +193,6 @@ pub(crate) async fn link(global: &Global) -> Result<Link, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data_dir::ServerFile;
 
     fn with_server() -> (tempfile::TempDir, Global) {
         let dir = tempfile::tempdir().unwrap();

@@ -10,6 +10,7 @@ mod connect;
 mod data_dir;
 mod exit;
 mod failure;
+mod identity;
 mod logging;
 mod out;
 mod parent;

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use afield_client::{AskError, Connection, DialOptions, Dialer, Inbound, Inbox, Terminal};
+use afield_proto::device::DeviceKind;
 use afield_proto::{ErrorBody, ErrorCode};
 use afield_runner::policy::FILE_NAME;
 use afield_runner::{Options, Policy, Runner, RunnerHandle, Timing, Uplink, demo};
@@ -26,6 +27,7 @@ use crate::connect::Global;
 use crate::data_dir::DataDir;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::identity::{Given, Wish, become_device};
 use crate::parent::{self, News};
 use crate::serve::LogFlags;
 use crate::stop::Signals;
@@ -42,6 +44,9 @@ pub(crate) struct Args {
     /// A name for the log; lists show the name its credential was made with
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
+    /// Pair first: the code that `afield pair --runner` shows on a trusted device, or its link
+    #[arg(long, value_name = "CODE")]
+    pair: Option<String>,
     /// How logs are written.
     #[command(flatten)]
     log: LogFlags,
@@ -56,6 +61,9 @@ pub(crate) async fn run(global: &Global, args: Args) -> Outcome {
     logging::start_service(&loaded.config.log, global.verbose)?;
     let data_dir = global.data_dir()?;
     data_dir.ensure()?;
+    if let Some(code) = &args.pair {
+        pair(global, &data_dir, code, args.name.clone()).await?;
+    }
     let endpoint = global.endpoint()?;
     let mut signals = Signals::listen()?;
     let parent = if args.supervised { parent::watch()? } else { CancellationToken::new() };
@@ -78,6 +86,25 @@ pub(crate) async fn run(global: &Global, args: Args) -> Outcome {
         () = signals.next() => return Ok(Exit::Signalled),
     }
     outcome
+}
+
+/// Makes this machine a runner of a server.
+async fn pair(
+    global: &Global,
+    data_dir: &DataDir,
+    code: &str,
+    name: Option<String>,
+) -> Result<(), Failure> {
+    let wish = Wish {
+        given: Given::read(code),
+        server: global.server.as_deref(),
+        trust: global.stated_trust()?,
+        name,
+        kind: DeviceKind::Runner,
+    };
+    let paired = become_device(data_dir, wish).await?;
+    tracing::info!(server = %paired.url, device = %paired.device_id, "paired");
+    Ok(())
 }
 
 async fn open(data_dir: &DataDir, wire: Arc<Wire>) -> Result<(Runner, RunnerHandle), Failure> {

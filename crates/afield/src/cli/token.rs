@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use afield_client::Connection;
-use afield_proto::device::{Device, DeviceKind, Scopes};
+use afield_proto::device::{Device, DeviceKind, Scopes, shown_name};
 use afield_proto::request::{DeviceCreate, DeviceList, DeviceRevoke};
 use afield_proto::{DeviceId, Timestamp};
 use comfy_table::{ContentArrangement, Table, presets};
@@ -105,7 +105,7 @@ async fn list(global: &Global, connection: &Connection) -> Outcome {
         .set_header(["NAME", "KIND", "SCOPES", "LAST SEEN", "STATE", "ID"]);
     for device in &devices.devices {
         table.add_row([
-            device.name.clone(),
+            shown_name(&device.name),
             format!("{:?}", device.kind).to_lowercase(),
             device.scopes.to_string(),
             device.last_seen_at.map_or("never".to_owned(), |at| age(at, now)),

@@ -1,0 +1,165 @@
+//! `afield devices`: who is paired, what they may do, and how to be rid of one.
+
+use afield_client::Connection;
+use afield_proto::device::{CredentialKind, Device, Presence, Scopes, shown_name};
+use afield_proto::request::{
+    DeviceForget, DeviceList, DeviceRename, DeviceRevoke, DeviceRevokeOthers, DeviceSetScopes,
+};
+use afield_proto::{DeviceId, Timestamp};
+use comfy_table::{ContentArrangement, Table, presets};
+
+use crate::connect::{Global, connect};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::words::{age, count};
+use crate::{Outcome, out};
+
+/// What to do with devices.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Command {
+    /// List the devices
+    List,
+    /// Throw a device out; its connections are cut at once
+    Revoke(Named),
+    /// Throw every other device out (runners stay)
+    RevokeOthers {
+        /// Runners too
+        #[arg(long)]
+        runners: bool,
+    },
+    /// Throw a device out and list it no more
+    Forget(Named),
+    /// Change what a device may do
+    Scopes {
+        /// The device: id, the beginning of it, or its name
+        #[arg(value_name = "DEVICE")]
+        device: String,
+        /// all, or some of view,approve,prompt,shell,admin
+        #[arg(value_name = "SCOPES")]
+        scopes: Scopes,
+    },
+    /// Give a device another name
+    Rename {
+        /// The device: id, the beginning of it, or its name
+        #[arg(value_name = "DEVICE")]
+        device: String,
+        /// Its new name
+        #[arg(value_name = "NAME")]
+        name: String,
+    },
+}
+
+/// One device.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Named {
+    /// The device: id, the beginning of it, or its name
+    #[arg(value_name = "DEVICE")]
+    device: String,
+}
+
+/// Does it.
+pub(super) async fn run(global: &Global, command: Command) -> Outcome {
+    let connection = connect(global).await?;
+    let devices = connection.ask(&DeviceList {}).await?.devices;
+    match command {
+        Command::List => list(global, &devices),
+        Command::Revoke(named) => {
+            let device_id = choose(&devices, &named.device, true)?;
+            let device = connection.ask(&DeviceRevoke { device_id }).await?;
+            done(global, &device, "is thrown out; its connections are cut");
+        }
+        Command::RevokeOthers { runners } => revoke_others(global, &connection, runners).await?,
+        Command::Forget(named) => {
+            let device_id = choose(&devices, &named.device, false)?;
+            let device = connection.ask(&DeviceForget { device_id }).await?;
+            done(global, &device, "is thrown out and forgotten");
+        }
+        Command::Scopes { device, scopes } => {
+            let device_id = choose(&devices, &device, true)?;
+            let device = connection.ask(&DeviceSetScopes { device_id, scopes }).await?;
+            done(global, &device, &format!("may now: {scopes}"));
+        }
+        Command::Rename { device, name } => {
+            let device_id = choose(&devices, &device, false)?;
+            let device = connection.ask(&DeviceRename { device_id, name }).await?;
+            done(global, &device, "is its name now");
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn done(global: &Global, device: &Device, what: &str) {
+    if global.json {
+        out::json(device);
+    } else {
+        out::line(format!("{} {what}", shown_name(&device.name)));
+    }
+}
+
+async fn revoke_others(
+    global: &Global,
+    connection: &Connection,
+    runners: bool,
+) -> Result<(), Failure> {
+    let reply = connection.ask(&DeviceRevokeOthers { runners }).await?;
+    if global.json {
+        out::json(&reply);
+        return Ok(());
+    }
+    for device in &reply.devices {
+        out::line(format!("{} is thrown out", shown_name(&device.name)));
+    }
+    out::error_line(count(reply.devices.len(), "device thrown out", "devices thrown out"));
+    Ok(())
+}
+
+fn list(global: &Global, devices: &[Device]) {
+    if global.json {
+        out::json(&devices);
+        return;
+    }
+    let now = Timestamp::now();
+    let mut table = Table::new();
+    table
+        .load_style(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_header(["NAME", "KIND", "STATE", "SCOPES", "LAST SEEN", "FROM", "SYSTEM", "BY", "ID"]);
+    for device in devices {
+        let about = device.about.clone().unwrap_or_default();
+        table.add_row([
+            shown_name(&device.name),
+            format!("{:?}", device.kind).to_lowercase(),
+            device.presence.map_or("", Presence::name).to_owned(),
+            device.scopes.to_string(),
+            device.last_seen_at.map_or("never".to_owned(), |at| age(at, now)),
+            device.last_address.clone().unwrap_or_default(),
+            shown_name(&about.system),
+            credential(device.credential).to_owned(),
+            device.id.to_string(),
+        ]);
+    }
+    out::line(table);
+}
+
+fn credential(kind: CredentialKind) -> &'static str {
+    match kind {
+        CredentialKind::Token => "token",
+        CredentialKind::Key => "key",
+    }
+}
+
+/// The device that is meant; `valid`: one that was not thrown out.
+fn choose(devices: &[Device], meant: &str, valid: bool) -> Result<DeviceId, Failure> {
+    let fits = |device: &&Device| {
+        let by_id = meant.len() >= 4 && device.id.to_string().starts_with(meant);
+        (device.revoked_at.is_none() || !valid) && (device.name == meant || by_id)
+    };
+    let found: Vec<_> = devices.iter().filter(fits).collect();
+    match found.as_slice() {
+        [device] => Ok(device.id),
+        [] => Err(Failure::new(Exit::Refused, format!("no such device is called {meant}"))
+            .with_next("see what there is: afield devices list")),
+        _ => Err(Failure::new(Exit::Refused, format!("several devices are called {meant}"))
+            .with_next("name one by its id: afield devices list")),
+    }
+}
