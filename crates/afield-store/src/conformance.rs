@@ -45,7 +45,7 @@ pub use retries::*;
 pub use shown::*;
 pub use steering::*;
 pub use stopping::*;
-pub use world::{Place, World, at, note};
+pub use world::{Place, World, another_org, at, note};
 
 /// How a case ends.
 pub type Outcome = Result<(), Box<dyn std::error::Error>>;

@@ -59,6 +59,17 @@ impl Client {
         token: &str,
         from: Option<std::net::IpAddr>,
     ) -> Result<Self, ClientError> {
+        Self::connect_with(url, &format!("Bearer {token}"), from).await
+    }
+
+    /// Connects with any value of `Authorization`.
+    ///
+    /// **Errors**: like [`Self::connect`].
+    pub async fn connect_with(
+        url: &str,
+        authorization: &str,
+        from: Option<std::net::IpAddr>,
+    ) -> Result<Self, ClientError> {
         let broken = |error: &dyn std::fmt::Display| ClientError::Broken(error.to_string());
         let host = url.trim_start_matches("http://").trim_end_matches('/');
         let socket = tokio::net::TcpSocket::new_v4().map_err(|error| broken(&error))?;
@@ -69,8 +80,8 @@ impl Client {
         let stream = socket.connect(address).await.map_err(|error| broken(&error))?;
         let mut request =
             format!("ws://{host}/ws").into_client_request().map_err(|error| broken(&error))?;
-        let bearer = format!("Bearer {token}").parse().map_err(|error| broken(&error))?;
-        request.headers_mut().insert("authorization", bearer);
+        let authorization = authorization.parse().map_err(|error| broken(&error))?;
+        request.headers_mut().insert("authorization", authorization);
         let config = WebSocketConfig::default()
             .max_message_size(Some(64 << 20))
             .max_frame_size(Some(64 << 20));

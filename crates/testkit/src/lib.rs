@@ -4,6 +4,8 @@ pub mod checker;
 pub mod client;
 pub mod duo;
 pub mod harness;
+pub mod http;
+pub mod keyed;
 pub mod load;
 pub mod mock_claude;
 pub mod proxy;

@@ -20,7 +20,7 @@ use tokio::sync::mpsc;
 use crate::tx::Tx;
 use crate::{
     Accept, Applied, CommandFilter, CommittedEvents, Error, Location, NewDevice, NewProject,
-    Options, Refusal, Store, StoredEvent, SubmitCommand, Submitted,
+    Options, Owner, Refusal, Store, StoredEvent, SubmitCommand, Submitted,
 };
 
 /// Committed events that may wait for a case to look at them.
@@ -52,6 +52,17 @@ impl Place {
         let text = if self.is_sqlite() { sqlite } else { postgres };
         store.write((text.to_owned(),), run_raw).await
     }
+}
+
+/// Makes a second org with its owner, as an installation for several would have it.
+pub async fn another_org(store: &Store) -> Result<Owner, Error> {
+    let (org_id, user_id) = (OrgId::generate(), UserId::generate());
+    let text = format!(
+        "INSERT INTO orgs (id, name, created_at) VALUES ('{org_id}', 'other', 0); \
+         INSERT INTO users (id, org_id, name, created_at) VALUES ('{user_id}', '{org_id}', 'owner', 0)"
+    );
+    store.write((text,), run_raw).await?;
+    Ok(Owner { org_id, user_id, created: true })
 }
 
 async fn run_raw(tx: &mut Tx, (text,): &(String,)) -> Result<(), Error> {

@@ -2,10 +2,8 @@
 
 use std::time::Instant;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpSocket;
-
 use testkit::client::ClientError;
+use testkit::http::{send, status};
 
 use super::*;
 
@@ -16,29 +14,7 @@ pub(crate) async fn http(afield: &Afield, head: &str, body: &str) -> String {
 
 /// The same from another loopback address: limits count per address.
 async fn http_from(afield: &Afield, from: &str, head: &str, body: &str) -> String {
-    let address = afield.url.trim_start_matches("http://");
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.bind(format!("{from}:0").parse().unwrap()).unwrap();
-    let mut stream = socket.connect(address.parse().unwrap()).await.unwrap();
-    let host = if head.to_lowercase().contains("\nhost:") {
-        String::new()
-    } else {
-        format!("Host: {address}\r\n")
-    };
-    let (line, rest) = head.split_once('\n').unwrap_or((head, ""));
-    let rest: String = rest.lines().map(|line| format!("{line}\r\n")).collect();
-    let length = body.len();
-    let text = format!(
-        "{line} HTTP/1.1\r\n{host}{rest}Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"
-    );
-    stream.write_all(text.as_bytes()).await.unwrap();
-    let mut response = String::new();
-    stream.read_to_string(&mut response).await.unwrap();
-    response
-}
-
-pub(crate) fn status(response: &str) -> u16 {
-    response.split(' ').nth(1).unwrap().parse().unwrap()
+    send(&afield.url, from, head, body).await
 }
 
 #[tokio::test]

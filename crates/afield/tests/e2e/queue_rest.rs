@@ -1,6 +1,8 @@
 //! The queue over REST: every route, what it answers and how it refuses.
 
-use super::access::{http, status};
+use testkit::http::status;
+
+use super::access::http;
 use super::*;
 
 /// One request with the owner's credential: the status and the body.
