@@ -97,6 +97,7 @@ fn from_refusal(refusal: Refusal) -> ErrorBody {
             "the project works on a command already; wait for it or stop it with agent_kill",
         )
         .with_details(json!({ "command_id": command_id })),
+        Refusal::SessionNotFound => not_found("session of this project"),
         Refusal::CommandNotFound => not_found("command"),
         Refusal::KeyConflict { command_id } => ErrorBody::new(
             ErrorCode::Conflict,

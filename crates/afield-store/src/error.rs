@@ -63,6 +63,9 @@ pub enum Refusal {
         /// The limit.
         limit: u64,
     },
+    /// The project has no such session.
+    #[error("the project has no such session")]
+    SessionNotFound,
     /// A command of the project is not final yet.
     #[error("command {command_id} is not finished")]
     ProcessActive {

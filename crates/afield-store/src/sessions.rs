@@ -6,11 +6,12 @@ use afield_proto::{OrgId, ProjectId, SessionId, Timestamp};
 
 use crate::sql::{params, statements};
 use crate::tx::Tx;
-use crate::{Error, Store, projects};
+use crate::{Error, Refusal, Store, projects};
 
 statements! {
     INSERT_SESSION = "INSERT INTO sessions (id, org_id, project_id, created_at) \
         VALUES (?1, ?2, ?3, ?4)";
+    OF_PROJECT = "SELECT 1 FROM sessions WHERE id = ?1 AND org_id = ?2 AND project_id = ?3";
     SET_NATIVE = "UPDATE sessions SET native_id = ?2 WHERE id = ?1";
     SET_SESSION = "UPDATE projects SET session_id = ?2 WHERE number = ?1";
     MARK_LOST = "UPDATE sessions SET lost_at = ?2 WHERE id = ?1";
@@ -40,6 +41,17 @@ async fn new_session(
     let id = reset(tx, *org, &mut project, SessionResetReason::Requested, *now).await?;
     projects::save(tx, &project).await?;
     Ok(id)
+}
+
+/// **Errors**: [`Refusal::SessionNotFound`] for a session of another project, or none.
+pub(crate) async fn check(
+    tx: &mut Tx,
+    org: OrgId,
+    project_id: ProjectId,
+    id: SessionId,
+) -> Result<(), Error> {
+    let found = tx.opt(&OF_PROJECT, params![id, org, project_id], |row| row.int(0)).await?;
+    Ok(found.map(drop).ok_or(Refusal::SessionNotFound)?)
 }
 
 /// A new conversation, because somebody asked for it; saving the project is the caller's.

@@ -22,7 +22,7 @@ use super::steer::{self, Aim};
 use super::{COLUMNS, CommandRow, change, command_row, lane};
 use crate::sql::{Row, params, statements, to_json};
 use crate::tx::{Tx, encoded};
-use crate::{Error, Refusal, Store, commands};
+use crate::{Error, Refusal, Store, commands, sessions};
 
 statements! {
     /// What accepting a command needs to know of its project, and nothing more.
@@ -116,7 +116,7 @@ impl Store {
     /// Accepts a command: when this returns, it is on disk.
     ///
     /// **Errors**: [`Refusal::ProjectNotFound`], [`Refusal::KeyConflict`],
-    /// [`Refusal::ProcessActive`].
+    /// [`Refusal::ProcessActive`], [`Refusal::SessionNotFound`].
     pub async fn submit_command(
         &self,
         submit: SubmitCommand,
@@ -211,6 +211,9 @@ async fn submit_command(
     let slot = slot.ok_or(Refusal::ProjectNotFound)?;
     if let Some(command) = repeated(tx, submit).await? {
         return Ok(Submitted { command, duplicate: true });
+    }
+    if let Some(session) = submit.session_id {
+        sessions::check(tx, submit.org, submit.project_id, session).await?;
     }
     let aim = steer::aim(tx, submit, slot.number).await?;
     let place = place(tx, submit, &slot, &lane, aim).await?;
