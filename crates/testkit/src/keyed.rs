@@ -105,3 +105,17 @@ impl Keyed {
         Client::connect_with(url, &format!("Afield {proof}"), None).await
     }
 }
+
+/// A token that is right in form and known to nobody.
+pub fn unknown_token() -> String {
+    let mut bytes = uuid::Uuid::new_v4().as_bytes().repeat(2);
+    let mut crc = u32::MAX;
+    for byte in &bytes {
+        crc ^= u32::from(*byte);
+        for _ in 0..8 {
+            crc = (crc >> 1) ^ (0xedb8_8320 & (crc & 1).wrapping_neg());
+        }
+    }
+    bytes.extend_from_slice(&(!crc).to_be_bytes());
+    format!("afd_{}", URL_SAFE_NO_PAD.encode(bytes))
+}

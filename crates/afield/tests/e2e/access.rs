@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use testkit::client::ClientError;
 use testkit::http::{send, status};
+use testkit::keyed::{Keyed, challenge, unknown_token};
 
 use super::*;
 
@@ -27,7 +28,28 @@ async fn no_route_answers_without_a_valid_credential() {
     let mut mistyped = afield.token.clone().into_bytes();
     *mistyped.last_mut().unwrap() ^= 1;
     let mistyped = String::from_utf8(mistyped).unwrap();
+    let expired = ["token", "create", "--name", "e", "--scopes", "all", "--days", "0"];
+    let expired = afield.cli(&expired).await.stdout.trim().to_owned();
+    assert!(expired.starts_with("afd_"), "{expired}");
+    let mut owner = afield.client().await;
+    let mut keyed = Keyed::default();
+    keyed.pair(&afield.url, &mut owner, json!(["view", "admin"])).await;
+    let mut lost = Keyed::default();
+    lost.pair(&afield.url, &mut owner, json!(["view", "admin"])).await;
+    owner.ask("device_revoke", json!({ "device_id": lost.device_id })).await.unwrap();
+    let told = challenge(&afield.url).await;
+    let replayed = keyed.proof(&told, "GET", "/ws");
+    Client::connect_with(&afield.url, &format!("Afield {replayed}"), None).await.unwrap();
+    let stranger = Keyed::default();
     let bad = [
+        format!("Authorization: Bearer {}", unknown_token()),
+        format!("Authorization: Bearer {expired}"),
+        format!("Authorization: Bearer {}", keyed.public()),
+        format!("Authorization: Bearer {}", keyed.device_id),
+        format!("Authorization: Afield {replayed}"),
+        format!("Authorization: Afield {}", lost.proof(&told, "GET", "/ws")),
+        format!("Authorization: Afield {}", stranger.proof(&told, "GET", "/ws")),
+        format!("Authorization: Afield {}", keyed.device_id),
         String::new(),
         "Authorization: Bearer ".into(),
         "Authorization: Bearer afd_".into(),
@@ -53,6 +75,12 @@ async fn no_route_answers_without_a_valid_credential() {
             let response = http_from(&afield, &from, head.trim_end(), "").await;
             assert_eq!(status(&response), 401, "{head}: {response}");
         }
+    }
+    for (index, credential) in bad.iter().enumerate() {
+        let Some(value) = credential.strip_prefix("Authorization: ") else { continue };
+        let from = format!("127.1.0.{}", index + 10).parse().unwrap();
+        let refused = Client::connect_with(&afield.url, value, Some(from)).await;
+        assert!(refused.is_err_and(|error| error.to_string().contains("401")), "{credential}");
     }
     let mistyped = format!("GET /api/v1/projects\nAuthorization: Bearer {mistyped}");
     let mut tries = 0;

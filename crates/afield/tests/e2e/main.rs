@@ -14,6 +14,7 @@ mod crashes;
 mod following;
 mod limits;
 mod older_clients;
+mod pairing;
 mod projects;
 mod queue;
 mod queue_cli;
