@@ -11,7 +11,7 @@ use crate::{Error, Refusal, Store, projects};
 statements! {
     INSERT_SESSION = "INSERT INTO sessions (id, org_id, project_id, created_at) \
         VALUES (?1, ?2, ?3, ?4)";
-    OF_PROJECT = "SELECT 1 FROM sessions WHERE id = ?1 AND org_id = ?2 AND project_id = ?3";
+    OF_PROJECT = "SELECT created_at FROM sessions WHERE id = ?1 AND org_id = ?2 AND project_id = ?3";
     SET_NATIVE = "UPDATE sessions SET native_id = ?2 WHERE id = ?1";
     SET_SESSION = "UPDATE projects SET session_id = ?2 WHERE number = ?1";
     MARK_LOST = "UPDATE sessions SET lost_at = ?2 WHERE id = ?1";

@@ -1,12 +1,12 @@
 //! Commands: acceptance, repetition, leases, cancelling.
 
 use afield_proto::command::{CommandState, OutcomeKind};
-use afield_proto::{CommandId, DeviceId, Topic};
+use afield_proto::{CommandId, DeviceId, SessionId, Topic};
 use futures::future::join_all;
 
 use super::world::{assert_refused, started};
 use super::{Outcome, Place, World, at};
-use crate::{Cancel, Refusal};
+use crate::{Cancel, Refusal, SubmitCommand};
 
 /// Row, session and events are there when it is accepted.
 pub async fn a_command_is_accepted(place: Place) -> Outcome {
@@ -142,5 +142,20 @@ pub async fn concurrent_submissions_start_one_command(place: Place) -> Outcome {
     assert_eq!(accepted.iter().filter(|submitted| !submitted.duplicate).count(), 1);
     assert_eq!(accepted.len(), 4, "the repetitions of the accepted one: {results:?}");
     assert_eq!(world.commands(None).await?.len(), 1);
+    Ok(())
+}
+
+/// A command can continue a session of its own project and no other.
+pub async fn a_session_is_of_its_project(place: Place) -> Outcome {
+    let world = World::open(&place).await?;
+    let (one, two) = (world.project("/home/me/a").await?, world.project("/home/me/b").await?);
+    let session = world.store.new_session(world.org, one.id, at(2)).await?;
+    let naming =
+        |project| SubmitCommand { session_id: Some(session), ..world.queued(project, "go on") };
+    let foreign = world.store.submit_command(naming(two.id), at(3)).await;
+    assert_refused!(foreign, Refusal::SessionNotFound);
+    let nothing = SubmitCommand { session_id: Some(SessionId::generate()), ..naming(one.id) };
+    assert_refused!(world.store.submit_command(nothing, at(3)).await, Refusal::SessionNotFound);
+    world.store.submit_command(naming(one.id), at(3)).await?;
     Ok(())
 }

@@ -72,6 +72,31 @@ pub async fn a_link_is_used_once(place: Place) -> Outcome {
     Ok(())
 }
 
+/// A link is void once the device that made it is thrown out.
+pub async fn a_link_ends_with_its_maker(place: Place) -> Outcome {
+    let world = World::open(&place).await?;
+    for (byte, created_by) in [(1, Some(world.phone)), (2, Some(world.runner)), (3, None)] {
+        let link = NewLink {
+            org: world.org,
+            user: world.user,
+            secret_hash: [byte; 32],
+            scopes: [Scope::View].into_iter().collect(),
+            kind: DeviceKind::Browser,
+            expires_at: at(10),
+            created_by,
+        };
+        world.store.create_link(link, at(1)).await?;
+    }
+    world.store.revoke_device(world.org, world.phone, world.runner, false, at(2)).await?;
+    let new = || new_device(world.org, world.user, DeviceKind::Browser);
+    let void = world.store.redeem_link([1; 32], new(), at(3)).await;
+    assert_refused!(void, Refusal::LinkInvalid);
+    for byte in [2, 3] {
+        world.store.redeem_link([byte; 32], new(), at(3)).await?;
+    }
+    Ok(())
+}
+
 /// A runner is a device of that kind; its facts are kept.
 pub async fn runners_keep_their_facts(place: Place) -> Outcome {
     let world = World::open(&place).await?;

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use afield_client::Connection;
+use afield_client::{Connection, Endpoint};
 use afield_proto::Timestamp;
 use afield_proto::device::{Scope, Scopes, shown_name};
 use afield_proto::pairing::{Claim, Pairing, PairingState};
@@ -29,6 +29,9 @@ pub(crate) struct Args {
     /// The new device is a runner: it works for this server
     #[arg(long, conflicts_with = "scopes")]
     runner: bool,
+    /// The server's address as the new device reaches it [default: as this one does]
+    #[arg(long, value_name = "URL")]
+    address: Option<String>,
     /// Its name in lists [default: the one it gives itself]
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
@@ -41,7 +44,11 @@ pub(super) async fn run(global: &Global, args: Args) -> Outcome {
     let scopes = if args.runner { [Scope::Runner].into_iter().collect() } else { args.scopes };
     let started = connection.ask(&DevicePairStart { name: args.name, scopes }).await?;
     let certificate = global.known_fingerprint()?;
-    show(global, &started, &endpoint.url(), certificate.as_deref(), args.runner);
+    let url = match args.address {
+        Some(address) => Endpoint::new(&address, "")?.url(),
+        None => endpoint.url(),
+    };
+    show(global, &started, &url, certificate.as_deref(), args.runner);
     let came = wait_for_device(&connection, started.pairing).await?;
     let (Some(claim), Some(digits)) = (&came.claim, &came.digits) else {
         return Err(Failure::new(
