@@ -116,8 +116,9 @@ impl Connection {
         options: &ConnectionOptions,
     ) -> Result<(Self, Inbox), OpenError> {
         let endpoint = Endpoint::new("http://localhost:1", "t").expect("a constant address");
+        let shown = endpoint.authorization("GET", "/ws");
         let (socket, pulse) =
-            socket::upgrade(&endpoint, None, Box::new(stream), options.frame_bytes_max).await?;
+            socket::upgrade(&endpoint, shown, Box::new(stream), options.frame_bytes_max).await?;
         Ok(Self::over(socket, pulse, options))
     }
 
