@@ -25,7 +25,7 @@ struct Killed {
 }
 
 /// The names of all facts this build knows.
-pub(crate) const NAMES: [&str; 13] = [
+pub(crate) const NAMES: [&str; 18] = [
     "project_state",
     "project_update",
     "project_deleted",
@@ -35,6 +35,11 @@ pub(crate) const NAMES: [&str; 13] = [
     "command_state",
     "approval_state",
     "runner_state",
+    "state_changed",
+    "handoff_state",
+    "device_message",
+    "device_message_state",
+    "device_presence",
     "server_stats",
     "health_check",
     "connection_health",
@@ -64,6 +69,11 @@ pub fn read_fact(frame: &Incoming) -> Result<Option<Fact>, ErrorBody> {
         "command_state" => Fact::CommandState(frame.data()?),
         "approval_state" => Fact::ApprovalState(frame.data()?),
         "runner_state" => Fact::RunnerState(frame.data()?),
+        "state_changed" => Fact::StateChanged(frame.data()?),
+        "handoff_state" => Fact::HandoffState(frame.data()?),
+        "device_message" => Fact::DeviceMessage(frame.data()?),
+        "device_message_state" => Fact::DeviceMessageState(frame.data()?),
+        "device_presence" => Fact::DevicePresence(frame.data()?),
         "server_stats" => Fact::ServerStats(frame.data()?),
         "health_check" => Fact::HealthCheck(frame.data()?),
         "connection_health" => Fact::ConnectionHealth(frame.data()?),

@@ -3,8 +3,8 @@
 //! Bottom up: an [`Endpoint`] says where the server is and whom to trust; a [`Connection`] is one
 //! open WebSocket with many requests in flight; a [`Dialer`] opens the next one whenever the last
 //! was lost; a [`Link`] adds subscriptions that continue where they stopped; an [`Outbox`] keeps
-//! what could not be handed over. Nothing here prints, reads configuration or knows what the server
-//! stores.
+//! what could not be handed over; a [`SharedState`] is a copy of what a person's devices share.
+//! Nothing here prints, reads configuration or knows what the server stores.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -31,6 +31,7 @@ pub mod outbox;
 mod pairing;
 mod pulse;
 mod rest;
+mod shared;
 mod socket;
 mod tls;
 
@@ -45,4 +46,5 @@ pub use link::{Follow, Followed, Gap, Link, LinkOptions, LinkState};
 pub use outbox::{Flushed, Outbox, OutboxError, Unsent};
 pub use pairing::{Newcomer, PairStep, pair};
 pub use rest::{RestError, RestReply, rest};
+pub use shared::{Local, Replica, SetError, SharedOptions, SharedState, Unwritten};
 pub use socket::OpenError;

@@ -345,5 +345,52 @@ fn io(path: &Path) -> impl Fn(std::io::Error) -> OutboxError + '_ {
     move |source| OutboxError::Io { path: path.to_owned(), source }
 }
 
+/// One value in a file that only its owner can read, used by one process at a time.
+#[derive(Debug)]
+pub(crate) struct KeptFile {
+    directory: PathBuf,
+    name: String,
+    /// Locked for as long as this lives.
+    _lock: std::fs::File,
+}
+
+impl KeptFile {
+    /// **Errors**: also when another process has it open.
+    pub(crate) fn open(path: PathBuf) -> Result<Self> {
+        let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
+            return Err(io(&path)(std::io::ErrorKind::InvalidFilename.into()));
+        };
+        let (directory, name) = (directory.to_owned(), name.to_string_lossy().into_owned());
+        let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&directory);
+        made.map_err(io(&directory))?;
+        let lock_path = directory.join(format!("{name}.lock"));
+        let mut options = std::fs::OpenOptions::new();
+        let lock = options.write(true).create(true).truncate(false).mode(0o600).open(&lock_path);
+        let lock = lock.map_err(io(&lock_path))?;
+        lock.try_lock().map_err(|error| io(&path)(error.into()))?;
+        Ok(Self { directory, name, _lock: lock })
+    }
+
+    /// Keeps a value: after a crash the new one or the old one is there.
+    pub(crate) fn keep(&self, value: &impl Serialize) -> Result<()> {
+        let json = serde_json::to_vec(value).expect("Afield's own types always serialise");
+        // What a killed process left unfinished; nobody else writes here.
+        remove(&self.directory.join(format!("{UNFINISHED}{}", self.name)))?;
+        write_whole(&self.directory, &self.name, &json)
+    }
+
+    /// What was kept; `None` when nothing was.
+    pub(crate) fn read<T: serde::de::DeserializeOwned>(&self) -> Result<Option<T>> {
+        let path = self.directory.join(&self.name);
+        let text = match std::fs::read(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(io(&path)(error)),
+        };
+        let read = serde_json::from_slice(&text).map_err(std::io::Error::from);
+        read.map(Some).map_err(io(&path))
+    }
+}
+
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,9 @@
 //! knows a clock, randomness, a database or a socket.
 
 pub mod command;
+pub mod handoff;
 pub mod path;
+pub mod presence;
 pub mod queue;
 pub mod retry;
 pub mod select;

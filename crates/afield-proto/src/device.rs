@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{DeviceId, Timestamp};
+use crate::{DeviceId, MessageId, Timestamp};
 
 /// What a device is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -163,33 +163,6 @@ pub enum CredentialKind {
     Key,
 }
 
-/// Whether a device is there, on evidence.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]
-#[serde(rename_all = "snake_case")]
-pub enum Presence {
-    /// It is connected and was heard within two pings.
-    Online,
-    /// It is connected and silent.
-    Stale,
-    /// It is not connected.
-    Away,
-    /// It was thrown out.
-    Revoked,
-}
-
-impl Presence {
-    /// The word on the wire.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Online => "online",
-            Self::Stale => "stale",
-            Self::Away => "away",
-            Self::Revoked => "revoked",
-        }
-    }
-}
-
 /// What a device says about the machine it runs on.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]
@@ -257,6 +230,10 @@ pub struct Device {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", ts(optional))]
     pub presence: Option<Presence>,
+    /// Since its last sign of life, in milliseconds; only in lists, absent when none is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", ts(optional))]
+    pub silent_ms: Option<u64>,
     /// From where it last connected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", ts(optional))]
@@ -275,6 +252,98 @@ pub struct Device {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", ts(optional))]
     pub revoked_at: Option<Timestamp>,
+}
+
+/// How present a device is, in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]
+#[serde(rename_all = "snake_case")]
+pub enum Presence {
+    /// Connected, and heard of lately.
+    Online,
+    /// Connected, and silent for longer than it should be.
+    Stale,
+    /// Not connected.
+    Away,
+    /// A runner that said it falls asleep, and was not heard of since.
+    Asleep,
+    /// Thrown out.
+    Revoked,
+}
+
+impl Presence {
+    /// The word on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Online => "online",
+            Self::Stale => "stale",
+            Self::Away => "away",
+            Self::Asleep => "asleep",
+            Self::Revoked => "revoked",
+        }
+    }
+}
+
+/// How present a device is, and on what evidence.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]
+#[cfg_attr(feature = "schema", ts(optional_fields))]
+pub struct DevicePresence {
+    /// Which device.
+    pub device_id: DeviceId,
+    /// Its name.
+    pub name: String,
+    /// What it is.
+    pub kind: DeviceKind,
+    /// In one word.
+    pub presence: Presence,
+    /// Since its last sign of life, in milliseconds; absent when none is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub silent_ms: Option<u64>,
+    /// Its open connections.
+    pub connections: u32,
+    /// When this was seen.
+    pub at: Timestamp,
+}
+
+/// A message from device to device.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]
+pub struct DeviceMessage {
+    /// The same however often it comes: what has come is not to be done again.
+    pub id: MessageId,
+    /// The device it comes from.
+    pub from: DeviceId,
+    /// Its name.
+    pub from_name: String,
+    /// What it says.
+    #[cfg_attr(feature = "schema", ts(type = "unknown"))]
+    pub body: serde_json::Value,
+    /// When the server took it.
+    pub sent_at: Timestamp,
+}
+
+/// How far a message is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]
+#[serde(rename_all = "snake_case")]
+pub enum MessageState {
+    /// On the server's disk, until its receiver comes.
+    Held,
+    /// Its receiver has acknowledged it.
+    Delivered,
+}
+
+/// How far a message is, told to its sender.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]
+pub struct MessageStatus {
+    /// Which message.
+    pub id: MessageId,
+    /// Its receiver.
+    pub to: DeviceId,
+    /// How far it is.
+    pub state: MessageState,
 }
 
 #[cfg(test)]

@@ -116,6 +116,8 @@ codes! {
     SessionLost = "SESSION_LOST", 409, 4419, false;
     /// The runner is not connected.
     RunnerOffline = "RUNNER_OFFLINE", 503, 4420, true;
+    /// The device is not there to receive, and the message is not to be held.
+    DeviceOffline = "DEVICE_OFFLINE", 503, 4423, true;
     /// The runner's own policy refuses.
     PolicyRefused = "POLICY_REFUSED", 403, 4421, false;
     /// The connection read too slowly and was closed.

@@ -5,8 +5,11 @@ use serde::{Deserialize, Serialize};
 use crate::agent::AgentMessage;
 use crate::approval::Approval;
 use crate::command::Command;
+use crate::device::{DeviceMessage, DevicePresence, MessageStatus};
+use crate::handoff::Handoff;
 use crate::project::Project;
 use crate::runner::{AgentFacts, KilledProcess, RunnerFacts};
+use crate::state::StateRegister;
 use crate::{CommandId, DeviceId, ProjectId, SessionId, Timestamp, Topic};
 
 /// One fact.
@@ -50,6 +53,16 @@ pub enum Fact {
     ApprovalState(Approval),
     /// A runner came, went or changed.
     RunnerState(RunnerState),
+    /// A register of the person's shared state changed.
+    StateChanged(StateRegister),
+    /// The person's focus moved, was offered, or let go.
+    HandoffState(Handoff),
+    /// A message for this device. It is to be acknowledged.
+    DeviceMessage(DeviceMessage),
+    /// A message that was held has been delivered: told to its sender.
+    DeviceMessageState(MessageStatus),
+    /// A device came, went, fell silent or asleep. Not stored.
+    DevicePresence(DevicePresence),
     /// The server's own figures, every ten seconds.
     ServerStats(ServerStats),
     /// What the server measured when it was asked.
@@ -230,6 +243,11 @@ impl Fact {
             Self::CommandState(_) => "command_state",
             Self::ApprovalState(_) => "approval_state",
             Self::RunnerState(_) => "runner_state",
+            Self::StateChanged(_) => "state_changed",
+            Self::HandoffState(_) => "handoff_state",
+            Self::DeviceMessage(_) => "device_message",
+            Self::DeviceMessageState(_) => "device_message_state",
+            Self::DevicePresence(_) => "device_presence",
             Self::ServerStats(_) => "server_stats",
             Self::HealthCheck(_) => "health_check",
             Self::ConnectionHealth(_) => "connection_health",

@@ -66,6 +66,12 @@ id!(ProjectId, "project", "A directory on a runner, with settings and a log.");
 id!(SessionId, "session", "One conversation with an agent in a project (Afield's own, stable id).");
 id!(CommandId, "command", "A durable unit of work.");
 id!(PairingId, "pairing", "One way for one new device to become part of an org.");
+id!(
+    ReplicaId,
+    "replica",
+    "One copy of the shared state: a screen, a browser tab, a program. A device may have several."
+);
+id!(MessageId, "message", "A message from device to device.");
 id!(ApprovalId, "approval", "A question that waits for a person.");
 id!(
     RequestId,

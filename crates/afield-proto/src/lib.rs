@@ -13,6 +13,7 @@ pub mod command;
 pub mod device;
 pub mod error;
 pub mod fact;
+pub mod handoff;
 pub mod limits;
 pub mod output;
 pub mod pairing;
@@ -24,13 +25,14 @@ pub mod rest;
 pub mod runner;
 #[cfg(feature = "schema")]
 pub mod schema;
+pub mod state;
 pub mod topic;
 pub mod wire;
 
 pub use error::{ErrorBody, ErrorCode};
 pub use id::{
-    ApprovalId, CommandId, DeviceId, IdError, OrgId, PairingId, ProjectId, RequestId, SessionId,
-    UserId,
+    ApprovalId, CommandId, DeviceId, IdError, MessageId, OrgId, PairingId, ProjectId, ReplicaId,
+    RequestId, SessionId, UserId,
 };
 pub use time::Timestamp;
 pub use topic::Topic;

@@ -28,6 +28,12 @@ pub const AGENT_LINE_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Longest raw message stored in the log, in bytes. A longer line is trimmed, and the whole kept
 /// on the runner.
 pub const STORED_MESSAGE_BYTES_MAX: usize = 12 * 1024 * 1024;
+/// Longest body of a message from device to device, in bytes of JSON: an instruction, not a file.
+pub const DEVICE_MESSAGE_BYTES_MAX: usize = 16 * 1024;
+/// How long such a message waits for its receiver, when its sender says nothing.
+pub const HELD_FOR_DEFAULT: Duration = Duration::from_secs(24 * 60 * 60);
+/// Longest time it may wait.
+pub const HELD_FOR_MAX: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// How often the server pings an idle connection.
 pub const PING_INTERVAL: Duration = Duration::from_secs(30);
 /// How long a connection may stay without a sign of life.

@@ -9,9 +9,10 @@ use crate::agent::{AgentKind, Direction, ExecuteOptions, MessageKind, Permission
 use crate::approval::{Answer, Approval};
 use crate::audit::{AuditCheck, AuditRecord};
 use crate::command::{Command, CommandKind, CommandState};
-use crate::device::{Device, DeviceKind, Scopes};
+use crate::device::{Device, DeviceKind, DevicePresence, MessageStatus, Scopes};
 use crate::error::{ErrorBody, ErrorCode};
 use crate::fact::{HealthCheck, RunnerState};
+use crate::handoff::{Focus, Handoff};
 use crate::pairing::Pairing;
 use crate::project::{Project, ProjectSettings};
 use crate::queue::{
@@ -21,7 +22,11 @@ use crate::queue::{
 use crate::runner::{
     Acknowledged, KilledProcess, RunnerHello, RunnerPartial, RunnerRecords, RunnerWelcome,
 };
-use crate::{ApprovalId, CommandId, DeviceId, PairingId, ProjectId, SessionId, Timestamp, Topic};
+use crate::state::{Hlc, StateKey, StateRegister, StateVerdict};
+use crate::{
+    ApprovalId, CommandId, DeviceId, MessageId, PairingId, ProjectId, ReplicaId, SessionId,
+    Timestamp, Topic,
+};
 
 macro_rules! requests {
     ($($(#[$doc:meta])* $variant:ident = $name:literal => $reply:ty;)*) => {
@@ -177,6 +182,30 @@ requests! {
     AuditList = "audit_list" => AuditListReply;
     /// Checks the whole chain of the audit log.
     AuditVerify = "audit_verify" => AuditCheck;
+    /// The person's shared state: all of it, or what changed.
+    StateGet = "state_get" => StateGetReply;
+    /// Writes one register of it.
+    StateSet = "state_set" => StateSetReply;
+    /// Where the person's focus is.
+    HandoffGet = "handoff_get" => Handoff;
+    /// Continues on this screen: it holds the focus while this connection lives.
+    HandoffTake = "handoff_take" => Handoff;
+    /// The screen that holds the focus shows something else.
+    HandoffMove = "handoff_move" => Handoff;
+    /// It asks a device to go on.
+    HandoffOffer = "handoff_offer" => Handoff;
+    /// It lets go.
+    HandoffRelease = "handoff_release" => Handoff;
+    /// Sends a message to a device; answered when that has acknowledged it, or it is held.
+    DeviceMessageSend = "device_message" => MessageStatus;
+    /// Receives this device's messages on this connection from now on.
+    DeviceInbox = "device_inbox" => Empty;
+    /// Acknowledges a message that was received.
+    DeviceMessageAck = "device_message_ack" => Empty;
+    /// How present every device is.
+    DevicePresenceAsk = "device_presence" => DevicePresenceReply;
+    /// A runner says that its machine falls asleep.
+    RunnerSleep = "runner_sleep" => Empty;
     /// Lists the runners of the org.
     RunnerList = "runner_list" => RunnerListReply;
     /// First request of a runner.
@@ -798,6 +827,121 @@ shape! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         hash: Option<String>,
     }
+    /// `state_get`
+    StateGet {
+        /// Only this register.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(feature = "schema", schemars(with = "Option<String>"), ts(as = "Option<String>"))]
+        key: Option<StateKey>,
+        /// Only what changed after this version, deleted registers too. All that exist when not
+        /// given. A copy older than 90 days asks for all.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        after: Option<u64>,
+    }
+    /// Reply to `state_get`.
+    StateGetReply {
+        /// The registers in the order they were changed.
+        registers: Vec<StateRegister>,
+        /// There are more: ask again after the last version.
+        more: bool,
+        /// Changes are told here as `state_changed`. Follow it first, then ask.
+        #[cfg_attr(feature = "schema", ts(type = "string"))]
+        topic: Topic,
+    }
+    /// `state_set`
+    StateSet {
+        /// Which register.
+        #[cfg_attr(feature = "schema", schemars(with = "String"), ts(type = "string"))]
+        key: StateKey,
+        /// The version the writer knows; 0 for a register it knows to be new. A write that knows
+        /// the present one replaces it; any other is merged by the class of the key.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        base_version: Option<u64>,
+        /// What it shall hold; deletes when left out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(feature = "schema", ts(type = "unknown"))]
+        value: Option<serde_json::Value>,
+        /// When it was written; the server's present when left out. The same write sent again has
+        /// the same, and is done once.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        hlc: Option<Hlc>,
+    }
+    /// Reply to `state_set`.
+    StateSetReply {
+        /// What became of it.
+        verdict: StateVerdict,
+        /// The register as it is now.
+        register: StateRegister,
+    }
+    /// `handoff_get`
+    HandoffGet {}
+    /// `handoff_take`
+    HandoffTake {
+        /// The version this screen knows. When another has taken it since, this is refused with
+        /// CONFLICT and the state as it is.
+        from_version: u64,
+        /// This screen, by an id of its own choice that it keeps: after its connection was lost it
+        /// takes the focus again by the same.
+        screen: ReplicaId,
+        /// What it shows; what was shown before when left out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        focus: Option<Focus>,
+    }
+    /// `handoff_move`
+    HandoffMove {
+        /// The screen that holds the focus.
+        screen: ReplicaId,
+        /// What it shows now.
+        focus: Focus,
+    }
+    /// `handoff_offer`
+    HandoffOffer {
+        /// The screen that holds the focus.
+        screen: ReplicaId,
+        /// The device that shall go on.
+        to: DeviceId,
+    }
+    /// `handoff_release`
+    HandoffRelease {
+        /// The screen that holds the focus.
+        screen: ReplicaId,
+    }
+    /// `device_message`
+    DeviceMessageSend {
+        /// The receiver, a device of the same org.
+        to: DeviceId,
+        /// What it says: any JSON of at most 16 KiB.
+        #[cfg_attr(feature = "schema", ts(type = "unknown"))]
+        body: serde_json::Value,
+        /// Keep it while the receiver does not listen. Without this it is refused then.
+        #[serde(default)]
+        hold: bool,
+        /// How long it is kept, in milliseconds; a day when left out, seven days at most.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expires_in_ms: Option<u64>,
+        /// Makes a repetition harmless: the same id is the same message.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        message_id: Option<MessageId>,
+    }
+    /// `device_inbox`
+    DeviceInbox {}
+    /// `device_message_ack`
+    DeviceMessageAck {
+        /// Which message.
+        message_id: MessageId,
+    }
+    /// `device_presence`
+    DevicePresenceAsk {}
+    /// Reply to `device_presence`.
+    DevicePresenceReply {
+        /// The devices, oldest first.
+        devices: Vec<DevicePresence>,
+        /// Changes are told here as `device_presence`.
+        #[cfg_attr(feature = "schema", ts(type = "string"))]
+        topic: Topic,
+    }
+    /// `runner_sleep`
+    RunnerSleep {}
     /// `runner_list`
     RunnerList {}
     /// Reply to `runner_list`.

@@ -63,6 +63,11 @@ pub const ROUTES: &[Route] = &[
     route("GET", "/api/v1/audit", "audit_list"),
     route("POST", "/api/v1/audit/verify", "audit_verify"),
     route("POST", "/api/v1/links", "device_link"),
+    route("GET", "/api/v1/state", "state_get"),
+    route("POST", "/api/v1/state", "state_set"),
+    route("GET", "/api/v1/handoff", "handoff_get"),
+    route("POST", "/api/v1/devices/{to}/messages", "device_message"),
+    route("GET", "/api/v1/presence", "device_presence"),
     route("GET", "/api/v1/runners", "runner_list"),
 ];
 

@@ -9,7 +9,9 @@ use ts_rs::TS as _;
 use crate::fact::Fact;
 use crate::request::{self, Request};
 use crate::runner;
-use crate::{ErrorBody, agent, approval, command, device, fact, output, project, queue, wire};
+use crate::{
+    ErrorBody, agent, approval, command, device, fact, handoff, output, project, queue, state, wire,
+};
 
 /// JSON Schema 2020-12 of requests, replies, facts and errors in one document.
 pub fn json_schema() -> Value {
@@ -52,6 +54,8 @@ pub fn typescript() -> String {
         crate::SessionId,
         crate::CommandId,
         crate::ApprovalId,
+        crate::ReplicaId,
+        crate::MessageId,
         crate::RequestId,
         crate::Timestamp,
         crate::ErrorCode,
@@ -121,6 +125,18 @@ pub fn typescript() -> String {
         runner::RunnerPath,
         runner::RunnerMeasure,
         runner::RunnerHealth,
+        state::Hlc,
+        state::DraftText,
+        state::StateRegister,
+        state::StateVerdict,
+        handoff::Focus,
+        handoff::Holder,
+        handoff::Handoff,
+        device::Presence,
+        device::DevicePresence,
+        device::DeviceMessage,
+        device::MessageState,
+        device::MessageStatus,
         fact::SessionResetReason,
         fact::RunnerState,
         fact::ServerStats,
@@ -188,6 +204,21 @@ pub fn typescript() -> String {
         request::DeviceList,
         request::DeviceListReply,
         request::DeviceRevoke,
+        request::HandoffGet,
+        request::HandoffTake,
+        request::HandoffMove,
+        request::HandoffOffer,
+        request::HandoffRelease,
+        request::DeviceMessageSend,
+        request::DeviceInbox,
+        request::DeviceMessageAck,
+        request::DevicePresenceAsk,
+        request::DevicePresenceReply,
+        request::RunnerSleep,
+        request::StateGet,
+        request::StateGetReply,
+        request::StateSet,
+        request::StateSetReply,
         request::RunnerList,
         request::RunnerListReply,
         Request,

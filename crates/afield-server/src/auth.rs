@@ -103,6 +103,7 @@ pub(crate) async fn authenticate(
         user: record.user,
         device: record.device.id,
         device_name: record.device.name,
+        kind: record.device.kind,
         scopes: record.device.scopes,
         expires_at: record.device.expires_at,
         was_seen: record.device.last_seen_at.is_some_and(|seen| seen.plus(SEEN_INTERVAL) > now),

@@ -19,12 +19,16 @@ use crate::auth::key::ServerKey;
 use crate::auth::replay::Replay;
 use crate::auth::throttle::Throttle;
 use crate::error::from_store;
+use crate::handoff::Leases;
+use crate::messages::Mail;
 use crate::options::{Limits, Options};
+use crate::presence::Presences;
 use crate::queue::clock::Clock;
 use crate::queue::quota::Quota;
 use crate::runners::Runners;
 use crate::socket::codec;
 use crate::socket::conn::Conn;
+use crate::state::ServerClock;
 use crate::topics::{Fetch, FollowRequest, Form, Topics};
 
 pub(crate) struct Core {
@@ -39,6 +43,10 @@ pub(crate) struct Core {
     pub(crate) throttle: Throttle,
     pub(crate) key: ServerKey,
     pub(crate) replay: Replay,
+    pub(crate) state_clock: ServerClock,
+    pub(crate) leases: Leases,
+    pub(crate) mail: Mail,
+    pub(crate) presences: Presences,
     pub(crate) started: Instant,
     conns: Mutex<HashMap<u64, Arc<Conn>>>,
     next_conn: AtomicU64,
@@ -87,6 +95,10 @@ impl Core {
             runners: Runners::default(),
             clock: Clock::default(),
             counters: Counters::default(),
+            state_clock: ServerClock::default(),
+            leases: Leases::default(),
+            mail: Mail::default(),
+            presences: Presences::default(),
             started: Instant::now(),
             conns: Mutex::default(),
             next_conn: AtomicU64::new(1),
@@ -108,6 +120,7 @@ impl Core {
 
     pub(crate) fn connected(&self, conn: &Arc<Conn>) {
         self.conns().insert(conn.id(), Arc::clone(conn));
+        crate::presence::connected(self, conn);
         tracing::debug!(conn = conn.id(), device = %conn.actor().device, "connected");
     }
 
@@ -120,6 +133,9 @@ impl Core {
         if conn.is_runner() {
             crate::runners::left(self, conn).await;
         }
+        crate::handoff::left(self, conn);
+        crate::messages::left(self, conn);
+        crate::presence::left(self, conn);
         // Last: a stopping server waits for this before it closes the store.
         self.conns().remove(&conn.id());
         tracing::debug!(conn = conn.id(), device = %conn.actor().device, "disconnected");
@@ -141,11 +157,6 @@ impl Core {
     /// Has a device connect anew, with what it may do now.
     pub(crate) fn renew_device(&self, device: DeviceId) {
         self.conns_of(device).iter().for_each(|conn| conn.renew());
-    }
-
-    /// For how long a device was not heard; `None` when it is not connected.
-    pub(crate) fn silent_for(&self, device: DeviceId) -> Option<Duration> {
-        self.conns_of(device).iter().map(|conn| conn.silent_for()).min()
     }
 
     fn conns_of(&self, device: DeviceId) -> Vec<Arc<Conn>> {

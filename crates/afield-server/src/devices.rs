@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use afield_proto::device::{Device, DeviceKind, Presence, Scope, Scopes, is_name};
+use afield_proto::device::{Device, DeviceKind, Scope, Scopes, is_name};
 use afield_proto::fact::RunnerState;
 use afield_proto::request::{
     DeviceCreate, DeviceCreateReply, DeviceForget, DeviceLink, DeviceLinkReply, DeviceListReply,
@@ -16,6 +16,7 @@ use crate::auth::COOKIE_SECONDS;
 use crate::auth::token::{self, Secret};
 use crate::core::Core;
 use crate::error::{from_store, invalid, not_found};
+use crate::presence;
 use crate::socket::conn::Actor;
 
 /// `device_create`: the credential is shown once, in the reply.
@@ -154,21 +155,8 @@ async fn redeem_once(
 /// `device_list`
 pub(crate) async fn list(core: &Core, actor: &Actor) -> Result<DeviceListReply, ErrorBody> {
     let mut devices = core.store.devices(actor.org).await.map_err(from_store)?;
-    for device in &mut devices {
-        device.presence = Some(presence(core, device));
-    }
+    presence::show(core, &mut devices);
     Ok(DeviceListReply { devices })
-}
-
-fn presence(core: &Core, device: &Device) -> Presence {
-    if device.revoked_at.is_some() {
-        return Presence::Revoked;
-    }
-    match core.silent_for(device.id) {
-        Some(silent) if silent <= core.limits().ping_interval * 2 => Presence::Online,
-        Some(_) => Presence::Stale,
-        None => Presence::Away,
-    }
 }
 
 /// `device_revoke`: its connections are cut before the reply.

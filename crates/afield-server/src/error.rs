@@ -127,6 +127,33 @@ fn from_refusal(refusal: Refusal) -> ErrorBody {
             ErrorCode::Conflict,
             "this key belongs to a device of somebody else; let the new device make another one",
         ),
+        Refusal::HandoffRefused { why, handoff } => ErrorBody::new(
+            ErrorCode::Conflict,
+            format!("{why}; take it from version {}", handoff.version),
+        )
+        .with_details(json!(handoff)),
+        Refusal::HeldMessages { limit } => ErrorBody::new(
+            ErrorCode::ResourceLimit,
+            format!("{limit} messages wait for this device already (limit held_messages)"),
+        )
+        .with_details(json!({ "limit": "held_messages", "value": limit })),
+        Refusal::MessageConflict => ErrorBody::new(
+            ErrorCode::Conflict,
+            "this message_id was used for another message; an id belongs to one message",
+        ),
+        Refusal::StateLimit { name, value } => ErrorBody::new(
+            ErrorCode::ResourceLimit,
+            format!("the shared state is full ({value}, limit {name}); delete registers first"),
+        )
+        .with_details(json!({ "limit": name, "value": value })),
+        Refusal::DraftTexts { limit } => ErrorBody::new(
+            ErrorCode::ResourceLimit,
+            format!(
+                "{limit} texts of this draft wait for a decision (limit draft_texts); write the \
+                 one that shall stand, naming the present version, first"
+            ),
+        )
+        .with_details(json!({ "limit": "draft_texts", "value": limit })),
         Refusal::LinkInvalid => ErrorBody::new(
             ErrorCode::Unauthorized,
             "this link was used or has expired; make a new one with: afield link",

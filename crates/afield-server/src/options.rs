@@ -71,6 +71,14 @@ pub struct Limits {
     pub submissions_per_minute: u32,
     /// How long a command that is over stays in the lists; at least a day, because its key does.
     pub finished_kept: Duration,
+    /// Registers of one person's shared state; deleted ones count for 90 days.
+    pub state_keys: u64,
+    /// Bytes they hold together.
+    pub state_bytes: u64,
+    /// Messages that wait for one device.
+    pub held_messages: u64,
+    /// How long a screen holds the focus after its connection was lost.
+    pub handoff_grace: Duration,
     /// Requests per second on one WebSocket connection.
     pub requests_per_second: u32,
     /// HTTP requests per second from one address.
@@ -120,6 +128,10 @@ impl Default for Limits {
             queued_bytes: 256 * 1024 * 1024,
             submissions_per_minute: 6_000,
             finished_kept: Duration::from_hours(7 * 24),
+            state_keys: 10_000,
+            state_bytes: 8 * 1024 * 1024,
+            held_messages: 256,
+            handoff_grace: Duration::from_secs(15),
             requests_per_second: 5_000,
             http_requests_per_second: 500,
             auth_failures: 30,

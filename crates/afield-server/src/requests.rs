@@ -25,7 +25,10 @@ use crate::socket::codec;
 use crate::socket::conn::{Actor, Conn};
 use crate::socket::drive::Received;
 use crate::topics::Form;
-use crate::{audit, commands, devices, health, pairing, projects, queue, runners};
+use crate::{
+    audit, commands, devices, handoff, health, messages, pairing, presence, projects, queue,
+    runners, state,
+};
 
 /// Whether a request changes what later requests of the same connection mean, and therefore runs
 /// alone. The hot ones (`execute`, a runner's reports, reading) run side by side.
@@ -59,6 +62,8 @@ pub(crate) fn is_exclusive(request: &Request) -> bool {
         | Request::CommandRetry(_)
         | Request::CommandPurge(_)
         | Request::CommandResolve(_)
+        | Request::HandoffTake(_)
+        | Request::DeviceInbox(_)
         | Request::RunnerHello(_) => true,
         Request::ProjectList(_)
         | Request::ProjectGet(_)
@@ -80,6 +85,16 @@ pub(crate) fn is_exclusive(request: &Request) -> bool {
         | Request::AuditList(_)
         | Request::AuditVerify(_)
         | Request::RunnerList(_)
+        | Request::HandoffGet(_)
+        | Request::HandoffMove(_)
+        | Request::HandoffOffer(_)
+        | Request::HandoffRelease(_)
+        | Request::DeviceMessageSend(_)
+        | Request::DeviceMessageAck(_)
+        | Request::DevicePresenceAsk(_)
+        | Request::RunnerSleep(_)
+        | Request::StateGet(_)
+        | Request::StateSet(_)
         | Request::RunnerRecords(_)
         | Request::RunnerPartial(_) => false,
     }
@@ -177,6 +192,13 @@ async fn serve(
             core.unfollow(conn, &ask.topic);
             context.reply(&Empty {})
         }
+        Request::HandoffTake(ask) => context.reply(&handoff::take(core, conn, ask).await?),
+        Request::DeviceInbox(_) => {
+            // The reply first, then what is held.
+            conn.reply(&wire::reply_frame(context.name, id, None, &Empty {}));
+            messages::listen(core, conn);
+            Ok(None)
+        }
         Request::RunnerHello(ask) => {
             runners::hello(core, conn, id, ask).await?;
             Ok(None)
@@ -256,11 +278,23 @@ pub(crate) async fn perform(
         Request::DevicePairDecide(ask) => json(&pairing::decide(core, actor, ask).await?),
         Request::AuditList(ask) => json(&audit::list(core, actor, ask).await?),
         Request::AuditVerify(ask) => json(&audit::verify(core, actor, ask).await?),
+        Request::HandoffGet(_) => json(&handoff::get(core, actor).await?),
+        Request::HandoffMove(ask) => json(&handoff::move_to(core, actor, ask).await?),
+        Request::HandoffOffer(ask) => json(&handoff::offer(core, actor, ask).await?),
+        Request::HandoffRelease(ask) => json(&handoff::release(core, actor, ask).await?),
+        Request::DeviceMessageSend(ask) => json(&messages::message(core, actor, ask).await?),
+        Request::DeviceMessageAck(ask) => json(&messages::acknowledge(core, actor, ask).await?),
+        Request::DevicePresenceAsk(_) => json(&presence::list(core, actor).await?),
+        Request::RunnerSleep(_) => json(&presence::sleep(core, actor)?),
+        Request::StateGet(ask) => json(&state::get(core, actor, ask).await?),
+        Request::StateSet(ask) => json(&state::set(core, actor, ask).await?),
         Request::RunnerList(_) => json(&devices::runners(core, actor).await?),
         Request::ProjectJoin(_)
         | Request::ProjectLeave(_)
         | Request::Subscribe(_)
         | Request::Unsubscribe(_)
+        | Request::HandoffTake(_)
+        | Request::DeviceInbox(_)
         | Request::RunnerHello(_)
         | Request::RunnerRecords(_)
         | Request::RunnerPartial(_) => {

@@ -20,7 +20,7 @@ use crate::error::Error;
 use crate::options::{Options, Tls};
 use crate::socket::codec;
 use crate::socket::conn::Conn;
-use crate::{devices, files, health, http, listen, metrics, queue, tls};
+use crate::{devices, files, handoff, health, http, listen, metrics, presence, queue, tls};
 
 /// Batches of committed events that may wait to be published. A full queue holds the writer back.
 const COMMITTED_BATCHES_MAX: usize = 1024;
@@ -72,6 +72,7 @@ pub async fn start(options: Options) -> Result<Running, Error> {
     let owner = store.bootstrap(Timestamp::now()).await?;
     let core = Arc::new(Core::new(options, store, owner, key));
     let (console_token, first_start) = console(&core).await?;
+    handoff::begin(&core).await?;
     let shutdown = CancellationToken::new();
     let (tasks, connections) = (TaskTracker::new(), TaskTracker::new());
     let allowed = Allowed::new(local_addr, &core.options.allowed_hosts, tls.is_some());
@@ -200,6 +201,7 @@ async fn timers(core: Arc<Core>, shutdown: CancellationToken) {
                 for conn in core.all_conns() {
                     look_at(&core, &conn, seconds);
                 }
+                presence::look(&core);
             }
             _ = stats.tick() => {
                 if let Err(error) = health::tell_stats(&core, &mut counted).await {

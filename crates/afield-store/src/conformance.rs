@@ -8,7 +8,9 @@ mod approvals;
 mod audit;
 mod commands;
 mod damage;
+mod device_messages;
 mod engine;
+mod handoff;
 mod history;
 mod identity;
 mod lanes;
@@ -22,6 +24,7 @@ mod rearranging;
 mod records;
 mod retries;
 mod shown;
+mod state;
 mod steering;
 mod stopping;
 mod world;
@@ -30,7 +33,9 @@ pub use approvals::*;
 pub use audit::*;
 pub use commands::*;
 pub use damage::*;
+pub use device_messages::*;
 pub use engine::*;
+pub use handoff::*;
 pub use history::*;
 pub use identity::*;
 pub use log::*;
@@ -43,6 +48,7 @@ pub use rearranging::*;
 pub use records::*;
 pub use retries::*;
 pub use shown::*;
+pub use state::*;
 pub use steering::*;
 pub use stopping::*;
 pub use world::{Place, World, another_org, at, note};
@@ -144,6 +150,15 @@ macro_rules! for_each_case {
             the_first_answer_counts,
             unanswered_approvals_are_withdrawn,
             answers_are_delivered_again,
+            state_is_written_in_one_order,
+            a_draft_typed_twice_keeps_both_texts,
+            state_is_limited,
+            concurrent_writes_are_put_in_order,
+            state_comes_in_pages,
+            a_focus_has_one_holder,
+            a_focus_moves_and_is_told,
+            held_messages_come_once_and_in_order,
+            held_messages_are_bounded_and_expire,
             numbers_have_no_gaps,
             rotation_keeps_every_event,
             rotation_follows_the_limits,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use afield_proto::approval::Approval;
+use afield_proto::handoff::Handoff;
 use afield_proto::{CommandId, ProjectId};
 
 /// Why an operation did not happen.
@@ -102,6 +103,37 @@ pub enum Refusal {
     /// There is no such device in this org.
     #[error("there is no such device")]
     DeviceNotFound,
+    /// A step of a hand-off is not possible.
+    #[error("{why}")]
+    HandoffRefused {
+        /// Why.
+        why: afield_flow::handoff::Refused,
+        /// As it is.
+        handoff: Box<Handoff>,
+    },
+    /// As many messages wait for the receiver as may.
+    #[error("{limit} messages wait for the device, the limit")]
+    HeldMessages {
+        /// The limit.
+        limit: u64,
+    },
+    /// The id belongs to another message.
+    #[error("the id belongs to another message")]
+    MessageConflict,
+    /// A person's shared state has as many registers or bytes as it may.
+    #[error("the shared state is at its limit {name} of {value}")]
+    StateLimit {
+        /// Which limit: `state_keys` or `state_bytes`.
+        name: &'static str,
+        /// Its value.
+        value: u64,
+    },
+    /// The draft has as many texts side by side as it may.
+    #[error("the draft has {limit} texts side by side, the limit")]
+    DraftTexts {
+        /// The limit.
+        limit: usize,
+    },
     /// The pairing link is unknown, used or over.
     #[error("the pairing link is unknown, used or over")]
     LinkInvalid,

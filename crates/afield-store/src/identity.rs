@@ -489,6 +489,7 @@ fn device(row: &Row<'_>) -> Result<Device, Error> {
         credential,
         about: row.opt_json(9)?,
         presence: None,
+        silent_ms: None,
         last_address: row.opt_text(10)?.map(str::to_owned),
         created_at: row.time(4)?,
         last_seen_at: row.opt_time(5)?,

@@ -21,6 +21,8 @@ mod approvals;
 mod audit;
 mod blobs;
 mod commands;
+mod device_messages;
+mod handoff;
 mod identity;
 mod log;
 mod messages;
@@ -28,6 +30,7 @@ mod pairing;
 mod projects;
 mod records;
 mod sessions;
+mod state;
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -38,6 +41,7 @@ pub use commands::{
     Accept, Cancel, CommandFilter, Detail, EditCommand, Offers, OldCommands, Shown, SteerOrder,
     SubmitCommand, Submitted, Swept, WhichDead,
 };
+pub use device_messages::HoldMessage;
 pub use error::{Error, Refusal};
 pub use identity::{DeviceRecord, LinkRecord, NewDevice, NewLink, Owner, RunnerRow};
 pub use log::{CommittedEvents, EventPage, Head, LogLimits, SegmentInfo, StoredEvent};
@@ -45,4 +49,5 @@ pub use messages::{MessagePage, MessageQuery};
 pub use pairing::{Claimed, Decision, NewPairing, PairingRecord, ShownSecret};
 pub use projects::NewProject;
 pub use records::Applied;
+pub use state::{StateLimits, StatePage, StateWrite};
 pub use store::{Location, Options, Store, Synchronous};

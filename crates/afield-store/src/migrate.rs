@@ -10,6 +10,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("V2__queue", include_str!("../migrations/V2__queue.sql")),
     ("V3__steer", include_str!("../migrations/V3__steer.sql")),
     ("V4__pairing", include_str!("../migrations/V4__pairing.sql")),
+    ("V5__shared", include_str!("../migrations/V5__shared.sql")),
 ];
 
 /// Brings a SQLite database up to date.

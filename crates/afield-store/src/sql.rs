@@ -68,6 +68,9 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Sql> {
         crate::blobs::STATEMENTS,
         crate::messages::STATEMENTS,
         crate::approvals::STATEMENTS,
+        crate::state::STATEMENTS,
+        crate::handoff::STATEMENTS,
+        crate::device_messages::STATEMENTS,
         crate::log::append::STATEMENTS,
         crate::log::read::STATEMENTS,
         crate::log::rotate::STATEMENTS,
@@ -142,6 +145,12 @@ impl ToValue for String {
     }
 }
 
+impl ToValue for afield_proto::state::StateKey {
+    fn value(&self) -> Value<'_> {
+        Value::Text(self.as_str())
+    }
+}
+
 impl ToValue for [u8; 32] {
     fn value(&self) -> Value<'_> {
         Value::Bytes(self)
@@ -182,7 +191,8 @@ macro_rules! id_values {
     };
 }
 id_values!(
-    OrgId, UserId, DeviceId, PairingId, ProjectId, SessionId, CommandId, ApprovalId, RequestId
+    OrgId, UserId, DeviceId, PairingId, ProjectId, SessionId, CommandId, ApprovalId, RequestId,
+    MessageId
 );
 
 /// One row of an answer, read in place.

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use afield_proto::fact::Fact;
-use afield_proto::{OrgId, ProjectId, Timestamp, Topic, wire};
+use afield_proto::{OrgId, ProjectId, Timestamp, Topic, UserId, wire};
 
 use crate::log::append::{Pending, one_line};
 use crate::sql::{Row, Sql, Value};
@@ -168,6 +168,11 @@ impl Tx {
     ) {
         let (topic, body) = (Topic::Project(id), Arc::clone(body));
         self.pending.push(Pending { org, topic, at, body, events: 1 });
+    }
+
+    /// Tells a fact to one person, on every device.
+    pub(crate) fn tell_user(&mut self, org: OrgId, id: UserId, fact: &Fact, at: Timestamp) {
+        self.tell(org, Topic::User(id), None, fact, at);
     }
 
     /// Tells a fact about a project to those who follow it.

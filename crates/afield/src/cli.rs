@@ -10,6 +10,7 @@ mod devices;
 mod doctor;
 mod event_line;
 mod explain;
+mod handoff;
 mod health;
 mod history;
 mod link;
@@ -20,6 +21,7 @@ mod projects;
 mod queue;
 mod run;
 mod shell;
+mod state;
 mod token;
 mod typed;
 mod when;
@@ -78,9 +80,10 @@ pub(crate) enum Command {
     Login(login::Args),
     /// Have the server forget this machine
     Logout,
-    /// List devices, change what they may do, throw one out
-    #[command(subcommand)]
-    Devices(devices::Command),
+    /// Show which devices are there, change what they may do, throw one out, send them messages
+    Devices(devices::Args),
+    /// Show which screen holds the focus; afield attach --here continues here
+    Handoff,
     /// Show and check the record of who was let in, what was allowed, what ran
     #[command(subcommand)]
     Audit(audit::Command),
@@ -89,6 +92,9 @@ pub(crate) enum Command {
     Token(token::Command),
     /// Make a new one-time link (and QR code) that signs a browser in
     Link,
+    /// Show and write what your devices share: preferences, pins, read markers, drafts
+    #[command(subcommand)]
+    State(state::Command),
     /// Show the configuration
     #[command(subcommand)]
     Config(config_cmd::Command),
@@ -143,10 +149,12 @@ async fn dispatch(global: Global, command: Command) -> Outcome {
         Command::Pair(args) => pair::run(&global, args).await,
         Command::Login(args) => login::login(&global, args).await,
         Command::Logout => login::logout(&global).await,
-        Command::Devices(command) => devices::run(&global, command).await,
         Command::Audit(command) => audit::run(&global, command).await,
         Command::Token(command) => token::run(&global, command).await,
         Command::Link => link::run(&global).await,
+        Command::Devices(args) => devices::run(&global, args).await,
+        Command::Handoff => handoff::run(&global).await,
+        Command::State(command) => Box::pin(state::run(&global, command)).await,
         Command::Doctor => Box::pin(doctor::run(&global)).await,
         Command::Health => health::run(&global).await,
         Command::Explain(_) | Command::Completions(_) | Command::Man | Command::Config(_) => {
@@ -228,6 +236,12 @@ mod tests {
             "afield devices rename phone tablet",
             "afield audit ls --limit 5 --before 9",
             "afield audit verify --since 5:aa",
+            "afield state set pref:theme dark",
+            "afield devices",
+            "afield devices message phone hi --hold",
+            "afield devices sleep",
+            "afield handoff --json",
+            "afield attach --here",
             "afield explain",
             "afield explain PROJECT_NOT_FOUND",
         ] {

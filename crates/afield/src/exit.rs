@@ -112,6 +112,7 @@ impl Exit {
             | ErrorCode::ProcessNotFound
             | ErrorCode::SessionLost
             | ErrorCode::RunnerOffline
+            | ErrorCode::DeviceOffline
             | ErrorCode::PolicyRefused => Self::Refused,
         }
     }

@@ -93,6 +93,7 @@ fn remedy(code: ErrorCode) -> Option<&'static str> {
         ErrorCode::Unauthorized => "make a new credential: afield token create --name NAME",
         ErrorCode::ProjectNotFound => "see what there is: afield projects list",
         ErrorCode::ProcessActive => "wait for it (afield attach), or stop it: afield kill",
+        ErrorCode::DeviceOffline => "see which devices are there: afield devices",
         ErrorCode::RunnerOffline => "see which runners are connected: afield health",
         ErrorCode::ClaudeNotFound | ErrorCode::AgentUnavailable => {
             "see what was found where: afield doctor"

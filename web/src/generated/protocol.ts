@@ -7,9 +7,11 @@ export type ProjectId = string;
 export type SessionId = string;
 export type CommandId = string;
 export type ApprovalId = string;
+export type ReplicaId = string;
+export type MessageId = string;
 export type RequestId = string;
 export type Timestamp = string;
-export type ErrorCode = "VALIDATION_FAILED" | "MESSAGE_TOO_LARGE" | "UNAUTHORIZED" | "FORBIDDEN" | "RATE_LIMITED" | "RESOURCE_LIMIT" | "NOT_FOUND" | "CONFLICT" | "INVALID_PATH" | "PROJECT_NESTING" | "PROJECT_NOT_FOUND" | "PROCESS_ACTIVE" | "PROCESS_NOT_FOUND" | "EXECUTION_TIMEOUT" | "CLAUDE_NOT_FOUND" | "AGENT_UNAVAILABLE" | "SESSION_LOST" | "RUNNER_OFFLINE" | "POLICY_REFUSED" | "SLOW_CONSUMER" | "PROTOCOL_MISMATCH" | "UNAVAILABLE" | "INTERNAL_ERROR";
+export type ErrorCode = "VALIDATION_FAILED" | "MESSAGE_TOO_LARGE" | "UNAUTHORIZED" | "FORBIDDEN" | "RATE_LIMITED" | "RESOURCE_LIMIT" | "NOT_FOUND" | "CONFLICT" | "INVALID_PATH" | "PROJECT_NESTING" | "PROJECT_NOT_FOUND" | "PROCESS_ACTIVE" | "PROCESS_NOT_FOUND" | "EXECUTION_TIMEOUT" | "CLAUDE_NOT_FOUND" | "AGENT_UNAVAILABLE" | "SESSION_LOST" | "RUNNER_OFFLINE" | "DEVICE_OFFLINE" | "POLICY_REFUSED" | "SLOW_CONSUMER" | "PROTOCOL_MISMATCH" | "UNAVAILABLE" | "INTERNAL_ERROR";
 export type ErrorBody = { 
 /**
  * Stable, for programs.
@@ -736,6 +738,10 @@ about?: DeviceAbout,
  */
 presence?: Presence, 
 /**
+ * Since its last sign of life, in milliseconds; only in lists, absent when none is known.
+ */
+silent_ms?: number, 
+/**
  * From where it last connected.
  */
 last_address?: string, 
@@ -1175,6 +1181,191 @@ executing: number,
  * The agents, probed again.
  */
 agents: Array<AgentFacts>, };
+export type Hlc = { 
+/**
+ * Unix milliseconds of the wall clock, or of the latest write seen if that is ahead.
+ */
+ms: number, 
+/**
+ * Tells writes of one millisecond apart.
+ */
+count: number, 
+/**
+ * The copy it was written in: no two have the same, so no two points are equal.
+ */
+node: ReplicaId, };
+export type DraftText = { 
+/**
+ * The text.
+ */
+text: string, 
+/**
+ * When it was typed, by the clock of its device.
+ */
+hlc: Hlc, 
+/**
+ * The device.
+ */
+device_id: DeviceId, 
+/**
+ * Its name then.
+ */
+device_name: string, };
+export type StateRegister = { 
+/**
+ * Its key.
+ */
+key: string, 
+/**
+ * Grows with every change of the person's state: the greater is the newer.
+ */
+version: number, 
+/**
+ * What it holds; absent when it was deleted.
+ */
+value?: unknown, 
+/**
+ * When `value` was written, by the clock of its device.
+ */
+hlc: Hlc, 
+/**
+ * The device that wrote `value`.
+ */
+device_id: DeviceId, 
+/**
+ * Its name then.
+ */
+device_name: string, 
+/**
+ * When the server took the last change.
+ */
+changed_at: Timestamp, 
+/**
+ * Of a draft: texts that were typed without knowing `value`, the newest first. A write that
+ * knows this version replaces them all.
+ */
+others: Array<DraftText>, };
+export type StateVerdict = "written" | "superseded" | "conflict" | "known";
+export type Focus = { 
+/**
+ * The project.
+ */
+project_id?: ProjectId, 
+/**
+ * The conversation.
+ */
+session_id?: SessionId, 
+/**
+ * The position: number of the last event that was shown.
+ */
+seq?: number, 
+/**
+ * The register of the text being typed.
+ */
+draft?: string, 
+/**
+ * The question that is open.
+ */
+approval_id?: ApprovalId, };
+export type Holder = { 
+/**
+ * Its device.
+ */
+device_id: DeviceId, 
+/**
+ * The device's name then.
+ */
+device_name: string, 
+/**
+ * Which screen of the device; chosen by it.
+ */
+screen: ReplicaId, };
+export type Handoff = { 
+/**
+ * Grows with every change of the holder. Who takes the focus names it.
+ */
+version: number, 
+/**
+ * Who holds it; nobody after the holder's connection has been gone for a while.
+ */
+holder?: Holder, 
+/**
+ * The device the holder asks to go on.
+ */
+offered_to?: DeviceId, 
+/**
+ * What the holder shows, or showed last.
+ */
+focus: Focus, 
+/**
+ * Since when the holder is who it is.
+ */
+since: Timestamp, };
+export type Presence = "online" | "stale" | "away" | "asleep" | "revoked";
+export type DevicePresence = { 
+/**
+ * Which device.
+ */
+device_id: DeviceId, 
+/**
+ * Its name.
+ */
+name: string, 
+/**
+ * What it is.
+ */
+kind: DeviceKind, 
+/**
+ * In one word.
+ */
+presence: Presence, 
+/**
+ * Since its last sign of life, in milliseconds; absent when none is known.
+ */
+silent_ms?: number, 
+/**
+ * Its open connections.
+ */
+connections: number, 
+/**
+ * When this was seen.
+ */
+at: Timestamp, };
+export type DeviceMessage = { 
+/**
+ * The same however often it comes: what has come is not to be done again.
+ */
+id: MessageId, 
+/**
+ * The device it comes from.
+ */
+from: DeviceId, 
+/**
+ * Its name.
+ */
+from_name: string, 
+/**
+ * What it says.
+ */
+body: unknown, 
+/**
+ * When the server took it.
+ */
+sent_at: Timestamp, };
+export type MessageState = "held" | "delivered";
+export type MessageStatus = { 
+/**
+ * Which message.
+ */
+id: MessageId, 
+/**
+ * Its receiver.
+ */
+to: DeviceId, 
+/**
+ * How far it is.
+ */
+state: MessageState, };
 export type SessionResetReason = "requested" | "lost";
 export type RunnerState = { 
 /**
@@ -1372,7 +1563,7 @@ by: DeviceId,
 /**
  * The processes that were stopped.
  */
-killed: Array<KilledProcess>, } } | { "type": "command_state", "data": Command } | { "type": "approval_state", "data": Approval } | { "type": "runner_state", "data": RunnerState } | { "type": "server_stats", "data": ServerStats } | { "type": "health_check", "data": HealthCheck } | { "type": "connection_health", "data": ConnectionHealth } | { "type": "gap", "data": LostEvents };
+killed: Array<KilledProcess>, } } | { "type": "command_state", "data": Command } | { "type": "approval_state", "data": Approval } | { "type": "runner_state", "data": RunnerState } | { "type": "state_changed", "data": StateRegister } | { "type": "handoff_state", "data": Handoff } | { "type": "device_message", "data": DeviceMessage } | { "type": "device_message_state", "data": MessageStatus } | { "type": "device_presence", "data": DevicePresence } | { "type": "server_stats", "data": ServerStats } | { "type": "health_check", "data": HealthCheck } | { "type": "connection_health", "data": ConnectionHealth } | { "type": "gap", "data": LostEvents };
 export type CorrelationId = string | number;
 export type HistoryMessage = { 
 /**
@@ -1954,13 +2145,141 @@ export type DeviceRevoke = {
  * Which.
  */
 device_id: DeviceId, };
+export type HandoffGet = Record<symbol, never>;
+export type HandoffTake = { 
+/**
+ * The version this screen knows. When another has taken it since, this is refused with
+ * CONFLICT and the state as it is.
+ */
+from_version: number, 
+/**
+ * This screen, by an id of its own choice that it keeps: after its connection was lost it
+ * takes the focus again by the same.
+ */
+screen: ReplicaId, 
+/**
+ * What it shows; what was shown before when left out.
+ */
+focus?: Focus, };
+export type HandoffMove = { 
+/**
+ * The screen that holds the focus.
+ */
+screen: ReplicaId, 
+/**
+ * What it shows now.
+ */
+focus: Focus, };
+export type HandoffOffer = { 
+/**
+ * The screen that holds the focus.
+ */
+screen: ReplicaId, 
+/**
+ * The device that shall go on.
+ */
+to: DeviceId, };
+export type HandoffRelease = { 
+/**
+ * The screen that holds the focus.
+ */
+screen: ReplicaId, };
+export type DeviceMessageSend = { 
+/**
+ * The receiver, a device of the same org.
+ */
+to: DeviceId, 
+/**
+ * What it says: any JSON of at most 16 KiB.
+ */
+body: unknown, 
+/**
+ * Keep it while the receiver does not listen. Without this it is refused then.
+ */
+hold: boolean, 
+/**
+ * How long it is kept, in milliseconds; a day when left out, seven days at most.
+ */
+expires_in_ms?: number, 
+/**
+ * Makes a repetition harmless: the same id is the same message.
+ */
+message_id?: MessageId, };
+export type DeviceInbox = Record<symbol, never>;
+export type DeviceMessageAck = { 
+/**
+ * Which message.
+ */
+message_id: MessageId, };
+export type DevicePresenceAsk = Record<symbol, never>;
+export type DevicePresenceReply = { 
+/**
+ * The devices, oldest first.
+ */
+devices: Array<DevicePresence>, 
+/**
+ * Changes are told here as `device_presence`.
+ */
+topic: string, };
+export type RunnerSleep = Record<symbol, never>;
+export type StateGet = { 
+/**
+ * Only this register.
+ */
+key?: string, 
+/**
+ * Only what changed after this version, deleted registers too. All that exist when not
+ * given. A copy older than 90 days asks for all.
+ */
+after?: number, };
+export type StateGetReply = { 
+/**
+ * The registers in the order they were changed.
+ */
+registers: Array<StateRegister>, 
+/**
+ * There are more: ask again after the last version.
+ */
+more: boolean, 
+/**
+ * Changes are told here as `state_changed`. Follow it first, then ask.
+ */
+topic: string, };
+export type StateSet = { 
+/**
+ * Which register.
+ */
+key: string, 
+/**
+ * The version the writer knows; 0 for a register it knows to be new. A write that knows
+ * the present one replaces it; any other is merged by the class of the key.
+ */
+base_version?: number, 
+/**
+ * What it shall hold; deletes when left out.
+ */
+value?: unknown, 
+/**
+ * When it was written; the server's present when left out. The same write sent again has
+ * the same, and is done once.
+ */
+hlc?: Hlc, };
+export type StateSetReply = { 
+/**
+ * What became of it.
+ */
+verdict: StateVerdict, 
+/**
+ * The register as it is now.
+ */
+register: StateRegister, };
 export type RunnerList = Record<symbol, never>;
 export type RunnerListReply = { 
 /**
  * The runners, oldest first.
  */
 runners: Array<RunnerState>, };
-export type Request = { "type": "project_create", "data": ProjectCreate } | { "type": "project_list", "data": ProjectList } | { "type": "project_get", "data": ProjectGet } | { "type": "project_update", "data": ProjectUpdate } | { "type": "project_delete", "data": ProjectDelete } | { "type": "project_join", "data": ProjectJoin } | { "type": "project_leave", "data": ProjectLeave } | { "type": "execute", "data": Execute } | { "type": "agent_new_session", "data": AgentNewSession } | { "type": "agent_kill", "data": AgentKill } | { "type": "agent_interrupt", "data": AgentInterrupt } | { "type": "agent_set_mode", "data": AgentSetMode } | { "type": "get_messages", "data": GetMessages } | { "type": "health_check", "data": HealthCheckAsk } | { "type": "subscribe", "data": Subscribe } | { "type": "unsubscribe", "data": Unsubscribe } | { "type": "command_submit", "data": CommandSubmit } | { "type": "command_get", "data": CommandGet } | { "type": "command_show", "data": CommandShow } | { "type": "command_list", "data": CommandList } | { "type": "command_explain", "data": CommandExplain } | { "type": "command_cancel", "data": CommandCancel } | { "type": "command_edit", "data": CommandEdit } | { "type": "command_move", "data": CommandMove } | { "type": "command_hold", "data": CommandHold } | { "type": "command_release", "data": CommandRelease } | { "type": "hold_list", "data": HoldList } | { "type": "command_retry", "data": CommandRetry } | { "type": "command_purge", "data": CommandPurge } | { "type": "command_resolve", "data": CommandResolve } | { "type": "blob_get", "data": BlobGet } | { "type": "approval_list", "data": ApprovalList } | { "type": "approval_answer", "data": ApprovalAnswer } | { "type": "device_create", "data": DeviceCreate } | { "type": "device_list", "data": DeviceList } | { "type": "device_link", "data": DeviceLink } | { "type": "device_revoke", "data": DeviceRevoke } | { "type": "device_revoke_others", "data": DeviceRevokeOthers } | { "type": "device_forget", "data": DeviceForget } | { "type": "device_set_scopes", "data": DeviceSetScopes } | { "type": "device_rename", "data": DeviceRename } | { "type": "device_pair_start", "data": DevicePairStart } | { "type": "device_pair_status", "data": DevicePairStatus } | { "type": "device_pair_list", "data": DevicePairList } | { "type": "device_pair_decide", "data": DevicePairDecide } | { "type": "audit_list", "data": AuditList } | { "type": "audit_verify", "data": AuditVerify } | { "type": "runner_list", "data": RunnerList } | { "type": "runner_hello", "data": RunnerHello } | { "type": "runner_records", "data": RunnerRecords } | { "type": "runner_partial", "data": RunnerPartial };
+export type Request = { "type": "project_create", "data": ProjectCreate } | { "type": "project_list", "data": ProjectList } | { "type": "project_get", "data": ProjectGet } | { "type": "project_update", "data": ProjectUpdate } | { "type": "project_delete", "data": ProjectDelete } | { "type": "project_join", "data": ProjectJoin } | { "type": "project_leave", "data": ProjectLeave } | { "type": "execute", "data": Execute } | { "type": "agent_new_session", "data": AgentNewSession } | { "type": "agent_kill", "data": AgentKill } | { "type": "agent_interrupt", "data": AgentInterrupt } | { "type": "agent_set_mode", "data": AgentSetMode } | { "type": "get_messages", "data": GetMessages } | { "type": "health_check", "data": HealthCheckAsk } | { "type": "subscribe", "data": Subscribe } | { "type": "unsubscribe", "data": Unsubscribe } | { "type": "command_submit", "data": CommandSubmit } | { "type": "command_get", "data": CommandGet } | { "type": "command_show", "data": CommandShow } | { "type": "command_list", "data": CommandList } | { "type": "command_explain", "data": CommandExplain } | { "type": "command_cancel", "data": CommandCancel } | { "type": "command_edit", "data": CommandEdit } | { "type": "command_move", "data": CommandMove } | { "type": "command_hold", "data": CommandHold } | { "type": "command_release", "data": CommandRelease } | { "type": "hold_list", "data": HoldList } | { "type": "command_retry", "data": CommandRetry } | { "type": "command_purge", "data": CommandPurge } | { "type": "command_resolve", "data": CommandResolve } | { "type": "blob_get", "data": BlobGet } | { "type": "approval_list", "data": ApprovalList } | { "type": "approval_answer", "data": ApprovalAnswer } | { "type": "device_create", "data": DeviceCreate } | { "type": "device_list", "data": DeviceList } | { "type": "device_link", "data": DeviceLink } | { "type": "device_revoke", "data": DeviceRevoke } | { "type": "device_revoke_others", "data": DeviceRevokeOthers } | { "type": "device_forget", "data": DeviceForget } | { "type": "device_set_scopes", "data": DeviceSetScopes } | { "type": "device_rename", "data": DeviceRename } | { "type": "device_pair_start", "data": DevicePairStart } | { "type": "device_pair_status", "data": DevicePairStatus } | { "type": "device_pair_list", "data": DevicePairList } | { "type": "device_pair_decide", "data": DevicePairDecide } | { "type": "audit_list", "data": AuditList } | { "type": "audit_verify", "data": AuditVerify } | { "type": "state_get", "data": StateGet } | { "type": "state_set", "data": StateSet } | { "type": "handoff_get", "data": HandoffGet } | { "type": "handoff_take", "data": HandoffTake } | { "type": "handoff_move", "data": HandoffMove } | { "type": "handoff_offer", "data": HandoffOffer } | { "type": "handoff_release", "data": HandoffRelease } | { "type": "device_message", "data": DeviceMessageSend } | { "type": "device_inbox", "data": DeviceInbox } | { "type": "device_message_ack", "data": DeviceMessageAck } | { "type": "device_presence", "data": DevicePresenceAsk } | { "type": "runner_sleep", "data": RunnerSleep } | { "type": "runner_list", "data": RunnerList } | { "type": "runner_hello", "data": RunnerHello } | { "type": "runner_records", "data": RunnerRecords } | { "type": "runner_partial", "data": RunnerPartial };
 
 /** Each request with the type of its data and of its reply. */
 export interface Requests {
@@ -2011,6 +2330,18 @@ export interface Requests {
   device_pair_decide: { data: DevicePairDecide; reply: Pairing };
   audit_list: { data: AuditList; reply: AuditListReply };
   audit_verify: { data: AuditVerify; reply: AuditCheck };
+  state_get: { data: StateGet; reply: StateGetReply };
+  state_set: { data: StateSet; reply: StateSetReply };
+  handoff_get: { data: HandoffGet; reply: Handoff };
+  handoff_take: { data: HandoffTake; reply: Handoff };
+  handoff_move: { data: HandoffMove; reply: Handoff };
+  handoff_offer: { data: HandoffOffer; reply: Handoff };
+  handoff_release: { data: HandoffRelease; reply: Handoff };
+  device_message: { data: DeviceMessageSend; reply: MessageStatus };
+  device_inbox: { data: DeviceInbox; reply: Empty };
+  device_message_ack: { data: DeviceMessageAck; reply: Empty };
+  device_presence: { data: DevicePresenceAsk; reply: DevicePresenceReply };
+  runner_sleep: { data: RunnerSleep; reply: Empty };
   runner_list: { data: RunnerList; reply: RunnerListReply };
   runner_hello: { data: RunnerHello; reply: RunnerWelcome };
   runner_records: { data: RunnerRecords; reply: Acknowledged };

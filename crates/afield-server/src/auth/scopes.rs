@@ -33,7 +33,17 @@ fn needed(device: DeviceId, request: &Request) -> Option<Scope> {
         | Request::HoldList(_)
         | Request::BlobGet(_)
         | Request::ApprovalList(_)
-        | Request::RunnerList(_) => Some(Scope::View),
+        | Request::RunnerList(_)
+        | Request::DeviceList(_)
+        | Request::DevicePresenceAsk(_)
+        | Request::StateGet(_)
+        | Request::HandoffGet(_) => Some(Scope::View),
+        // What one types, marks and shows is one's own: seeing is enough.
+        Request::StateSet(_)
+        | Request::HandoffTake(_)
+        | Request::HandoffMove(_)
+        | Request::HandoffOffer(_)
+        | Request::HandoffRelease(_) => Some(Scope::View),
         Request::ProjectCreate(_)
         | Request::ProjectUpdate(_)
         | Request::ProjectDelete(_)
@@ -53,7 +63,6 @@ fn needed(device: DeviceId, request: &Request) -> Option<Scope> {
         | Request::CommandResolve(_) => Some(Scope::Prompt),
         Request::ApprovalAnswer(_) => Some(Scope::Approve),
         Request::DeviceCreate(_)
-        | Request::DeviceList(_)
         | Request::DeviceLink(_)
         | Request::DeviceRevokeOthers(_)
         | Request::DeviceSetScopes(_)
@@ -67,9 +76,14 @@ fn needed(device: DeviceId, request: &Request) -> Option<Scope> {
         // A device may always go.
         Request::DeviceRevoke(ask) => (ask.device_id != device).then_some(Scope::Admin),
         Request::DeviceForget(ask) => (ask.device_id != device).then_some(Scope::Admin),
-        Request::RunnerHello(_) | Request::RunnerRecords(_) | Request::RunnerPartial(_) => {
-            Some(Scope::Runner)
-        }
+        Request::RunnerHello(_)
+        | Request::RunnerRecords(_)
+        | Request::RunnerPartial(_)
+        | Request::RunnerSleep(_) => Some(Scope::Runner),
+        // What is sent to a device is for it, whatever it may do.
+        Request::DeviceInbox(_) | Request::DeviceMessageAck(_) => None,
+        // Runners and those who may prompt: the handler knows which it is.
+        Request::DeviceMessageSend(_) => None,
         Request::ProjectLeave(_) | Request::Unsubscribe(_) => None,
     }
 }

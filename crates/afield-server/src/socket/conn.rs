@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use afield_proto::device::{Scope, Scopes};
+use afield_proto::device::{DeviceKind, Scope, Scopes};
 use afield_proto::{DeviceId, ErrorBody, ErrorCode, OrgId, ProjectId, Timestamp, Topic, UserId};
 
 use super::codec;
@@ -19,6 +19,7 @@ pub(crate) struct Actor {
     pub(crate) user: UserId,
     pub(crate) device: DeviceId,
     pub(crate) device_name: String,
+    pub(crate) kind: DeviceKind,
     pub(crate) scopes: Scopes,
     /// When its credential ends by itself.
     pub(crate) expires_at: Option<Timestamp>,

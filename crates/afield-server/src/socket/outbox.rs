@@ -132,6 +132,11 @@ impl Outbox {
         *queue = Queue { closed: true, ..Queue::default() };
     }
 
+    /// Whether the connection has ended.
+    pub(crate) fn is_shut(&self) -> bool {
+        self.queue().closed
+    }
+
     /// Ends the connection at once, for a peer that takes not even the close frame.
     pub(crate) fn cut(&self) {
         self.cut.store(true, Ordering::Release);

@@ -1,23 +1,34 @@
-//! `afield devices`: who is paired, what they may do, and how to be rid of one.
+//! `afield devices`: who is paired, which are there, what they may do, how to be rid of one; and
+//! messages to them.
+
+use std::time::Duration;
 
 use afield_client::Connection;
-use afield_proto::device::{CredentialKind, Device, Presence, Scopes, shown_name};
+use afield_proto::device::{CredentialKind, Device, MessageState, Presence, Scopes, shown_name};
 use afield_proto::request::{
-    DeviceForget, DeviceList, DeviceRename, DeviceRevoke, DeviceRevokeOthers, DeviceSetScopes,
+    DeviceForget, DeviceList, DeviceMessageSend, DeviceRename, DeviceRevoke, DeviceRevokeOthers,
+    DeviceSetScopes, RunnerSleep,
 };
-use afield_proto::{DeviceId, Timestamp};
 use comfy_table::{ContentArrangement, Table, presets};
+use serde_json::Value;
 
 use crate::connect::{Global, connect};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::words::{age, count};
+use crate::words::{count, duration};
 use crate::{Outcome, out};
 
-/// What to do with devices.
+/// `afield devices`
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+/// What to do with devices; nothing lists them.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
-    /// List the devices
+    /// List the devices, with what was last heard of each
     List,
     /// Throw a device out; its connections are cut at once
     Revoke(Named),
@@ -47,6 +58,20 @@ pub(crate) enum Command {
         #[arg(value_name = "NAME")]
         name: String,
     },
+    /// Send a message to a device
+    Message {
+        /// The device: id, the beginning of it, or its name
+        #[arg(value_name = "DEVICE")]
+        device: String,
+        /// JSON, or a text
+        #[arg(value_name = "BODY")]
+        body: String,
+        /// Keep it while the device does not listen
+        #[arg(long)]
+        hold: bool,
+    },
+    /// Say that this runner's machine falls asleep (with the runner's credential)
+    Sleep,
 }
 
 /// One device.
@@ -58,31 +83,41 @@ pub(crate) struct Named {
 }
 
 /// Does it.
-pub(super) async fn run(global: &Global, command: Command) -> Outcome {
+pub(super) async fn run(global: &Global, args: Args) -> Outcome {
+    let command = args.command.unwrap_or(Command::List);
     let connection = connect(global).await?;
+    if let Command::Sleep = command {
+        connection.ask(&RunnerSleep {}).await?;
+        return Ok(Exit::Done);
+    }
     let devices = connection.ask(&DeviceList {}).await?.devices;
     match command {
+        Command::Sleep => {}
         Command::List => list(global, &devices),
         Command::Revoke(named) => {
-            let device_id = choose(&devices, &named.device, true)?;
+            let device_id = choose(&devices, &named.device, true)?.id;
             let device = connection.ask(&DeviceRevoke { device_id }).await?;
             done(global, &device, "is thrown out; its connections are cut");
         }
         Command::RevokeOthers { runners } => revoke_others(global, &connection, runners).await?,
         Command::Forget(named) => {
-            let device_id = choose(&devices, &named.device, false)?;
+            let device_id = choose(&devices, &named.device, false)?.id;
             let device = connection.ask(&DeviceForget { device_id }).await?;
             done(global, &device, "is thrown out and forgotten");
         }
         Command::Scopes { device, scopes } => {
-            let device_id = choose(&devices, &device, true)?;
+            let device_id = choose(&devices, &device, true)?.id;
             let device = connection.ask(&DeviceSetScopes { device_id, scopes }).await?;
             done(global, &device, &format!("may now: {scopes}"));
         }
         Command::Rename { device, name } => {
-            let device_id = choose(&devices, &device, false)?;
+            let device_id = choose(&devices, &device, false)?.id;
             let device = connection.ask(&DeviceRename { device_id, name }).await?;
             done(global, &device, "is its name now");
+        }
+        Command::Message { device, body, hold } => {
+            let to = choose(&devices, &device, true)?;
+            message(global, &connection, to, body, hold).await?;
         }
     }
     Ok(Exit::Done)
@@ -118,12 +153,11 @@ fn list(global: &Global, devices: &[Device]) {
         out::json(&devices);
         return;
     }
-    let now = Timestamp::now();
     let mut table = Table::new();
     table
         .load_style(presets::NOTHING)
         .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_header(["NAME", "KIND", "STATE", "SCOPES", "LAST SEEN", "FROM", "SYSTEM", "BY", "ID"]);
+        .set_header(["NAME", "KIND", "STATE", "SCOPES", "HEARD", "FROM", "SYSTEM", "BY", "ID"]);
     for device in devices {
         let about = device.about.clone().unwrap_or_default();
         table.add_row([
@@ -131,7 +165,7 @@ fn list(global: &Global, devices: &[Device]) {
             format!("{:?}", device.kind).to_lowercase(),
             device.presence.map_or("", Presence::name).to_owned(),
             device.scopes.to_string(),
-            device.last_seen_at.map_or("never".to_owned(), |at| age(at, now)),
+            heard(device),
             device.last_address.clone().unwrap_or_default(),
             shown_name(&about.system),
             credential(device.credential).to_owned(),
@@ -141,6 +175,36 @@ fn list(global: &Global, devices: &[Device]) {
     out::line(table);
 }
 
+fn heard(device: &Device) -> String {
+    match device.silent_ms {
+        Some(ms) => format!("{} ago", duration(Duration::from_millis(ms))),
+        None => "never".to_owned(),
+    }
+}
+
+async fn message(
+    global: &Global,
+    connection: &Connection,
+    to: &Device,
+    body: String,
+    hold: bool,
+) -> Result<(), Failure> {
+    let body = serde_json::from_str(&body).unwrap_or(Value::String(body));
+    let (expires_in_ms, message_id) = (None, None);
+    let request = DeviceMessageSend { to: to.id, body, hold, expires_in_ms, message_id };
+    let status = connection.ask(&request).await?;
+    if global.json {
+        out::json(&status);
+        return Ok(());
+    }
+    let name = shown_name(&to.name);
+    out::line(match status.state {
+        MessageState::Delivered => format!("{name} has it"),
+        MessageState::Held => format!("kept until {name} comes"),
+    });
+    Ok(())
+}
+
 fn credential(kind: CredentialKind) -> &'static str {
     match kind {
         CredentialKind::Token => "token",
@@ -148,15 +212,21 @@ fn credential(kind: CredentialKind) -> &'static str {
     }
 }
 
+/// The device that is meant, asked from the server.
+pub(super) async fn find(connection: &Connection, meant: &str) -> Result<Device, Failure> {
+    let devices = connection.ask(&DeviceList {}).await?.devices;
+    choose(&devices, meant, true).cloned()
+}
+
 /// The device that is meant; `valid`: one that was not thrown out.
-fn choose(devices: &[Device], meant: &str, valid: bool) -> Result<DeviceId, Failure> {
+fn choose<'d>(devices: &'d [Device], meant: &str, valid: bool) -> Result<&'d Device, Failure> {
     let fits = |device: &&Device| {
         let by_id = meant.len() >= 4 && device.id.to_string().starts_with(meant);
         (device.revoked_at.is_none() || !valid) && (device.name == meant || by_id)
     };
     let found: Vec<_> = devices.iter().filter(fits).collect();
     match found.as_slice() {
-        [device] => Ok(device.id),
+        [device] => Ok(*device),
         [] => Err(Failure::new(Exit::Refused, format!("no such device is called {meant}"))
             .with_next("see what there is: afield devices list")),
         _ => Err(Failure::new(Exit::Refused, format!("several devices are called {meant}"))

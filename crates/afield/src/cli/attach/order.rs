@@ -18,6 +18,8 @@ A line is a prompt for the agent; while it works, the prompt waits. Lines with a
   /stop                stop the agent with every process it made
   /new                 start a new conversation with the next prompt
   /history N           the last N messages
+  /here                continue here: this screen holds the focus
+  /offer DEVICE        ask another device to continue
   /quit                leave; the agent goes on";
 
 /// One typed line.
@@ -43,6 +45,10 @@ pub(super) enum Order {
     New,
     /// So many messages of the past.
     History(u32),
+    /// This screen takes the focus.
+    Here,
+    /// Another device is asked to continue.
+    Offer(String),
     /// The words that are understood.
     Help,
     /// Leave.
@@ -72,6 +78,9 @@ pub(super) fn read(line: &str) -> Order {
         "stop" | "kill" => Order::Stop,
         "new" => Order::New,
         "history" => Order::History(rest.trim().parse().unwrap_or(30)),
+        "here" => Order::Here,
+        "offer" if rest.trim().is_empty() => Order::Wrong("write /offer DEVICE".to_owned()),
+        "offer" => Order::Offer(rest.trim().to_owned()),
         "help" | "?" => Order::Help,
         "quit" | "q" | "exit" => Order::Quit,
         _ => Order::Wrong(format!("there is no order /{word}; /help lists them")),
@@ -110,6 +119,8 @@ mod tests {
         assert_eq!(read("/mode acceptedits"), Order::Mode(PermissionMode::AcceptEdits));
         assert!(matches!(read("/mode x"), Order::Wrong(why) if why.contains("plan")));
         assert_eq!(read("/history 5"), Order::History(5));
+        assert_eq!(read("/here"), Order::Here);
+        assert_eq!(read("/offer my phone"), Order::Offer("my phone".into()));
         assert!(matches!(read("/dance"), Order::Wrong(why) if why.contains("/help")));
     }
 
@@ -126,6 +137,8 @@ mod tests {
             "stop",
             "new",
             "history",
+            "here",
+            "offer",
             "quit",
         ] {
             assert!(HELP.contains(&format!("/{word}")), "{word}");

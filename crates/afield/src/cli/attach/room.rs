@@ -6,20 +6,23 @@ use afield_proto::agent::AgentKind;
 use afield_proto::approval::{Answer, Approval, ApprovalState};
 use afield_proto::command::{Command, CommandKind};
 use afield_proto::fact::{Fact, SessionResetReason};
+use afield_proto::handoff::{Focus, Handoff};
 use afield_proto::project::Project;
 use afield_proto::queue::{Payload, Priority, SendMode, Target};
 use afield_proto::request::{
     AgentInterrupt, AgentKill, AgentNewSession, AgentSetMode, ApprovalAnswer, Ask, CommandSubmit,
+    HandoffMove, HandoffOffer,
 };
 use owo_colors::OwoColorize as _;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
+use super::focus::Here;
 use super::mine::{Mine, has_to_wait, queued};
 use super::order::{self, HELP, Order};
 use crate::Outcome;
 use crate::cli::patience::Patience;
-use crate::cli::{answer, event_line, history, typed};
+use crate::cli::{answer, devices, event_line, history, typed};
 use crate::exit::Exit;
 use crate::screen::Screen;
 use crate::stop::Signals;
@@ -47,6 +50,9 @@ pub(super) struct Room {
     /// What is typed stands on this screen already.
     typed_here: bool,
     mine: Mine,
+    here: Here,
+    /// Number of the last event shown.
+    seq: u64,
     /// Ends when the prompt typed last was handed over: the next one goes behind it.
     sending: Option<oneshot::Receiver<()>>,
     online: bool,
@@ -67,14 +73,30 @@ impl Room {
             patience: Patience::default(),
             typed_here: terminal && !json,
             mine: Mine::default(),
+            here: Here::new(None),
+            seq: 0,
             sending: None,
             online: true,
             leaving: false,
         }
     }
 
-    /// Stays until somebody leaves, or the input ends.
-    pub(super) async fn stay(mut self, mut follow: Follow, asked: Vec<Approval>) -> Outcome {
+    /// Where this screen begins, and where the focus is: here, if `takes` or nobody holds it.
+    pub(super) fn focus_at(&mut self, seq: u64, handoff: Handoff, takes: bool) {
+        self.seq = seq;
+        self.here = Here::new(Some(handoff));
+        if takes || self.here.is_free() {
+            self.take_focus();
+        }
+    }
+
+    /// Stays until somebody leaves, or the input ends. `moves` tells where the focus goes.
+    pub(super) async fn stay(
+        mut self,
+        mut follow: Follow,
+        mut moves: Follow,
+        asked: Vec<Approval>,
+    ) -> Outcome {
         let mut signals = Signals::listen()?;
         let mut lines = typed::lines();
         let mut state = self.link.state();
@@ -95,6 +117,7 @@ impl Room {
                     )),
                     Followed::Ended(error) => return Err(error.into()),
                 },
+                Some(Followed::Event(event)) = moves.next() => self.moved(&event),
                 Some(said) = self.requests.join_next() => match said {
                     Ok(Said::Note(note)) => self.note(&note),
                     Ok(Said::Page(page)) => self.line(&page),
@@ -121,7 +144,64 @@ impl Room {
         }
     }
 
+    /// Something happened to what the person's screens share.
+    fn moved(&mut self, event: &Event) {
+        if let Ok(Some(Fact::HandoffState(handoff))) = event.fact() {
+            if self.json {
+                event_line::print(event);
+            }
+            if let Some(note) = self.here.told(handoff) {
+                self.note(&note);
+            }
+        }
+    }
+
+    fn take_focus(&mut self) {
+        let take = self.here.take(self.focus());
+        self.request(take, |_| Said::Nothing);
+    }
+
+    /// What this screen shows.
+    fn focus(&self) -> Focus {
+        Focus {
+            project_id: Some(self.project.id),
+            session_id: self.project.session_id,
+            seq: Some(self.seq),
+            draft: None,
+            approval_id: self.asked.first().map(|asked| asked.ask.approval_id),
+        }
+    }
+
+    /// The next screen continues where this one is.
+    fn keep_focus(&mut self) {
+        if let Some(screen) = self.here.holding() {
+            let focus = self.focus();
+            self.request(HandoffMove { screen, focus }, |_| Said::Nothing);
+        }
+    }
+
+    fn offer(&mut self, device: String) {
+        let Some(screen) = self.here.holding() else {
+            return self.note("the focus is not here; /here takes it");
+        };
+        let link = self.link.clone();
+        self.requests.spawn(async move {
+            let connection = match link.online().await {
+                Ok(connection) => connection,
+                Err(error) => return Said::Note(error.to_string()),
+            };
+            match devices::find(&connection, &device).await {
+                Ok(found) => {
+                    let offer = HandoffOffer { screen, to: found.id };
+                    asked(&link, &offer, |_| Said::Note("offered".to_owned())).await
+                }
+                Err(failure) => Said::Note(failure.to_string()),
+            }
+        });
+    }
+
     fn event(&mut self, event: &Event) {
+        self.seq = event.seq.unwrap_or(self.seq);
         if self.json {
             event_line::print(event);
             return;
@@ -169,6 +249,7 @@ impl Room {
         self.mine.accepted(command);
         if command.state.is_final() {
             self.line(&ending(command));
+            self.keep_focus();
         }
     }
 
@@ -182,6 +263,7 @@ impl Room {
             self.text(&question(&approval));
             self.note(&format!("[{place}] /allow {place}, /session {place}, /deny {place} why"));
             self.asked.push(approval);
+            self.keep_focus();
         } else {
             self.asked.retain(|asked| asked.ask.approval_id != id);
             self.text(&answered(&approval));
@@ -210,6 +292,8 @@ impl Room {
                         .map_or_else(|error| Said::Note(error.to_string()), Said::Page)
                 });
             }
+            Order::Here => self.take_focus(),
+            Order::Offer(device) => self.offer(device),
             Order::Help => self.line(HELP),
             Order::Quit => self.leaving = true,
             Order::Wrong(why) => self.note(&why),
@@ -289,7 +373,13 @@ impl Room {
             LinkState::Offline { reason, .. } if was_online => {
                 self.note(&format!("connection lost ({reason}); coming back"));
             }
-            LinkState::Online { .. } if !was_online => self.note("connected again"),
+            LinkState::Online { .. } if !was_online => {
+                self.note("connected again");
+                if self.here.holds() {
+                    // By the same screen, before another may have it.
+                    self.take_focus();
+                }
+            }
             _ => {}
         }
     }
