@@ -347,7 +347,7 @@ async fn other_scopes_count_at_once() {
     let mut owner = world.owner().await;
     let device = world.keyed(&mut owner, json!(["view", "prompt", "admin"])).await;
     let mut client = device.connect(world.url()).await.unwrap();
-    client.ask("device_list", json!({})).await.unwrap();
+    client.ask("audit_list", json!({})).await.unwrap();
     let begun = Instant::now();
     let less = json!({ "device_id": device.device_id, "scopes": ["view"] });
     owner.ask("device_set_scopes", less).await.unwrap();
@@ -355,7 +355,7 @@ async fn other_scopes_count_at_once() {
     assert!(begun.elapsed() < Duration::from_secs(1));
     let mut client = device.connect(world.url()).await.unwrap();
     client.ask("project_list", json!({})).await.unwrap();
-    assert_eq!(code(client.ask("device_list", json!({})).await), "FORBIDDEN");
+    assert_eq!(code(client.ask("audit_list", json!({})).await), "FORBIDDEN");
 }
 
 #[tokio::test]

@@ -187,7 +187,7 @@ async fn snapshot(tenant: &mut Tenant) -> String {
 fn forget_times(value: &mut Value) {
     match value {
         Value::Object(fields) => {
-            for field in ["last_seen_at", "last_address", "presence"] {
+            for field in ["last_seen_at", "last_address", "presence", "silent_ms"] {
                 fields.remove(field);
             }
             fields.values_mut().for_each(forget_times);

@@ -157,7 +157,7 @@ fn list(global: &Global, devices: &[Device]) {
     table
         .load_style(presets::NOTHING)
         .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_header(["NAME", "KIND", "STATE", "SCOPES", "HEARD", "FROM", "SYSTEM", "BY", "ID"]);
+        .set_header(["NAME", "KIND", "PRESENCE", "SCOPES", "HEARD", "FROM", "SYSTEM", "BY", "ID"]);
     for device in devices {
         let about = device.about.clone().unwrap_or_default();
         table.add_row([

@@ -157,7 +157,7 @@ async fn scopes_are_what_the_server_says() {
         ("project_delete", json!({ "project_id": project })),
         ("agent_kill", json!({ "project_id": project })),
         ("device_create", json!({ "name": "x", "scopes": ["view"] })),
-        ("device_list", json!({})),
+        ("audit_list", json!({})),
         ("runner_hello", json!({ "protocol": [1, 1], "facts": {}, "attempts": [] })),
         (
             "runner_records",

@@ -123,8 +123,8 @@ async fn presence_is_told_in_words_that_are_true() {
     drop(link);
     let listed = afield.cli(&["devices", "--json"]).await;
     let listed: Value = serde_json::from_str(&listed.stdout).unwrap();
-    let asleep = |one: &&Value| one["device_id"] == boxes.id && one["presence"] == "asleep";
-    assert!(listed["devices"].as_array().unwrap().iter().any(|one| asleep(&one)), "{listed}");
+    let asleep = |one: &&Value| one["id"] == boxes.id && one["presence"] == "asleep";
+    assert!(listed.as_array().unwrap().iter().any(|one| asleep(&one)), "{listed}");
     let forbidden = watcher.ask("runner_sleep", json!({})).await;
     assert_eq!(code(forbidden), "FORBIDDEN");
     watcher.ask("device_revoke", json!({ "device_id": boxes.id })).await.unwrap();

@@ -113,7 +113,7 @@ async fn a_laptop_is_paired_by_the_link_and_goes_by_itself() {
     };
     let listed = on_laptop(&["projects", "list", "--json"]).await;
     assert_eq!(listed.status.code(), Some(0), "{listed:?}");
-    assert_eq!(on_laptop(&["devices", "list"]).await.status.code(), Some(3), "it may only look");
+    assert_eq!(on_laptop(&["audit", "ls"]).await.status.code(), Some(3), "it may only look");
     let out = on_laptop(&["logout"]).await;
     assert!(String::from_utf8_lossy(&out.stdout).contains("has forgotten this machine"), "{out:?}");
     assert_eq!(on_laptop(&["projects", "list"]).await.status.code(), Some(4));
