@@ -24,6 +24,7 @@ use crate::messages::Mail;
 use crate::options::{Limits, Options};
 use crate::presence::Presences;
 use crate::queue::clock::Clock;
+use crate::queue::order::Order;
 use crate::queue::quota::Quota;
 use crate::runners::Runners;
 use crate::socket::codec;
@@ -39,6 +40,7 @@ pub(crate) struct Core {
     pub(crate) runners: Runners,
     pub(crate) clock: Clock,
     pub(crate) quota: Quota,
+    pub(crate) order: Order,
     pub(crate) counters: Counters,
     pub(crate) throttle: Throttle,
     pub(crate) key: ServerKey,
@@ -86,6 +88,7 @@ impl Core {
         Self {
             throttle: Throttle::new(&options.limits),
             quota: Quota::new(&options.limits),
+            order: Order::default(),
             key,
             replay: Replay::default(),
             options,

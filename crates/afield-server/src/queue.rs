@@ -4,9 +4,12 @@
 //! runner's link is told to look. What happens by itself is in [`clock`], limits in [`quota`].
 
 pub(crate) mod clock;
+pub(crate) mod order;
 pub(crate) mod quota;
 mod target;
 
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use afield_flow::queue::{Situation, explain};
@@ -25,7 +28,9 @@ use afield_proto::request::{
 use afield_proto::runner::{KilledProcess, RunnerInterrupt, RunnerKill, RunnerKilled};
 use afield_proto::{CommandId, DeviceId, ErrorBody, ErrorCode, ProjectId, RequestId, Timestamp};
 use afield_store::{Accept, Cancel, EditCommand, Shown, SubmitCommand, WhichDead};
+use futures::future;
 
+use self::order::Turn;
 use crate::core::Core;
 use crate::error::{from_store, invalid};
 use crate::runners::{ORDER_TIMEOUT, lease_at_once};
@@ -44,9 +49,10 @@ pub(crate) async fn submit(
     request_id: RequestId,
 ) -> Result<Command, ErrorBody> {
     let target = ask.target.clone().unwrap_or_default();
+    let turn = core.order.turn(actor.device, &target).await;
     let project = target::project(core, actor.org, &target).await?;
     let submit = drafted(core, actor, &project, ask.clone(), request_id)?;
-    let command = accept(core, submit).await?;
+    let command = accept(core, submit, Some(turn)).await?;
     match ask.mode {
         SendMode::Interrupt => interrupt_active(core, actor, command.project_id).await?,
         SendMode::Steer => core.runners.steer(command.runner_id),
@@ -58,8 +64,12 @@ pub(crate) async fn submit(
     Ok(command)
 }
 
-/// The one way a command is accepted.
-pub(crate) async fn accept(core: &Core, submit: SubmitCommand) -> Result<Command, ErrorBody> {
+/// The one way a command is accepted. A turn is given on as soon as the order can't change any more.
+pub(crate) async fn accept(
+    core: &Core,
+    submit: SubmitCommand,
+    turn: Option<Turn<'_>>,
+) -> Result<Command, ErrorBody> {
     let bytes = submit.prompt.len() as u64;
     core.quota.check(core, &submit, bytes).await?;
     let (request_id, org) = (submit.request_id, submit.org);
@@ -71,7 +81,14 @@ pub(crate) async fn accept(core: &Core, submit: SubmitCommand) -> Result<Command
             lease_at_once(core, runner).await;
         }
     };
-    let (submitted, ()) = futures::join!(submit, lease);
+    let mut accepted = pin!(future::join(submit, lease));
+    let begun = futures::poll!(accepted.as_mut());
+    let turn = turn.filter(|_| !core.store.keeps_order());
+    let (submitted, ()) = match begun {
+        Poll::Ready(done) => done,
+        Poll::Pending => accepted.await,
+    };
+    drop(turn);
     let submitted = submitted.map_err(from_store)?;
     let command = submitted.command;
     if !submitted.duplicate {

@@ -219,6 +219,12 @@ impl Store {
         self.slots().get(&id).copied()
     }
 
+    /// Whether writes are done in the order in which their futures were first polled. Otherwise
+    /// the order is that of their completion.
+    pub fn keeps_order(&self) -> bool {
+        matches!(self.inner.engine, Engine::Sqlite { .. })
+    }
+
     /// The runner of the project's last command, as far as this process knows: a hint, made of
     /// what was accepted here.
     pub fn last_runner(&self, id: ProjectId) -> Option<DeviceId> {

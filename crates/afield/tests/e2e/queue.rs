@@ -189,3 +189,28 @@ async fn at_rest_the_store_is_asked_nothing() {
     tokio::time::sleep(REST).await;
     assert_eq!(operations().await - second, cost, "something asked the store meanwhile");
 }
+
+/// Whoever sends several without waiting for the answers has them done in that order.
+#[tokio::test]
+async fn what_is_sent_without_waiting_keeps_its_order() {
+    const COUNT: usize = 200;
+    let afield = demo().await;
+    let mut client = afield.client().await;
+    let project = afield.project(&mut client, "p").await;
+    hold_all(&mut client).await;
+    let mut asked = Vec::new();
+    for number in 0..COUNT {
+        let target = json!({ "project_id": project });
+        let payload = json!({ "prompt": format!("{number}"), "agent": "demo" });
+        let ask = json!({ "target": target, "payload": payload });
+        asked.push(client.begin("command_submit", ask).await.unwrap());
+    }
+    for id in &asked {
+        client.reply(id).await.unwrap();
+    }
+    let ask = json!({ "project_id": project, "waiting": true, "limit": COUNT });
+    let list = client.ask("command_list", ask).await.unwrap();
+    let summaries = list["commands"].as_array().unwrap().iter().map(|one| one["summary"].clone());
+    let expected: Vec<_> = (0..COUNT).map(|number| json!(number.to_string())).collect();
+    assert_eq!(summaries.collect::<Vec<_>>(), expected);
+}
