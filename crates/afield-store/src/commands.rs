@@ -80,8 +80,12 @@ statements! {
     /// In the order they will run, as far as their own lanes tell.
     WAITING = concat!("SELECT ", command_columns!(), " FROM projects p JOIN commands c \
         ON c.project = p.number AND c.finished_at IS NULL WHERE p.org_id = ?1 \
-        AND (CAST(?2 AS TEXT) IS NULL OR p.id = ?2) AND (CAST(?3 AS TEXT) IS NULL OR p.runner_id = ?3) \
-        ORDER BY c.project, c.lane, c.position LIMIT ?4");
+        AND (CAST(?2 AS TEXT) IS NULL OR p.runner_id = ?2) \
+        ORDER BY c.project, c.lane, c.position LIMIT ?3");
+    WAITING_IN_PROJECT = concat!("SELECT ", command_columns!(), " FROM projects p JOIN commands c \
+        ON c.project = p.number AND c.finished_at IS NULL WHERE p.org_id = ?1 AND p.id = ?2 \
+        AND (CAST(?3 AS TEXT) IS NULL OR p.runner_id = ?3) \
+        ORDER BY c.lane, c.position LIMIT ?4");
     /// The command that is worked on, or else the first that waits.
     ACTIVE = concat!("SELECT ", command_columns!(), " FROM projects p JOIN commands c \
         ON c.project = p.number AND c.finished_at IS NULL WHERE p.id = ?2 AND p.org_id = ?1 \
@@ -235,9 +239,10 @@ async fn commands(
     let CommandFilter { project_id, runner_id, before, limit, .. } = filter;
     let state = filter.state.map(CommandState::name);
     let rows = match (filter.waiting, filter.state, project_id) {
-        (true, ..) => {
-            tx.all(&WAITING, params![org, project_id, runner_id, limit], command_row).await?
+        (true, _, Some(id)) => {
+            tx.all(&WAITING_IN_PROJECT, params![org, id, runner_id, limit], command_row).await?
         }
+        (true, _, None) => tx.all(&WAITING, params![org, runner_id, limit], command_row).await?,
         (false, Some(CommandState::Dead), _) => {
             let values = params![org, before, project_id, limit, runner_id];
             tx.all(&DEAD, values, command_row).await?

@@ -23,8 +23,11 @@ statements! {
     RUNNER = "SELECT name, last_seen_at FROM devices WHERE id = ?1";
     USAGE = "SELECT COUNT(*), COALESCE(SUM(LENGTH(c.payload)), 0) FROM projects p \
         JOIN commands c ON c.project = p.number AND c.finished_at IS NULL WHERE p.org_id = ?1 \
-        AND (CAST(?2 AS TEXT) IS NULL OR p.id = ?2) \
-        AND (CAST(?3 AS TEXT) IS NULL OR c.submitted_by = ?3)";
+        AND (CAST(?2 AS TEXT) IS NULL OR c.submitted_by = ?2)";
+    /// A statement of its own: one for all would go through every project.
+    USAGE_OF_PROJECT = "SELECT COUNT(*), COALESCE(SUM(LENGTH(c.payload)), 0) FROM projects p \
+        JOIN commands c ON c.project = p.number AND c.finished_at IS NULL \
+        WHERE p.org_id = ?1 AND p.id = ?2";
     ASKS = "SELECT id FROM approvals WHERE command_id = ?1 AND state = 'open' LIMIT 1";
 }
 
@@ -90,8 +93,11 @@ async fn queue_usage(
     tx: &mut Tx,
     (org, project_id, device_id): &(OrgId, Option<ProjectId>, Option<DeviceId>),
 ) -> Result<(u64, u64), Error> {
-    let usage = params![org, project_id, device_id];
-    tx.one(&USAGE, usage, |row| Ok((row.count(0)?, row.count(1)?))).await
+    let counted = |row: &Row<'_>| Ok((row.count(0)?, row.count(1)?));
+    match project_id {
+        Some(id) => tx.one(&USAGE_OF_PROJECT, params![org, id], counted).await,
+        None => tx.one(&USAGE, params![org, device_id], counted).await,
+    }
 }
 
 async fn show_command(tx: &mut Tx, (org, id): &(OrgId, CommandId)) -> Result<Shown, Error> {
