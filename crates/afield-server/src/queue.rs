@@ -49,7 +49,7 @@ pub(crate) async fn submit(
     request_id: RequestId,
 ) -> Result<Command, ErrorBody> {
     let target = ask.target.clone().unwrap_or_default();
-    let turn = core.order.turn(actor.device, &target).await;
+    let turn = core.order.turn(actor.device, target.project_id).await;
     let project = target::project(core, actor.org, &target).await?;
     let submit = drafted(core, actor, &project, ask.clone(), request_id)?;
     let command = accept(core, submit, Some(turn)).await?;
@@ -81,7 +81,8 @@ pub(crate) async fn accept(
             lease_at_once(core, runner).await;
         }
     };
-    let mut accepted = pin!(future::join(submit, lease));
+    // Its first poll brings it to the store, however much the task has done before.
+    let mut accepted = pin!(tokio::task::unconstrained(future::join(submit, lease)));
     let begun = futures::poll!(accepted.as_mut());
     let turn = turn.filter(|_| !core.store.keeps_order());
     let (submitted, ()) = match begun {

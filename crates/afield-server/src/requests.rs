@@ -5,6 +5,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::task::Poll;
 
 use afield_proto::fact::Fact;
 use afield_proto::queue::Target;
@@ -214,11 +215,23 @@ async fn serve(
             Context { project_id: Some(project.id), ..context }.reply(&project)
         }
         request => {
-            if causes_facts(&request) {
-                follow_cause(core, conn, project_id).await?;
-            }
+            let turn = match causes_facts(&request) {
+                true => {
+                    // Where the project's log ends is read first: nobody overtakes meanwhile.
+                    let turn = core.order.turn(conn.actor().device, project_id).await;
+                    follow_cause(core, conn, project_id).await?;
+                    Some(turn)
+                }
+                false => None,
+            };
             // Boxed: the largest of all, and moved with the rest before it starts.
-            let data = Box::pin(perform(core, conn.actor(), request, request_id)).await?;
+            let mut work = Box::pin(perform(core, conn.actor(), request, request_id));
+            let begun = futures::poll!(work.as_mut());
+            drop(turn);
+            let data = match begun {
+                Poll::Ready(data) => data?,
+                Poll::Pending => work.await?,
+            };
             context.reply(&data)
         }
     }

@@ -5,9 +5,9 @@
 
 use std::hash::{BuildHasher as _, RandomState};
 
-use afield_proto::DeviceId;
-use afield_proto::queue::Target;
+use afield_proto::{DeviceId, ProjectId};
 use tokio::sync::{Mutex, MutexGuard};
+use tokio::task::unconstrained;
 
 /// So many that strangers seldom meet at one; it would only cost them time.
 const GATES: usize = 256;
@@ -30,9 +30,10 @@ impl Default for Order {
 
 impl Order {
     /// Waits for the turn, in the order of asking.
-    pub(crate) async fn turn(&self, device: DeviceId, target: &Target) -> Turn<'_> {
-        let hash = self.hash.hash_one((device, target.project_id));
+    pub(crate) async fn turn(&self, device: DeviceId, project: Option<ProjectId>) -> Turn<'_> {
+        let hash = self.hash.hash_one((device, project));
         let gate = usize::try_from(hash % GATES as u64).unwrap_or_default();
-        self.gates[gate].lock().await
+        // A task that has done much is made to wait elsewhere: not between arriving and queueing.
+        unconstrained(self.gates[gate].lock()).await
     }
 }

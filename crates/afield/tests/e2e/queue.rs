@@ -193,7 +193,7 @@ async fn at_rest_the_store_is_asked_nothing() {
 /// Whoever sends several without waiting for the answers has them done in that order.
 #[tokio::test]
 async fn what_is_sent_without_waiting_keeps_its_order() {
-    const COUNT: usize = 200;
+    const COUNT: usize = 900;
     let afield = demo().await;
     let mut client = afield.client().await;
     let project = afield.project(&mut client, "p").await;
