@@ -1,12 +1,13 @@
 //! What follows on the end of an attempt: the command's end, another attempt, or the dead letters.
 
+use std::time::Duration;
+
 use afield_proto::Timestamp;
 use afield_proto::command::{CommandState, Outcome, OutcomeKind};
 use afield_proto::queue::{Failure, RetryPolicy};
 
-/// The shortest wait before another attempt of something interrupted, in milliseconds: the runner
-/// has to be back first anyway.
-const AFTER_LIMIT_MS: i64 = 1000;
+/// How long after the end of a usage limit the next attempt is made: clocks differ.
+const AFTER_LIMIT: Duration = Duration::from_secs(1);
 
 /// What follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,27 +39,25 @@ pub fn after(
         && let Some(at) = outcome.resets_at.filter(|at| *at > now)
     {
         // Waiting for a limit uses no attempt up: nothing was tried.
-        return Next::Again { at: later(at, AFTER_LIMIT_MS), for_limit: true };
+        return Next::Again { at: at.plus(AFTER_LIMIT), for_limit: true };
     }
     if !is_retried(policy, outcome) {
         return Next::Over(outcome.kind.final_state());
     }
-    let limit_ms = limit_left_ms(outcome, now);
+    let limit = limit_left(outcome, now);
     // An attempt before the limit ends is in vain, and to wait for that end was not allowed.
-    let in_vain = limit_ms > i64::try_from(policy.wait_max_ms).unwrap_or(i64::MAX);
+    let in_vain = limit > Duration::from_millis(policy.wait_max_ms);
     if used >= policy.attempts || in_vain {
         return Next::Over(exhausted(policy, outcome));
     }
-    let asked = outcome.retry_after_ms.and_then(|ms| i64::try_from(ms).ok()).unwrap_or(0);
-    let asked = asked.max(limit_ms);
-    Next::Again { at: later(now, wait_ms(policy, used, chance).max(asked)), for_limit: false }
+    let asked = Duration::from_millis(outcome.retry_after_ms.unwrap_or(0)).max(limit);
+    Next::Again { at: now.plus(wait(policy, used, chance).max(asked)), for_limit: false }
 }
 
-/// How long the agent's usage limit lasts from now on, in milliseconds, where that is known.
-fn limit_left_ms(outcome: &Outcome, now: Timestamp) -> i64 {
-    let limited = outcome.kind == OutcomeKind::RateLimited;
-    let end = outcome.resets_at.filter(|at| limited && *at > now);
-    end.map_or(0, |at| at.unix_ms().saturating_sub(now.unix_ms()))
+/// How long the agent's usage limit lasts from now on, where that is known.
+fn limit_left(outcome: &Outcome, now: Timestamp) -> Duration {
+    let end = outcome.resets_at.filter(|_| outcome.kind == OutcomeKind::RateLimited);
+    end.map_or(Duration::ZERO, |at| at.since(now))
 }
 
 /// A command whose retries are used up is dead; one that had none simply failed.
@@ -81,16 +80,12 @@ fn is_retried(policy: &RetryPolicy, outcome: &Outcome) -> bool {
     policy.on.contains(&failure) && (failure != Failure::Failed || by_code())
 }
 
-/// The wait before the attempt after `used`, in milliseconds.
-fn wait_ms(policy: &RetryPolicy, used: u32, chance: f64) -> i64 {
+/// The wait before the attempt after `used`.
+fn wait(policy: &RetryPolicy, used: u32, chance: f64) -> Duration {
     let exponent = i32::try_from(used.saturating_sub(1)).unwrap_or(i32::MAX);
     let full = policy.wait_ms as f64 * policy.factor.powi(exponent);
     let full = full.min(policy.wait_max_ms as f64);
-    (full * (0.5 + 0.5 * chance.clamp(0.0, 1.0))) as i64
-}
-
-fn later(at: Timestamp, ms: i64) -> Timestamp {
-    Timestamp::from_unix_ms(at.unix_ms().saturating_add(ms))
+    Duration::from_millis((full * (0.5 + 0.5 * chance.clamp(0.0, 1.0))) as u64)
 }
 
 #[cfg(test)]
@@ -172,9 +167,9 @@ mod tests {
             used in 1_u32..100, chance in 0.0..1.0_f64, wait_ms in 0_u64..10_000,
         ) {
             let policy = RetryPolicy { wait_ms, wait_max_ms: 20_000, ..policy(100) };
-            let wait = super::wait_ms(&policy, used, chance);
-            prop_assert!(wait <= 20_000);
-            prop_assert!(wait as u64 >= wait_ms / 2);
+            let wait = super::wait(&policy, used, chance);
+            prop_assert!(wait <= Duration::from_secs(20));
+            prop_assert!(wait >= Duration::from_millis(wait_ms / 2));
         }
     }
 }

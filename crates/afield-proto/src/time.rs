@@ -37,6 +37,12 @@ impl Timestamp {
         Self::from_unix_ms(self.0.saturating_add(ms))
     }
 
+    /// This moment less a duration (saturating).
+    pub fn minus(self, duration: std::time::Duration) -> Self {
+        let ms = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+        Self::from_unix_ms(self.0.saturating_sub(ms))
+    }
+
     /// How long after `earlier` this moment is; zero when it is not.
     pub fn since(self, earlier: Self) -> std::time::Duration {
         let ms = self.0.saturating_sub(earlier.0).max(0);

@@ -4,7 +4,7 @@ use afield_proto::agent::{AgentKind, ExecuteOptions};
 use afield_proto::approval::Approval;
 use afield_proto::command::{Command, CommandKind, CommandState};
 use afield_proto::device::Scope;
-use afield_proto::queue::Priority;
+use afield_proto::queue::{EXPIRY, Priority};
 use afield_proto::request::{
     AgentInterrupt, AgentKill, AgentKillReply, AgentNewSession, AgentNewSessionReply, AgentSetMode,
     ApprovalAnswer, ApprovalList, ApprovalListReply, CommandCancel, CommandGet, CommandList,
@@ -57,7 +57,7 @@ pub(crate) async fn execute(
         order: None,
         priority: Priority::Normal,
         not_before: None,
-        expires_at: Some(queue::default_expiry(Timestamp::now())),
+        expires_at: Some(Timestamp::now().plus(EXPIRY)),
         retry: None,
         hold: false,
         submitted_at: None,

@@ -77,9 +77,7 @@ pub(crate) fn left(core: &Core, conn: &Conn) {
     let mut all = core.presences.all();
     let Some(heard) = all.get_mut(&conn.actor().device) else { return };
     heard.conns.remove(&conn.id());
-    let silent = i64::try_from(conn.silent_for().as_millis()).unwrap_or(i64::MAX);
-    let last = Timestamp::from_unix_ms(now.unix_ms().saturating_sub(silent));
-    heard.last = heard.last.max(Some(last));
+    heard.last = heard.last.max(Some(now.minus(conn.silent_for())));
     if heard.conns.is_empty() {
         let signs = heard.signs(now);
         tell(core, conn.actor(), heard, signs);

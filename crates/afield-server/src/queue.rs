@@ -177,19 +177,14 @@ fn carried(
     }
 }
 
-/// When a command expires, when its sender says nothing: a week after it could have started.
-pub(crate) fn default_expiry(from: Timestamp) -> Timestamp {
-    let ms = i64::try_from(EXPIRY.as_millis()).unwrap_or(i64::MAX);
-    Timestamp::from_unix_ms(from.unix_ms().saturating_add(ms))
-}
-
+/// When a command expires; when its sender says nothing, a week after it could have started.
 fn expiry(
     asked: Option<Timestamp>,
     not_before: Option<Timestamp>,
     now: Timestamp,
 ) -> Result<Timestamp, ErrorBody> {
     let earliest = not_before.unwrap_or(now).max(now);
-    let expires_at = asked.unwrap_or_else(|| default_expiry(earliest));
+    let expires_at = asked.unwrap_or(earliest.plus(EXPIRY));
     match expires_at > earliest {
         true => Ok(expires_at),
         false => Err(invalid("expires_at must lie in the future, and after not_before")),
@@ -482,7 +477,7 @@ pub(crate) async fn retry(
         (_, None) => None,
     };
     let now = Timestamp::now();
-    let back = core.store.put_back(actor.org, which, payload, default_expiry(now), now).await;
+    let back = core.store.put_back(actor.org, which, payload, now.plus(EXPIRY), now).await;
     let commands = back.map_err(from_store)?;
     commands.iter().for_each(|command| core.released(command));
     Ok(CommandsReply { more: commands.len() == BULK_MAX, commands })

@@ -188,9 +188,7 @@ async fn check_room(
     if reached(usage(tx, user).await?).is_none() {
         return Ok(());
     }
-    let kept_ms = i64::try_from(DELETED_KEPT.as_millis()).unwrap_or(i64::MAX);
-    let long_ago = Timestamp::from_unix_ms(now.unix_ms().saturating_sub(kept_ms));
-    tx.execute(&FORGET_DELETED, params![user, long_ago]).await?;
+    tx.execute(&FORGET_DELETED, params![user, now.minus(DELETED_KEPT)]).await?;
     match reached(usage(tx, user).await?) {
         Some((name, value)) => Err(Refusal::StateLimit { name, value }.into()),
         None => Ok(()),

@@ -18,7 +18,7 @@ const SLEEP_MAX: Duration = Duration::from_secs(10);
 /// How long changes are gathered before the store is asked what is due next.
 const GATHERED: Duration = Duration::from_millis(200);
 /// The shortest time between two looks for commands to archive: they leave together.
-const ARCHIVE_STEP_MS: i64 = 3600 * 1000;
+const ARCHIVE_STEP: Duration = Duration::from_hours(1);
 /// Commands archived in one transaction: others wait no longer than for a lease.
 const ARCHIVED_AT_ONCE: usize = 100;
 /// The wait after the store refused.
@@ -62,7 +62,7 @@ impl Clock {
     pub(crate) fn is_over(&self, command: &Command, kept: Duration) {
         let Some(at) = command.finished_at else { return };
         let mut state = self.state();
-        state.archive.get_or_insert(later(at, kept));
+        state.archive.get_or_insert(at.plus(kept));
     }
 
     /// What waited behind a command may be due at another time.
@@ -153,11 +153,11 @@ async fn sweep(core: &Core, now: Timestamp) -> Result<(), afield_store::Error> {
 async fn archive(core: &Core, now: Timestamp) -> Result<(), afield_store::Error> {
     let kept = core.limits().finished_kept;
     core.clock.state().archive = None;
-    let archived = archive_until(core, earlier(now, kept)).await;
+    let archived = archive_until(core, now.minus(kept)).await;
     let mut state = core.clock.state();
-    let step = Timestamp::from_unix_ms(now.unix_ms().saturating_add(ARCHIVE_STEP_MS));
+    let step = now.plus(ARCHIVE_STEP);
     let (next, result) = match archived {
-        Ok(first) => (first.map(|first| later(first, kept).max(step)), Ok(())),
+        Ok(first) => (first.map(|first| first.plus(kept).max(step)), Ok(())),
         Err(error) => (Some(step), Err(error)),
     };
     // What was over meanwhile leaves later than what the look saw.
@@ -185,14 +185,4 @@ async fn archive_until(
             return Ok(first);
         }
     }
-}
-
-fn later(at: Timestamp, wait: Duration) -> Timestamp {
-    let ms = i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
-    Timestamp::from_unix_ms(at.unix_ms().saturating_add(ms))
-}
-
-fn earlier(at: Timestamp, wait: Duration) -> Timestamp {
-    let ms = i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
-    Timestamp::from_unix_ms(at.unix_ms().saturating_sub(ms))
 }

@@ -4,7 +4,7 @@ use afield_flow::command as life;
 use afield_proto::agent::{AgentKind, ExecuteOptions};
 use afield_proto::command::{Command, CommandKind, CommandState, Outcome, OutcomeKind};
 use afield_proto::fact::Fact;
-use afield_proto::queue::{AttemptView, Hold, Place, Priority, Resolution, RetryPolicy};
+use afield_proto::queue::{AttemptView, EXPIRY, Hold, Place, Priority, Resolution, RetryPolicy};
 use afield_proto::runner::Attempt;
 use afield_proto::{CommandId, DeviceId, OrgId, ProjectId, Timestamp};
 
@@ -560,7 +560,7 @@ async fn resolve_command(
     match state {
         CommandState::Interrupted if *resolution == Resolution::Requeue => {
             let expires_at = row.command.expires_at.filter(|at| at > now);
-            let expires_at = expires_at.unwrap_or(after_default_expiry(*now));
+            let expires_at = expires_at.unwrap_or(now.plus(EXPIRY));
             return again(tx, row, expires_at, *now).await;
         }
         CommandState::Interrupted | CommandState::Leased | CommandState::Running => {}
@@ -593,14 +593,9 @@ async fn resolve_command(
     release_project(tx, &row, *now).await?;
     row.tell(tx, *now);
     match requeue {
-        true => again(tx, row, after_default_expiry(*now), *now).await,
+        true => again(tx, row, now.plus(EXPIRY), *now).await,
         false => Ok(row.command),
     }
-}
-
-fn after_default_expiry(now: Timestamp) -> Timestamp {
-    let ms = i64::try_from(afield_proto::queue::EXPIRY.as_millis()).unwrap_or(i64::MAX);
-    Timestamp::from_unix_ms(now.unix_ms().saturating_add(ms))
 }
 
 fn resolved(resolution: Resolution, by: DeviceId) -> Outcome {
