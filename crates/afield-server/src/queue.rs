@@ -41,15 +41,21 @@ const LAST_RECORD_TIMEOUT: Duration = Duration::from_secs(2);
 /// How far back a sender's own time is believed: as long as a command waits at most.
 const SUBMITTED_BACK_MAX_MS: i64 = 30 * 24 * 3600 * 1000;
 
+/// The turn of a command among those its sender has on the way to the same project.
+pub(crate) async fn turn<'a>(core: &'a Core, actor: &Actor, ask: &CommandSubmit) -> Turn<'a> {
+    let project = ask.target.as_ref().and_then(|target| target.project_id);
+    core.order.turn(actor.device, project).await
+}
+
 /// `command_submit`: accepted when it is on disk; starts when it can.
 pub(crate) async fn submit(
     core: &Core,
     actor: &Actor,
     ask: CommandSubmit,
     request_id: RequestId,
+    turn: Turn<'_>,
 ) -> Result<Command, ErrorBody> {
     let target = ask.target.clone().unwrap_or_default();
-    let turn = core.order.turn(actor.device, target.project_id).await;
     let project = target::project(core, actor.org, &target).await?;
     let submit = drafted(core, actor, &project, ask.clone(), request_id)?;
     let command = accept(core, submit, Some(turn)).await?;

@@ -5,7 +5,6 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::task::Poll;
 
 use afield_proto::fact::Fact;
 use afield_proto::queue::Target;
@@ -214,24 +213,19 @@ async fn serve(
             follow_as_cause(core, conn, project.id, Some(0)).await?;
             Context { project_id: Some(project.id), ..context }.reply(&project)
         }
+        Request::CommandSubmit(ask) => {
+            // Nobody overtakes while the end of the project's log is read.
+            let turn = queue::turn(core, conn.actor(), &ask).await;
+            follow_cause(core, conn, project_id).await?;
+            let submit = queue::submit(core, conn.actor(), ask, request_id, turn);
+            context.reply(&Box::pin(submit).await?)
+        }
         request => {
-            let turn = match causes_facts(&request) {
-                true => {
-                    // Where the project's log ends is read first: nobody overtakes meanwhile.
-                    let turn = core.order.turn(conn.actor().device, project_id).await;
-                    follow_cause(core, conn, project_id).await?;
-                    Some(turn)
-                }
-                false => None,
-            };
+            if causes_facts(&request) {
+                follow_cause(core, conn, project_id).await?;
+            }
             // Boxed: the largest of all, and moved with the rest before it starts.
-            let mut work = Box::pin(perform(core, conn.actor(), request, request_id));
-            let begun = futures::poll!(work.as_mut());
-            drop(turn);
-            let data = match begun {
-                Poll::Ready(data) => data?,
-                Poll::Pending => work.await?,
-            };
+            let data = Box::pin(perform(core, conn.actor(), request, request_id)).await?;
             context.reply(&data)
         }
     }
@@ -260,7 +254,10 @@ pub(crate) async fn perform(
         Request::AgentSetMode(ask) => json(&commands::set_mode(core, actor, ask).await?),
         Request::GetMessages(ask) => json(&projects::messages(core, actor, ask).await?),
         Request::HealthCheckAsk(_) => json(&health::check(core, actor).await?),
-        Request::CommandSubmit(ask) => json(&queue::submit(core, actor, ask, request_id).await?),
+        Request::CommandSubmit(ask) => {
+            let turn = queue::turn(core, actor, &ask).await;
+            json(&queue::submit(core, actor, ask, request_id, turn).await?)
+        }
         Request::CommandShow(ask) => json(&queue::show(core, actor, ask).await?),
         Request::CommandExplain(ask) => json(&queue::explain_command(core, actor, ask).await?),
         Request::CommandCancel(ask) => json(&queue::cancel(core, actor, ask).await?),
@@ -326,7 +323,6 @@ fn causes_facts(request: &Request) -> bool {
         request,
         Request::ProjectDelete(_)
             | Request::Execute(_)
-            | Request::CommandSubmit(_)
             | Request::AgentNewSession(_)
             | Request::AgentKill(_)
     )
