@@ -1612,6 +1612,7 @@ flags?: MessageFlags,
 message: unknown, };
 export type Verdict = "ok" | "gap";
 export type Empty = Record<symbol, never>;
+export type Request = { "type": "project_create", "data": ProjectCreate } | { "type": "project_list", "data": ProjectList } | { "type": "project_get", "data": ProjectGet } | { "type": "project_update", "data": ProjectUpdate } | { "type": "project_delete", "data": ProjectDelete } | { "type": "project_join", "data": ProjectJoin } | { "type": "project_leave", "data": ProjectLeave } | { "type": "execute", "data": Execute } | { "type": "agent_new_session", "data": AgentNewSession } | { "type": "agent_kill", "data": AgentKill } | { "type": "agent_interrupt", "data": AgentInterrupt } | { "type": "agent_set_mode", "data": AgentSetMode } | { "type": "get_messages", "data": GetMessages } | { "type": "health_check", "data": HealthCheckAsk } | { "type": "subscribe", "data": Subscribe } | { "type": "unsubscribe", "data": Unsubscribe } | { "type": "command_submit", "data": CommandSubmit } | { "type": "command_get", "data": CommandGet } | { "type": "command_show", "data": CommandShow } | { "type": "command_list", "data": CommandList } | { "type": "command_explain", "data": CommandExplain } | { "type": "command_cancel", "data": CommandCancel } | { "type": "command_edit", "data": CommandEdit } | { "type": "command_move", "data": CommandMove } | { "type": "command_hold", "data": CommandHold } | { "type": "command_release", "data": CommandRelease } | { "type": "hold_list", "data": HoldList } | { "type": "command_retry", "data": CommandRetry } | { "type": "command_purge", "data": CommandPurge } | { "type": "command_resolve", "data": CommandResolve } | { "type": "blob_get", "data": BlobGet } | { "type": "approval_list", "data": ApprovalList } | { "type": "approval_answer", "data": ApprovalAnswer } | { "type": "device_create", "data": DeviceCreate } | { "type": "device_list", "data": DeviceList } | { "type": "device_link", "data": DeviceLink } | { "type": "device_revoke", "data": DeviceRevoke } | { "type": "device_revoke_others", "data": DeviceRevokeOthers } | { "type": "device_forget", "data": DeviceForget } | { "type": "device_set_scopes", "data": DeviceSetScopes } | { "type": "device_rename", "data": DeviceRename } | { "type": "device_pair_start", "data": DevicePairStart } | { "type": "device_pair_status", "data": DevicePairStatus } | { "type": "device_pair_list", "data": DevicePairList } | { "type": "device_pair_decide", "data": DevicePairDecide } | { "type": "audit_list", "data": AuditList } | { "type": "audit_verify", "data": AuditVerify } | { "type": "state_get", "data": StateGet } | { "type": "state_set", "data": StateSet } | { "type": "handoff_get", "data": HandoffGet } | { "type": "handoff_take", "data": HandoffTake } | { "type": "handoff_move", "data": HandoffMove } | { "type": "handoff_offer", "data": HandoffOffer } | { "type": "handoff_release", "data": HandoffRelease } | { "type": "device_message", "data": DeviceMessageSend } | { "type": "device_inbox", "data": DeviceInbox } | { "type": "device_message_ack", "data": DeviceMessageAck } | { "type": "device_presence", "data": DevicePresenceAsk } | { "type": "runner_sleep", "data": RunnerSleep } | { "type": "runner_list", "data": RunnerList } | { "type": "runner_hello", "data": RunnerHello } | { "type": "runner_records", "data": RunnerRecords } | { "type": "runner_partial", "data": RunnerPartial };
 export type ProjectCreate = { 
 /**
  * An absolute path on the runner.
@@ -2093,21 +2094,6 @@ interrupt: boolean,
  * To a question: the full text of each question and the label chosen (several joined by ", ").
  */
 answers?: { [key in string]: string }, };
-export type DeviceLink = { 
-/**
- * What the browser may do; what its maker may do when not given, never more.
- */
-scopes?: Array<Scope>, };
-export type DeviceLinkReply = { 
-/**
- * The secret. Behind `#link=` at the server's address it makes the link; it never goes
- * into a query.
- */
-secret: string, 
-/**
- * When it ends.
- */
-expires_at: Timestamp, };
 export type DeviceCreate = { 
 /**
  * A name for lists.
@@ -2145,6 +2131,180 @@ export type DeviceRevoke = {
  * Which.
  */
 device_id: DeviceId, };
+export type DeviceRevokeOthers = { 
+/**
+ * Runners too.
+ */
+runners: boolean, };
+export type DeviceForget = { 
+/**
+ * Which.
+ */
+device_id: DeviceId, };
+export type DeviceSetScopes = { 
+/**
+ * Which.
+ */
+device_id: DeviceId, 
+/**
+ * What it may do from now on; never more than the one who says so.
+ */
+scopes: Array<Scope>, };
+export type DeviceRename = { 
+/**
+ * Which.
+ */
+device_id: DeviceId, 
+/**
+ * Its new name.
+ */
+name: string, };
+export type RunnerSleep = Record<symbol, never>;
+export type RunnerList = Record<symbol, never>;
+export type RunnerListReply = { 
+/**
+ * The runners, oldest first.
+ */
+runners: Array<RunnerState>, };
+export type DeviceLink = { 
+/**
+ * What the browser may do; what its maker may do when not given, never more.
+ */
+scopes?: Array<Scope>, };
+export type DeviceLinkReply = { 
+/**
+ * The secret. Behind `#link=` at the server's address it makes the link; it never goes
+ * into a query.
+ */
+secret: string, 
+/**
+ * When it ends.
+ */
+expires_at: Timestamp, };
+export type DevicePairStart = { 
+/**
+ * The name the new device will have; its own when not given.
+ */
+name?: string, 
+/**
+ * What it may do; never more than its maker. A runner has the scope `runner` alone.
+ */
+scopes: Array<Scope>, };
+export type DevicePairStartReply = { 
+/**
+ * The pairing.
+ */
+pairing: Pairing, 
+/**
+ * For the QR code. Shown once, here.
+ */
+secret: string, 
+/**
+ * For typing. Shown once, here.
+ */
+code: string, 
+/**
+ * SHA-256 of the server's key, in hexadecimal: the new device accepts no other server.
+ */
+server_fingerprint: string, };
+export type DevicePairStatus = { 
+/**
+ * Which.
+ */
+pairing_id: PairingId, };
+export type DevicePairList = Record<symbol, never>;
+export type DevicePairListReply = { 
+/**
+ * The pairings, oldest first.
+ */
+pairings: Array<Pairing>, };
+export type DevicePairDecide = { 
+/**
+ * Which.
+ */
+pairing_id: PairingId, 
+/**
+ * Whether the device that came is let in.
+ */
+approve: boolean, 
+/**
+ * The two digits the new device shows; needed to let it in.
+ */
+digits?: string, };
+export type AuditList = { 
+/**
+ * Only entries before this number; the newest of them, when not given.
+ */
+before?: number, 
+/**
+ * At most so many; 100 when not given, 1,000 at most.
+ */
+limit?: number, };
+export type AuditListReply = { 
+/**
+ * The entries, oldest first.
+ */
+records: Array<AuditRecord>, };
+export type AuditVerify = { 
+/**
+ * The entry with this number must have the hash that follows.
+ */
+number?: number, 
+/**
+ * See `number`; in hexadecimal, as an earlier check gave it.
+ */
+hash?: string, };
+export type StateGet = { 
+/**
+ * Only this register.
+ */
+key?: string, 
+/**
+ * Only what changed after this version, deleted registers too. All that exist when not
+ * given. A copy older than 90 days asks for all.
+ */
+after?: number, };
+export type StateGetReply = { 
+/**
+ * The registers in the order they were changed.
+ */
+registers: Array<StateRegister>, 
+/**
+ * There are more: ask again after the last version.
+ */
+more: boolean, 
+/**
+ * Changes are told here as `state_changed`. Follow it first, then ask.
+ */
+topic: string, };
+export type StateSet = { 
+/**
+ * Which register.
+ */
+key: string, 
+/**
+ * The version the writer knows; 0 for a register it knows to be new. A write that knows
+ * the present one replaces it; any other is merged by the class of the key.
+ */
+base_version?: number, 
+/**
+ * What it shall hold; deletes when left out.
+ */
+value?: unknown, 
+/**
+ * When it was written; the server's present when left out. The same write sent again has
+ * the same, and is done once.
+ */
+hlc?: Hlc, };
+export type StateSetReply = { 
+/**
+ * What became of it.
+ */
+verdict: StateVerdict, 
+/**
+ * The register as it is now.
+ */
+register: StateRegister, };
 export type HandoffGet = Record<symbol, never>;
 export type HandoffTake = { 
 /**
@@ -2221,65 +2381,6 @@ devices: Array<DevicePresence>,
  * Changes are told here as `device_presence`.
  */
 topic: string, };
-export type RunnerSleep = Record<symbol, never>;
-export type StateGet = { 
-/**
- * Only this register.
- */
-key?: string, 
-/**
- * Only what changed after this version, deleted registers too. All that exist when not
- * given. A copy older than 90 days asks for all.
- */
-after?: number, };
-export type StateGetReply = { 
-/**
- * The registers in the order they were changed.
- */
-registers: Array<StateRegister>, 
-/**
- * There are more: ask again after the last version.
- */
-more: boolean, 
-/**
- * Changes are told here as `state_changed`. Follow it first, then ask.
- */
-topic: string, };
-export type StateSet = { 
-/**
- * Which register.
- */
-key: string, 
-/**
- * The version the writer knows; 0 for a register it knows to be new. A write that knows
- * the present one replaces it; any other is merged by the class of the key.
- */
-base_version?: number, 
-/**
- * What it shall hold; deletes when left out.
- */
-value?: unknown, 
-/**
- * When it was written; the server's present when left out. The same write sent again has
- * the same, and is done once.
- */
-hlc?: Hlc, };
-export type StateSetReply = { 
-/**
- * What became of it.
- */
-verdict: StateVerdict, 
-/**
- * The register as it is now.
- */
-register: StateRegister, };
-export type RunnerList = Record<symbol, never>;
-export type RunnerListReply = { 
-/**
- * The runners, oldest first.
- */
-runners: Array<RunnerState>, };
-export type Request = { "type": "project_create", "data": ProjectCreate } | { "type": "project_list", "data": ProjectList } | { "type": "project_get", "data": ProjectGet } | { "type": "project_update", "data": ProjectUpdate } | { "type": "project_delete", "data": ProjectDelete } | { "type": "project_join", "data": ProjectJoin } | { "type": "project_leave", "data": ProjectLeave } | { "type": "execute", "data": Execute } | { "type": "agent_new_session", "data": AgentNewSession } | { "type": "agent_kill", "data": AgentKill } | { "type": "agent_interrupt", "data": AgentInterrupt } | { "type": "agent_set_mode", "data": AgentSetMode } | { "type": "get_messages", "data": GetMessages } | { "type": "health_check", "data": HealthCheckAsk } | { "type": "subscribe", "data": Subscribe } | { "type": "unsubscribe", "data": Unsubscribe } | { "type": "command_submit", "data": CommandSubmit } | { "type": "command_get", "data": CommandGet } | { "type": "command_show", "data": CommandShow } | { "type": "command_list", "data": CommandList } | { "type": "command_explain", "data": CommandExplain } | { "type": "command_cancel", "data": CommandCancel } | { "type": "command_edit", "data": CommandEdit } | { "type": "command_move", "data": CommandMove } | { "type": "command_hold", "data": CommandHold } | { "type": "command_release", "data": CommandRelease } | { "type": "hold_list", "data": HoldList } | { "type": "command_retry", "data": CommandRetry } | { "type": "command_purge", "data": CommandPurge } | { "type": "command_resolve", "data": CommandResolve } | { "type": "blob_get", "data": BlobGet } | { "type": "approval_list", "data": ApprovalList } | { "type": "approval_answer", "data": ApprovalAnswer } | { "type": "device_create", "data": DeviceCreate } | { "type": "device_list", "data": DeviceList } | { "type": "device_link", "data": DeviceLink } | { "type": "device_revoke", "data": DeviceRevoke } | { "type": "device_revoke_others", "data": DeviceRevokeOthers } | { "type": "device_forget", "data": DeviceForget } | { "type": "device_set_scopes", "data": DeviceSetScopes } | { "type": "device_rename", "data": DeviceRename } | { "type": "device_pair_start", "data": DevicePairStart } | { "type": "device_pair_status", "data": DevicePairStatus } | { "type": "device_pair_list", "data": DevicePairList } | { "type": "device_pair_decide", "data": DevicePairDecide } | { "type": "audit_list", "data": AuditList } | { "type": "audit_verify", "data": AuditVerify } | { "type": "state_get", "data": StateGet } | { "type": "state_set", "data": StateSet } | { "type": "handoff_get", "data": HandoffGet } | { "type": "handoff_take", "data": HandoffTake } | { "type": "handoff_move", "data": HandoffMove } | { "type": "handoff_offer", "data": HandoffOffer } | { "type": "handoff_release", "data": HandoffRelease } | { "type": "device_message", "data": DeviceMessageSend } | { "type": "device_inbox", "data": DeviceInbox } | { "type": "device_message_ack", "data": DeviceMessageAck } | { "type": "device_presence", "data": DevicePresenceAsk } | { "type": "runner_sleep", "data": RunnerSleep } | { "type": "runner_list", "data": RunnerList } | { "type": "runner_hello", "data": RunnerHello } | { "type": "runner_records", "data": RunnerRecords } | { "type": "runner_partial", "data": RunnerPartial };
 
 /** Each request with the type of its data and of its reply. */
 export interface Requests {

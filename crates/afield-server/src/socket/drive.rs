@@ -53,8 +53,8 @@ pub(crate) enum Received {
 }
 
 impl Received {
-    fn is_exclusive(&self) -> bool {
-        matches!(self, Self::Request(_, request) if requests::is_exclusive(request))
+    fn is_alone(&self) -> bool {
+        matches!(self, Self::Request(_, request) if request.is_alone())
     }
 }
 
@@ -189,7 +189,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         let mut started = false;
         while !self.exclusive && self.in_flight() < IN_FLIGHT_MAX {
             let Some(next) = self.waiting.front() else { break };
-            let exclusive = next.is_exclusive();
+            let exclusive = next.is_alone();
             if exclusive && self.in_flight() > usize::from(self.fetching) {
                 break;
             }
