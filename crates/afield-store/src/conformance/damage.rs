@@ -51,7 +51,7 @@ async fn check(
 pub async fn a_corrupt_row_is_a_gap(place: Place) -> Outcome {
     let world = World::open(&place).await?;
     let filled = filled(&world).await?;
-    flip(&place, &world, "events", "seq = 4 AND first_seq = 4").await?;
+    flip(&place, &world, "events", "first_seq = 4").await?;
     check(&world, filled, &[1, 2, 3, 5, 6, 7], (4, 4)).await?;
     let segments = world.store.rotate(filled.1, at(5)).await?;
     let ranges: Vec<_> = segments.iter().map(|made| (made.first_seq, made.last_seq)).collect();
@@ -87,10 +87,10 @@ pub async fn a_corrupt_segment_is_a_gap(place: Place) -> Outcome {
 pub async fn a_missing_row_is_a_gap(place: Place) -> Outcome {
     let world = World::open(&place).await?;
     let filled = filled(&world).await?;
-    let delete = "DELETE FROM events WHERE seq = 5 AND first_seq = 5";
+    let delete = "DELETE FROM events WHERE first_seq = 5";
     place.raw(&world.store, delete, delete).await?;
     check(&world, filled, &[1, 2, 3, 4, 6, 7], (5, 5)).await?;
-    let delete = "DELETE FROM events WHERE first_seq IN (1, 2) AND seq IN (1, 2)";
+    let delete = "DELETE FROM events WHERE first_seq IN (1, 2)";
     place.raw(&world.store, delete, delete).await?;
     let page = world.store.read_events(filled.1, 0, 2).await?;
     assert_eq!((&page.gaps[..], page.through), (&[(1, 2), (5, 5)][..], 5));

@@ -10,7 +10,7 @@ use afield_proto::fact::Fact;
 use afield_proto::{OrgId, ProjectId, Timestamp, Topic};
 
 use crate::log::CommittedEvents;
-use crate::log::row::{ROW_BYTES_MAX, ROW_EVENTS_MAX};
+use crate::log::row::{self, ROW_BYTES_MAX, ROW_EVENTS_MAX};
 use crate::sql::{params, statements};
 use crate::tx::{Session, Tx};
 use crate::{Error, Store, audit};
@@ -18,15 +18,15 @@ use crate::{Error, Store, audit};
 statements! {
     /// Where a topic stands, from its rows.
     SELECT_TOPIC = "SELECT t.number, t.rotated_to, \
-        (SELECT MAX(e.seq) FROM events e WHERE e.topic = t.number) \
-        FROM topics t WHERE t.name = ?1";
+        (SELECT MAX(e.place) FROM events e WHERE e.place >= t.number * 68719476736 \
+        AND e.place < (t.number + 1) * 68719476736) FROM topics t WHERE t.name = ?1";
     /// Takes the next numbers of a topic, making it when it is new.
     TAKE_NUMBERS = "INSERT INTO topics (org_id, name, last_seq, rotated_to) \
         VALUES (?1, ?2, ?3, 0) \
         ON CONFLICT (name) DO UPDATE SET last_seq = topics.last_seq + ?3 \
         RETURNING number, last_seq";
-    INSERT_EVENTS = "INSERT INTO events (topic, seq, first_seq, at, crc, body) \
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    INSERT_EVENTS = "INSERT INTO events (place, first_seq, at, crc, body) \
+        VALUES (?1, ?2, ?3, ?4, ?5)";
 }
 
 /// A fact that was told and has no number yet, or several that were told as one text.
@@ -121,7 +121,8 @@ async fn insert_row(
     };
     let (at, last_seq) = (row[0].at, first_seq + events(row) - 1);
     let crc = crc32fast::hash(body.as_bytes());
-    let values = params![number, last_seq, first_seq, at, crc, *body.as_bytes()];
+    let place = row::place(number, last_seq);
+    let values = params![place, first_seq, at, crc, *body.as_bytes()];
     tx.execute(&INSERT_EVENTS, values).await?;
     tx.written.push(CommittedEvents { topic: row[0].topic, first_seq, last_seq, at, body });
     Ok(())
@@ -171,9 +172,8 @@ async fn take_from_row(tx: &mut Tx, told: &Pending, count: u64) -> Result<TopicH
 /// Where a topic stands, from its rows; `None` for a topic that never had an event.
 pub(crate) async fn load_head(tx: &mut Tx, name: &str) -> Result<Option<TopicHead>, Error> {
     tx.opt(&SELECT_TOPIC, params![name], |row| {
-        let live = row.opt_int(2)?.unwrap_or(0);
-        let last = row.int(1)?.max(live);
-        Ok(TopicHead { number: row.int(0)?, last: u64::try_from(last).unwrap_or(0) })
+        let live = row.opt_int(2)?.map_or(0, row::seq_at);
+        Ok(TopicHead { number: row.int(0)?, last: row.count(1)?.max(live) })
     })
     .await
 }

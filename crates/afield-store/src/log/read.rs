@@ -8,7 +8,7 @@ use afield_proto::Topic;
 
 use crate::log::append::load_head;
 use crate::log::damage::Found;
-use crate::log::row::{LiveRow, ROW_EVENTS_MAX};
+use crate::log::row::{self, LiveRow, ROW_EVENTS_MAX};
 use crate::log::{EventPage, Head, StoredEvent, segment};
 use crate::sql::{Row, params, statements};
 use crate::tx::Tx;
@@ -16,16 +16,17 @@ use crate::{Error, Store};
 
 statements! {
     FIRST_AVAILABLE = "SELECT (SELECT MIN(s.first_seq) FROM segments s WHERE s.topic = ?1), \
-        (SELECT MIN(e.first_seq) FROM events e WHERE e.topic = ?1)";
+        (SELECT e.first_seq FROM events e WHERE e.place > ?2 AND e.place < ?3 \
+        ORDER BY e.place LIMIT 1)";
     SEGMENT_AFTER = "SELECT first_seq, last_seq FROM segments \
         WHERE topic = ?1 AND last_seq > ?2 ORDER BY last_seq LIMIT 1";
     SEGMENT_BEFORE = "SELECT first_seq, last_seq FROM segments \
         WHERE topic = ?1 AND first_seq < ?2 ORDER BY last_seq DESC LIMIT 1";
     SEGMENT_BODY = "SELECT sha256, body FROM segments WHERE topic = ?1 AND last_seq = ?2";
-    ROWS_AFTER = "SELECT first_seq, seq, at, crc, body FROM events \
-        WHERE topic = ?1 AND seq > ?2 AND first_seq < ?3 ORDER BY seq LIMIT ?4";
-    ROWS_BEFORE = "SELECT first_seq, seq, at, crc, body FROM events \
-        WHERE topic = ?1 AND seq < ?2 AND first_seq < ?3 AND seq > ?4 ORDER BY seq DESC LIMIT ?5";
+    ROWS_AFTER = "SELECT first_seq, place, at, crc, body FROM events \
+        WHERE place > ?1 AND place < ?2 AND first_seq < ?3 ORDER BY place LIMIT ?4";
+    ROWS_BEFORE = "SELECT first_seq, place, at, crc, body FROM events \
+        WHERE place > ?1 AND place < ?2 AND first_seq < ?3 ORDER BY place DESC LIMIT ?4";
 }
 
 /// Live rows fetched at once.
@@ -96,7 +97,8 @@ async fn rows_after(
     after: u64,
     before: u64,
 ) -> Result<Vec<LiveRow>, Error> {
-    let values = params![place.number, after, before, ROWS_AT_ONCE];
+    let (from, end) = (row::place(place.number, after), row::end(place.number));
+    let values = params![from, end, before, ROWS_AT_ONCE];
     tx.all(&ROWS_AFTER, values, live_row).await
 }
 
@@ -131,7 +133,8 @@ pub(crate) async fn pieces_before(
     let after = segment.map_or(0, |(_, last_seq)| last_seq);
     // A row is found by its last number, which lies at most a row's length behind `before`.
     let reach = before + ROW_EVENTS_MAX as u64;
-    let values = params![place.number, reach, before, after, ROWS_AT_ONCE];
+    let (from, end) = (row::place(place.number, after), row::place(place.number, reach));
+    let values = params![from, end, before, ROWS_AT_ONCE];
     let mut pieces: Vec<_> =
         tx.all(&ROWS_BEFORE, values, live_row).await?.into_iter().map(live_piece).collect();
     if let (true, Some(range)) = (pieces.is_empty(), segment) {
@@ -173,11 +176,11 @@ fn range(row: &Row<'_>) -> Result<(u64, u64), Error> {
     Ok((row.count(0)?, row.count(1)?))
 }
 
-/// A live row of a row with first_seq, seq, at, crc, body.
+/// A live row of a row with first_seq, place, at, crc, body.
 pub(crate) fn live_row(row: &Row<'_>) -> Result<LiveRow, Error> {
     Ok(LiveRow {
         first_seq: row.count(0)?,
-        last_seq: row.count(1)?,
+        last_seq: row::seq_at(row.int(1)?),
         at: row.time(2)?,
         crc: u32::try_from(row.int(3)?).unwrap_or(0),
         body: row.bytes(4)?.to_vec(),
@@ -251,8 +254,9 @@ async fn topic_head(tx: &mut Tx, topic: &Topic) -> Result<Head, Error> {
     let Some(place) = place(tx, *topic).await? else {
         return Ok(Head { last: 0, first_available: 1 });
     };
+    let (from, end) = (row::place(place.number, 0), row::end(place.number));
     let first = tx
-        .one(&FIRST_AVAILABLE, params![place.number], |row| {
+        .one(&FIRST_AVAILABLE, params![place.number, from, end], |row| {
             Ok([row.opt_int(0)?, row.opt_int(1)?].into_iter().flatten().min())
         })
         .await?;

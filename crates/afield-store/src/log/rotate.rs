@@ -10,23 +10,25 @@ use afield_proto::{Timestamp, Topic};
 use crate::log::SegmentInfo;
 use crate::log::damage::Found;
 use crate::log::read::{live_row, place};
-use crate::log::row::LiveRow;
+use crate::log::row::{self, LiveRow};
 use crate::log::segment::{self, EVENTS_MAX, Packed, RAW_BYTES_MAX};
 use crate::sql::{params, statements};
 use crate::tx::Tx;
 use crate::{Error, LogLimits, Store};
 
 statements! {
-    LIVE_ROWS = "SELECT first_seq, seq, at, crc, body FROM events \
-        WHERE topic = ?1 AND seq > ?2 AND seq <= ?3 ORDER BY seq LIMIT ?4";
+    LIVE_ROWS = "SELECT first_seq, place, at, crc, body FROM events \
+        WHERE place > ?1 AND place <= ?2 ORDER BY place LIMIT ?3";
     INSERT_SEGMENT = "INSERT INTO segments (topic, last_seq, first_seq, events, bytes, created_at, \
         codec, sha256, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'zstd', ?7, ?8)";
-    DELETE_ROWS = "DELETE FROM events WHERE topic = ?1 AND seq >= ?2 AND seq <= ?3";
+    DELETE_ROWS = "DELETE FROM events WHERE place >= ?1 AND place <= ?2";
     SET_ROTATED = "UPDATE topics SET rotated_to = ?2 WHERE number = ?1 AND rotated_to < ?2";
     /// Topics whose live part is past a limit.
     DUE = "SELECT t.name FROM topics t JOIN \
-        (SELECT topic, CAST(SUM(seq - first_seq + 1) AS BIGINT) AS events, \
-        CAST(SUM(LENGTH(body)) AS BIGINT) AS bytes FROM events GROUP BY topic) live ON live.topic = t.number \
+        (SELECT place / 68719476736 AS topic, \
+        CAST(SUM(place % 68719476736 - first_seq + 1) AS BIGINT) AS events, \
+        CAST(SUM(LENGTH(body)) AS BIGINT) AS bytes \
+        FROM events GROUP BY place / 68719476736) live ON live.topic = t.number \
         WHERE live.events > ?1 OR live.bytes > ?2 ORDER BY t.number";
 }
 
@@ -109,7 +111,8 @@ async fn next_step(
     (topic, after, last): &(Topic, u64, u64),
 ) -> Result<Option<Step>, Error> {
     let Some(place) = place(tx, *topic).await? else { return Ok(None) };
-    let values = params![place.number, after, last, ROWS_AT_ONCE];
+    let (from, to) = (row::place(place.number, *after), row::place(place.number, *last));
+    let values = params![from, to, ROWS_AT_ONCE];
     let rows = tx.all(&LIVE_ROWS, values, live_row).await?;
     let Some(first) = rows.first() else { return Ok(None) };
     if let Err(what) = first.events() {
@@ -145,8 +148,10 @@ async fn replace_rows(
     (topic, packed, rows, now): &(Topic, Packed, u64, Timestamp),
 ) -> Result<(), Error> {
     let Some(place) = place(tx, *topic).await? else { return Ok(()) };
-    let values = params![place.number, packed.first_seq, packed.last_seq];
-    if tx.execute(&DELETE_ROWS, values).await? != *rows {
+    let number = place.number;
+    let first = row::place(number, packed.first_seq);
+    let last = row::place(number, packed.last_seq);
+    if tx.execute(&DELETE_ROWS, params![first, last]).await? != *rows {
         let reason = "another rotation of this topic was faster".to_owned();
         return Err(Error::Database { reason, retryable: false });
     }

@@ -11,6 +11,27 @@ pub(crate) const ROW_EVENTS_MAX: usize = 256;
 /// A row takes no further event when it has this many bytes.
 pub(crate) const ROW_BYTES_MAX: usize = 1024 * 1024;
 
+/// Bits of a place that hold the number of an event; those in front hold the topic.
+const SEQ_BITS: u32 = 36;
+/// The last number a topic can give.
+const SEQ_MAX: u64 = (1 << SEQ_BITS) - 1;
+
+/// The key of the row that ends with this event of a topic; numbers past all others mean its end.
+pub(crate) fn place(topic: i64, last_seq: u64) -> i64 {
+    let seq = i64::try_from(last_seq.min(SEQ_MAX)).unwrap_or(i64::MAX);
+    (topic << SEQ_BITS) + seq
+}
+
+/// A key behind every row of a topic.
+pub(crate) fn end(topic: i64) -> i64 {
+    place(topic + 1, 0)
+}
+
+/// The number of the last event of the row with this key.
+pub(crate) fn seq_at(place: i64) -> u64 {
+    u64::try_from(place).unwrap_or_default() & SEQ_MAX
+}
+
 /// A row as it lies in the table.
 #[derive(Debug, Clone)]
 pub(crate) struct LiveRow {
