@@ -36,18 +36,24 @@ macro_rules! commands {
 
 pub(crate) mod accept;
 pub(crate) mod archive;
-pub(crate) mod change;
+pub(crate) mod back;
+pub(crate) mod edit;
+pub(crate) mod hold;
 pub(crate) mod lane;
 pub(crate) mod lease;
+pub(crate) mod resolve;
 pub(crate) mod show;
 pub(crate) mod steer;
+pub(crate) mod stop;
 pub(crate) mod sweep;
 
 pub use accept::{Accept, SubmitCommand, Submitted};
 pub use archive::OldCommands;
-pub use change::{Cancel, EditCommand, WhichDead};
+pub use back::WhichDead;
+pub use edit::EditCommand;
 pub use show::{Detail, Shown};
 pub use steer::{Offers, SteerOrder};
+pub use stop::Cancel;
 pub use sweep::Swept;
 
 statements! {
@@ -280,6 +286,10 @@ async fn active_attempt(
     Ok(row.map(|row| (row.command.clone(), row.attempt())))
 }
 
+fn not_possible(reason: impl Into<String>) -> Error {
+    Refusal::NotPossible { reason: reason.into() }.into()
+}
+
 /// A command, to be changed by this operation.
 pub(crate) async fn locked(tx: &mut Tx, org: OrgId, id: CommandId) -> Result<CommandRow, Error> {
     find_locked(tx, org, id).await?.ok_or_else(|| Refusal::CommandNotFound.into())
@@ -292,6 +302,22 @@ pub(crate) async fn find_locked(
     id: CommandId,
 ) -> Result<Option<CommandRow>, Error> {
     tx.opt(&COMMAND_LOCKED, params![org, id], command_row).await
+}
+
+/// A command, with its lanes kept from changing.
+pub(crate) async fn with_lane(tx: &mut Tx, org: OrgId, id: CommandId) -> Result<CommandRow, Error> {
+    let project = locked(tx, org, id).await?.project;
+    lane::lock(tx, project).await?;
+    locked(tx, org, id).await
+}
+
+/// A command that waits, with its lanes kept from changing.
+async fn waiting(tx: &mut Tx, org: OrgId, id: CommandId) -> Result<CommandRow, Error> {
+    let row = with_lane(tx, org, id).await?;
+    match row.command.state {
+        CommandState::Queued => Ok(row),
+        state => Err(not_possible(format!("the command is {}, it does not wait", state.name()))),
+    }
 }
 
 /// Every command a runner was given that is not over.
@@ -335,6 +361,14 @@ pub(crate) async fn save(tx: &mut Tx, row: &CommandRow) -> Result<(), Error> {
         row.since,
     ];
     tx.execute(&SAVE_COMMAND, values).await.map(drop)
+}
+
+/// Writes and tells what was changed of a command that waits.
+async fn changed(tx: &mut Tx, mut row: CommandRow, now: Timestamp) -> Result<Command, Error> {
+    row.refresh();
+    save(tx, &row).await?;
+    row.tell(tx, now);
+    Ok(row.command)
 }
 
 /// Writes only how far its records are applied.

@@ -17,7 +17,7 @@ use afield_proto::runner::{
 use afield_proto::{DeviceId, OrgId, ProjectId, Timestamp};
 
 use crate::approvals::{self, Withdraw};
-use crate::commands::{self, CommandRow, change, lane, steer};
+use crate::commands::{self, CommandRow, back, lane, steer, stop};
 use crate::log::append::one_line;
 use crate::tx::Tx;
 use crate::{Error, Refusal, Store, blobs, projects, sessions};
@@ -276,7 +276,7 @@ async fn finish(
     let session_id = work.row.session()?;
     steer::turn_over(tx, &work.row, outcome.kind, now).await?;
     conclude(tx, work, outcome, at).await?;
-    change::end_kills(tx, work.row.project, now).await?;
+    stop::end_kills(tx, work.row.project, now).await?;
     let project = work.project(tx).await?;
     project.command_id = None;
     if lost {
@@ -308,7 +308,7 @@ async fn conclude(
         Next::Again { at: due, for_limit } => {
             row.command.outcome = Some(outcome);
             row.command.finished_at = Some(at);
-            change::keep_attempt(tx, row).await?;
+            back::keep_attempt(tx, row).await?;
             let command = &mut row.command;
             (command.leased_at, command.started_at, command.finished_at) = (None, None, None);
             (row.due_at, row.for_limit, row.command.not_before) = (Some(due), for_limit, Some(due));
@@ -346,8 +346,8 @@ async fn reconcile_runner(
             (_, Some(_)) => {
                 lane::lock(tx, row.project).await?;
                 steer::turn_over(tx, &row, OutcomeKind::Cancelled, *now).await?;
-                change::cancelled(tx, &mut row, *now).await?;
-                change::end_kills(tx, row.project, *now).await?;
+                stop::cancelled(tx, &mut row, *now).await?;
+                stop::end_kills(tx, row.project, *now).await?;
             }
             // It never started, and its time is over: what expired never starts.
             (_, None)

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::steer::{self, Aim};
-use super::{COLUMNS, CommandRow, change, command_row, lane};
+use super::{COLUMNS, CommandRow, command_row, lane, stop};
 use crate::sql::{Row, params, statements, to_json};
 use crate::tx::{Tx, encoded};
 use crate::{Error, Refusal, Store, commands, sessions};
@@ -293,7 +293,7 @@ async fn kill(
     now: Timestamp,
 ) -> Result<Command, Error> {
     let mut row = commands::locked(tx, submit.org, id).await?;
-    if !change::mark_killed(tx, project, submit.submitted_by, now).await? {
+    if !stop::mark_killed(tx, project, submit.submitted_by, now).await? {
         let outcome = Outcome {
             code: Some(ErrorCode::ProcessNotFound),
             ..Outcome::new(OutcomeKind::Failed).with_message("nothing was running")

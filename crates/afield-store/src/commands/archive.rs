@@ -7,7 +7,7 @@ use afield_proto::queue::{AttemptView, ChainLink, Payload, RetryPolicy};
 use afield_proto::{CommandId, OrgId, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::change::forget;
+use super::back::forget;
 use super::show::{Detail, Shown, stored};
 use super::{find_locked, show};
 use crate::sql::{params, statements, to_json};

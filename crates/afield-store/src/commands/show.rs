@@ -5,7 +5,7 @@ use afield_proto::queue::{AttemptView, ChainLink, ChainStep, Hold, Payload, Retr
 use afield_proto::{CommandId, DeviceId, OrgId, ProjectId, Timestamp};
 
 use super::accept::StoredPayload;
-use super::{COLUMNS, CommandRow, archive, change, command_row, lane, needs_no_runner};
+use super::{COLUMNS, CommandRow, archive, command_row, hold, lane, needs_no_runner};
 use crate::sql::{Row, params, statements};
 use crate::tx::Tx;
 use crate::{Error, Refusal, Store};
@@ -186,7 +186,7 @@ async fn around(tx: &mut Tx, row: &CommandRow) -> Result<Detail, Error> {
     let busy = tx.one(&BUSY, params![command.runner_id], |row| row.count(0)).await?;
     let (runner, last_seen_at) = runner(tx, command.runner_id).await?;
     let asks = tx.opt(&ASKS, params![command.id], |_| Ok(())).await?.is_some();
-    let hold = change::holds(tx, &row.org).await?.into_iter().find(|hold| holds(hold, command));
+    let hold = hold::holds(tx, &row.org).await?.into_iter().find(|hold| holds(hold, command));
     let (due_at, for_limit) = (row.due_at, row.for_limit);
     Ok(Detail { due_at, for_limit, head, hold, active, busy, runner, last_seen_at, asks })
 }

@@ -9,7 +9,7 @@ use afield_proto::runner::{Attempt, RunnerSteer};
 use afield_proto::{CommandId, DeviceId, OrgId, SessionId, Timestamp};
 
 use super::accept::{Accept, StoredPayload, SubmitCommand, prompt_message};
-use super::{CommandRow, change, command_row, end, find_locked, lane, locked, save};
+use super::{CommandRow, command_row, end, find_locked, lane, locked, save, stop, with_lane};
 use crate::sql::{params, statements};
 use crate::tx::Tx;
 use crate::{Error, Store};
@@ -181,7 +181,7 @@ async fn refuse_steer(
     tx: &mut Tx,
     (org, id, fence, now): &(OrgId, CommandId, u64, Timestamp),
 ) -> Result<(), Error> {
-    let row = change::with_lane(tx, *org, *id).await?;
+    let row = with_lane(tx, *org, *id).await?;
     let offered = row.command.state == CommandState::Leased && row.command.into.is_some();
     match offered && row.fence == *fence {
         true => back(tx, row, Steer::Refused, *now).await,
@@ -250,7 +250,7 @@ async fn back(tx: &mut Tx, mut row: CommandRow, steer: Steer, now: Timestamp) ->
     row.command.leased_at = None;
     row.command.state = CommandState::Queued;
     if row.command.kill_requested_by.is_some() {
-        change::cancelled(tx, &mut row, now).await?;
+        stop::cancelled(tx, &mut row, now).await?;
     } else {
         row.refresh();
         save(tx, &row).await?;
