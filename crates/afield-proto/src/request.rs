@@ -270,7 +270,7 @@ requests! {
     DeviceCreate = "device_create" => DeviceCreateReply, admin, alone;
     /// Lists the devices of the org.
     DeviceList = "device_list" => DeviceListReply, view, beside;
-    /// Makes a one-time link that signs a browser in.
+    /// Makes a one-time link that lets a device in at once.
     DeviceLink = "device_link" => DeviceLinkReply, admin, alone;
     /// Throws a device out; its connections are cut.
     DeviceRevoke = "device_revoke" => Device, own, alone;

@@ -120,7 +120,7 @@ fn from_refusal(refusal: Refusal) -> ErrorBody {
         Refusal::PairingNotFound => not_found("pairing"),
         Refusal::PairingLimit { limit } => ErrorBody::new(
             ErrorCode::ResourceLimit,
-            format!("{limit} pairings wait already (limit pairings_open); decide or let them end"),
+            format!("{limit} pairings and links wait already (limit pairings_open); decide or let them end"),
         )
         .with_details(json!({ "limit": "pairings_open", "value": limit })),
         Refusal::KeyTaken => ErrorBody::new(
@@ -154,10 +154,6 @@ fn from_refusal(refusal: Refusal) -> ErrorBody {
             ),
         )
         .with_details(json!({ "limit": "draft_texts", "value": limit })),
-        Refusal::LinkInvalid => ErrorBody::new(
-            ErrorCode::Unauthorized,
-            "this link was used or has expired; make a new one with: afield link",
-        ),
         illegal @ Refusal::RecordIllegal { .. } => invalid(illegal.to_string()),
         Refusal::RecordGap { expected } => ErrorBody::new(
             ErrorCode::Conflict,

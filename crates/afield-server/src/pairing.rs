@@ -1,7 +1,10 @@
-//! Pairing: a trusted device starts it, a new one claims it, a trusted one decides.
+//! Pairing: a trusted device starts it, a new one claims it, a trusted one decides; or it is a link,
+//! which was decided when it was made.
 //!
-//! The claim is the one thing besides signing in that is answered without a credential: it is
-//! counted per address and in all before anything is looked up.
+//! The claim is the one thing of weight that is answered without a credential: it is counted per
+//! address and in all before anything is looked up.
+
+mod link;
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -15,7 +18,7 @@ use afield_proto::request::{
     DevicePairDecide, DevicePairListReply, DevicePairStart, DevicePairStartReply, DevicePairStatus,
 };
 use afield_proto::{ErrorBody, ErrorCode, PairingId, Timestamp};
-use afield_store::{Claimed, Decision, NewPairing, PairingRecord, ShownSecret};
+use afield_store::{Claimed, Coming, Decision, Entry, NewPairing, PairingRecord, ShownSecret};
 use aws_lc_rs::rand;
 
 use crate::auth::key::{self, sha256};
@@ -25,6 +28,7 @@ use crate::core::Core;
 use crate::devices::{bad_name, check_scopes};
 use crate::error::{from_store, invalid};
 use crate::socket::conn::Actor;
+pub(crate) use link::{Maker, link, new_link};
 
 /// How long a pairing waits.
 const PAIRING_LIFE: Duration = Duration::from_secs(10 * 60);
@@ -50,8 +54,10 @@ pub(crate) async fn start(
         user: actor.user,
         created_by: actor.device,
         secret_hash: secret.hash(),
-        front_hash: sha256(&code.as_bytes()[..CODE_FRONT]),
-        code_hash: sha256(code.as_bytes()),
+        entry: Entry::Decided {
+            front_hash: sha256(&code.as_bytes()[..CODE_FRONT]),
+            code_hash: sha256(code.as_bytes()),
+        },
         name: ask.name,
         scopes: ask.scopes,
         expires_at: now.plus(PAIRING_LIFE),
@@ -130,12 +136,8 @@ pub(crate) async fn decide(
     let token_hash = Secret::generate().hash();
     let decision = Decision { org, id, by, let_in, token_hash };
     let decided = core.store.decide_pairing(decision, Timestamp::now()).await;
-    let (record, device) = decided.map_err(from_store)?;
-    if let Some(device) = device {
-        // What the same key opened with other scopes ends.
-        core.renew_device(device.id);
-        tracing::info!(device = %device.id, kind = ?device.kind, %by, "device paired");
-    }
+    let record = decided.map_err(from_store)?;
+    begin_anew(core, &record.pairing);
     Ok(seen(core, record))
 }
 
@@ -173,13 +175,26 @@ pub(crate) async fn claim(
     let Some(shown) = shown_secret(&ask.secret) else { return Err(wrong(core, address)) };
     let PairClaim { name, kind, about, .. } = ask;
     let claim = Claim { name, kind, about, address: address.to_string() };
-    let claimed = core.store.claim_pairing(shown, public_key.clone(), claim, Timestamp::now());
-    match claimed.await.map_err(from_store)? {
-        Claimed::No => Err(wrong(core, address)),
-        Claimed::Yes(record) => {
-            core.throttle.pairing_done(address);
-            Ok(reply(core, *record, &public_key, &ask.nonce))
+    let token_hash = Secret::generate().hash();
+    let coming = Coming { shown, public_key: public_key.clone(), claim, token_hash };
+    let claimed = core.store.claim_pairing(coming, Timestamp::now()).await.map_err(from_store)?;
+    let record = match claimed {
+        Claimed::No => return Err(wrong(core, address)),
+        Claimed::Yes(record) => *record,
+        Claimed::LetIn(record) => {
+            begin_anew(core, &record.pairing);
+            *record
         }
+    };
+    core.throttle.pairing_done(address);
+    Ok(reply(core, record, &public_key, &ask.nonce))
+}
+
+/// A device was let in: what the same key opened with other scopes ends.
+fn begin_anew(core: &Core, pairing: &Pairing) {
+    if let Some(device) = pairing.device_id {
+        core.renew_device(device);
+        tracing::info!(%device, pairing = %pairing.id, "device paired");
     }
 }
 
@@ -192,7 +207,8 @@ fn reply(core: &Core, record: PairingRecord, public_key: &[u8], nonce: &str) -> 
 
 fn wrong(core: &Core, address: IpAddr) -> ErrorBody {
     core.auth_failed(address);
-    let message = "this code is wrong, used or over; get a new one with: afield pair";
+    let message = "this code or link is wrong, used or over; get a new one with: afield pair (or for a \
+        browser: afield link)";
     ErrorBody::new(ErrorCode::Unauthorized, message)
 }
 

@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
+mod browsers;
+
 use std::time::{Duration, Instant};
 
 use afield_proto::pairing::CODE_LETTERS;
@@ -23,7 +25,7 @@ async fn start(dir: &std::path::Path) -> Running {
         tls: Tls::Off,
         behind_proxy: false,
         allowed_hosts: Vec::new(),
-        limits: Limits { pairings_open: 3, ..Limits::default() },
+        limits: Limits { pairings_open: 4, ..Limits::default() },
         version: "0.0.0".into(),
     };
     afield_server::start(options).await.unwrap()
