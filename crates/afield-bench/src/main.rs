@@ -6,6 +6,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a tool for the terminal")]
 
 mod accept;
+mod devices;
 mod floors;
 mod history;
 mod idle;
@@ -31,6 +32,7 @@ usage: cargo xtask bench NAME [--peers] [--rounds N] [--seconds S]
   relay     messages from one to one and from one to 1,000, per second and in CPU time
   idle      server memory for each of 10,000 idle connections
   stream    output of a child process, in MB/s, to 1 and 10 followers
+  devices   1,000 devices: listing, hand-off, throwing out, messages, a storm of reconnects
   history   time until 1,000 messages and 100 projects are read
   all       all of them
 
@@ -86,13 +88,15 @@ async fn measure(name: &str, options: Options) -> Result<()> {
         "idle" => idle::run(options).await,
         "stream" => stream::run(options).await,
         "history" => history::run(options).await,
+        "devices" => devices::run(options).await,
         "all" => {
             accept::run(options).await?;
             queue::run(options).await?;
             relay::run(options).await?;
             idle::run(options).await?;
             stream::run(options).await?;
-            history::run(options).await
+            history::run(options).await?;
+            devices::run(options).await
         }
         _ => bail!("there is no benchmark {name:?}\n\n{HELP}"),
     }

@@ -123,7 +123,19 @@ impl Proxy {
     ///
     /// **Errors**: no port can be had.
     pub async fn start(server: SocketAddr, seed: u64) -> std::io::Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        Self::start_at(SocketAddr::from(([127, 0, 0, 1], 0)), server, seed).await
+    }
+
+    /// The same at this address. On another loopback address with the server's own port it passes
+    /// for the server, which answers to all of them.
+    ///
+    /// **Errors**: the address can't be had.
+    pub async fn start_at(
+        listen: SocketAddr,
+        server: SocketAddr,
+        seed: u64,
+    ) -> std::io::Result<Self> {
+        let listener = TcpListener::bind(listen).await?;
         let address = listener.local_addr()?;
         let to_server = watch::Sender::new(Conditions::default());
         let to_client = watch::Sender::new(Conditions::default());
