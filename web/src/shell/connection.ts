@@ -1,0 +1,33 @@
+/** The state of the connection in words, with its evidence. Pure. */
+import type { LinkState } from "../link/status";
+import { age } from "../text/age";
+
+export interface Words {
+  readonly tone: "calm" | "warn" | "bad";
+  readonly text: string;
+  /** What trying by hand can do. */
+  readonly canTry: boolean;
+}
+
+/** After a loss shorter than this nothing is said: it would only flicker. */
+const UNSAID_MS = 1_000;
+
+/** What the banner says; nothing while all is well. `knownAt` dates what the screen shows. */
+export function connectionWords({ status }: LinkState, knownAt: number | undefined, now: number): Words | undefined {
+  const shown = knownAt === undefined ? "" : ` Shown: as of ${age(knownAt, now)}.`;
+  switch (status.is) {
+    case "live":
+      return undefined;
+    case "offline":
+      return { tone: "warn", text: `No network.${shown}`, canTry: false };
+    case "catching-up":
+      return now - status.since < UNSAID_MS ? undefined : { tone: "calm", text: `Connected, catching up.${shown}`, canTry: false };
+    case "refused":
+      return { tone: "bad", text: status.message, canTry: false };
+    case "reconnecting": {
+      if (now - status.since < UNSAID_MS) return undefined;
+      const next = status.nextTryAt === undefined || status.nextTryAt <= now ? "trying now" : `next try ${age(status.nextTryAt, now)}`;
+      return { tone: "warn", text: `Not connected, ${next}.${shown}`, canTry: true };
+    }
+  }
+}
