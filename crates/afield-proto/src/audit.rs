@@ -47,9 +47,13 @@ pub enum Audited {
         )]
         scopes: Scopes,
     },
-    /// A one-time link was made.
+    /// A link was made: a pairing that is approved beforehand.
     LinkCreated {
-        /// What a browser that uses it may do.
+        /// Which pairing it is; absent in entries of links that were none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(feature = "schema", ts(optional))]
+        pairing_id: Option<PairingId>,
+        /// What a device that uses it may do.
         #[cfg_attr(
             feature = "schema",
             schemars(with = "Vec<crate::device::Scope>"),
@@ -57,7 +61,7 @@ pub enum Audited {
         )]
         scopes: Scopes,
     },
-    /// A browser signed in with a link.
+    /// A browser signed in with a link that was no pairing. Not written any more; logs have it.
     LinkRedeemed {
         /// The device it became.
         device_id: DeviceId,

@@ -157,7 +157,7 @@ impl<'de> Deserialize<'de> for Scopes {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]
 #[serde(rename_all = "snake_case")]
 pub enum CredentialKind {
-    /// By a token or a cookie: whoever has it is the device.
+    /// By a token: whoever has it is the device.
     Token,
     /// By a key that never leaves it.
     Key,

@@ -1,7 +1,8 @@
 //! Pairing: how a device with a key of its own becomes part of an org.
 //!
 //! A trusted device starts a pairing and shows its secret (as a QR code) or its code. The new
-//! device claims it with its public key; both show two digits; a trusted device decides.
+//! device claims it with its public key; both show two digits; a trusted device decides. A link is
+//! a pairing that was decided when it was made: who comes with its secret is let in.
 
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +22,20 @@ pub const CODE_FRONT: usize = 4;
 pub const CODE_TRIES: u32 = 5;
 /// What the secret stands behind in the link of a QR code.
 pub const LINK_MARK: &str = "#pair=";
+
+/// The link of a QR code. Its secret is in the fragment, which browsers send nowhere.
+///
+/// **Shape**: both fingerprints in hexadecimal; that of a self-signed certificate may have colons.
+pub fn link(
+    url: &str,
+    secret: &str,
+    server_fingerprint: &str,
+    certificate: Option<&str>,
+) -> String {
+    let certificate = certificate.map(|print| format!("&cert={}", print.replace(':', "")));
+    let certificate = certificate.unwrap_or_default();
+    format!("{url}/{LINK_MARK}{secret}&key={server_fingerprint}{certificate}")
+}
 
 /// A typed code as it is compared: upper case, without spaces and hyphens; `None` when it can't be
 /// one.
@@ -85,6 +100,9 @@ pub struct Pairing {
     pub name: Option<String>,
     /// When it ends.
     pub expires_at: Timestamp,
+    /// It is a link: who comes with its secret is let in without a decision.
+    #[serde(default)]
+    pub link: bool,
     /// Who came.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", ts(optional))]

@@ -1,7 +1,7 @@
 //! What a device signs to show that it holds its key.
 //!
 //! Pure texts and their parts; signing is the client's matter, checking the server's. Keys, nonces
-//! and signatures are base64url without padding.
+//! and signatures are base64url without padding: also legal between the dots of a subprotocol.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,6 +9,9 @@ use crate::{DeviceId, PairingId, Timestamp};
 
 /// The scheme of the `Authorization` header.
 pub const SCHEME: &str = "Afield";
+/// What a proof stands behind among the subprotocols that an upgrade offers: pages can't set
+/// headers there.
+pub const SUBPROTOCOL_MARK: &str = "afield.proof.";
 
 /// What the server tells anybody who wants to prove something to it.
 ///
@@ -24,7 +27,8 @@ pub struct Challenge {
     pub now: Timestamp,
 }
 
-/// A proof as it travels: `Authorization: Afield <device> <challenge> <time> <nonce> <signature>`.
+/// A proof as it travels: `Authorization: Afield <device> <challenge> <time> <nonce> <signature>`,
+/// or for an upgrade `Sec-WebSocket-Protocol: afield.v1, afield.proof.<the same, joined by dots>`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Proof {
     /// The device that claims to be there.
@@ -42,7 +46,20 @@ pub struct Proof {
 impl Proof {
     /// From what stands behind the scheme.
     pub fn parse(text: &str) -> Option<Self> {
-        let mut words = text.split_ascii_whitespace();
+        Self::from_words(text.split_ascii_whitespace())
+    }
+
+    /// From an offered subprotocol.
+    pub fn from_subprotocol(offered: &str) -> Option<Self> {
+        Self::from_words(offered.strip_prefix(SUBPROTOCOL_MARK)?.split('.'))
+    }
+
+    /// As a subprotocol to be offered.
+    pub fn subprotocol(&self) -> String {
+        format!("{SUBPROTOCOL_MARK}{}", self.to_string().replace(' ', "."))
+    }
+
+    fn from_words<'a>(mut words: impl Iterator<Item = &'a str>) -> Option<Self> {
         let mut next = || words.next();
         let device_id = next()?.parse().ok()?;
         let challenge = next()?.to_owned();
@@ -130,6 +147,19 @@ mod tests {
             assert_eq!(Proof::parse(bad), None, "{bad}");
         }
         assert_eq!(Proof::parse(&format!("{proof} more")), None);
+    }
+
+    #[test]
+    fn a_proof_is_a_subprotocol_too() {
+        let proof = proof();
+        let offered = proof.subprotocol();
+        assert_eq!(offered, format!("afield.proof.{}.c.5.n.s", proof.device_id));
+        assert_eq!(Proof::from_subprotocol(&offered), Some(proof.clone()));
+        let spaced = offered.replace('.', " ");
+        for bad in ["afield.proof.", "afield.v1", &format!("{offered}.more"), &spaced] {
+            assert_eq!(Proof::from_subprotocol(bad), None, "{bad}");
+        }
+        assert_eq!(Proof::from_subprotocol(&proof.to_string()), None);
     }
 
     #[test]

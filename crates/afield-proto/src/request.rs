@@ -711,16 +711,20 @@ shape! {
     }
     /// `device_link`
     DeviceLink {
-        /// What the browser may do; what its maker may do when not given, never more.
+        /// What the new device may do; what its maker may do when not given, never more.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[cfg_attr(feature = "schema", schemars(with = "Option<Vec<crate::device::Scope>>"), ts(as = "Option<Vec<crate::device::Scope>>"))]
         scopes: Option<Scopes>,
     }
     /// Reply to `device_link`.
     DeviceLinkReply {
-        /// The secret. Behind `#link=` at the server's address it makes the link; it never goes
-        /// into a query.
+        /// The pairing it is.
+        pairing_id: PairingId,
+        /// The secret. Behind `#pair=` at the server's address it makes the link; it never goes
+        /// into a query. Shown once, here.
         secret: String,
+        /// SHA-256 of the server's key, in hexadecimal: the new device accepts no other server.
+        server_fingerprint: String,
         /// When it ends.
         expires_at: Timestamp,
     }

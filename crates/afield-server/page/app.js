@@ -1,19 +1,21 @@
-// Signs in with the secret behind #link=, then follows one project over the WebSocket.
+// Is let in with the secret behind #pair=, then follows one project over the WebSocket.
 // Everything an agent says is written as text, never as markup.
+import { Refused, claim, device, open as openSocket, proven } from "/key.js";
+
 const $ = (id) => document.getElementById(id);
 const status = (text) => { $("link").textContent = text; };
 let socket, next = 1, pause = 100, joined = null, seq = 0, alive = 0;
 const waiting = new Map();
+const SIGNED_OUT = "Not signed in any more. Open a fresh link: afield link";
 
+/** Whether there is something to connect as. A link stays in the address until it was answered. */
 async function signIn() {
-  const secret = new URLSearchParams(location.hash.slice(1)).get("link");
-  if (!secret) return;
-  history.replaceState(null, "", "/");
-  const answer = await fetch("/api/v1/session", {
-    method: "POST",
-    body: JSON.stringify({ secret, name: navigator.userAgent.slice(0, 120) }),
-  });
-  if (!answer.ok) status((await answer.json()).message);
+  const link = new URLSearchParams(location.hash.slice(1));
+  if (link.has("pair")) {
+    await claim(link.get("pair"), link.get("key"));
+    history.replaceState(null, "", "/");
+  }
+  if (!await device()) throw new Refused("Not signed in. Open a fresh link: afield link");
 }
 
 function ask(type, data = {}) {
@@ -25,23 +27,45 @@ function ask(type, data = {}) {
 }
 
 async function connect() {
-  const probe = await fetch("/api/v1/projects").catch(() => null);
-  if (probe?.status === 401) return status("Not signed in. Open a fresh link: afield link");
-  socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`, "afield.v1");
+  let opened = false;
+  socket = await openSocket(await device());
   socket.onopen = async () => {
+    opened = true;
     pause = 100;
     status("connected");
     await list();
     if (joined) await follow(joined, seq);
   };
   socket.onmessage = ({ data }) => { alive = Date.now(); receive(JSON.parse(data)); };
-  socket.onclose = () => {
+  socket.onclose = async ({ code }) => {
     for (const { reject } of waiting.values()) reject(new Error("disconnected"));
     waiting.clear();
-    status("disconnected, trying again…");
-    setTimeout(connect, Math.random() * pause);
-    pause = Math.min(pause * 2, 30000);
+    if (code === 4401 || (!opened && await isThrownOut())) return status(SIGNED_OUT);
+    again();
   };
+}
+
+/** A refused upgrade does not say why; a request does. */
+async function isThrownOut() {
+  const answer = await proven(await device(), "GET", "/api/v1/projects").catch(() => null);
+  return answer?.status === 401;
+}
+
+function again() {
+  status("disconnected, trying again…");
+  setTimeout(start, Math.random() * pause);
+  pause = Math.min(pause * 2, 30000);
+}
+
+/** Comes in and connects; goes on trying unless the server said no. */
+async function start() {
+  try {
+    await signIn();
+    await connect();
+  } catch (error) {
+    if (error instanceof Refused) return status(error.message);
+    again();
+  }
 }
 
 function receive(frame) {
@@ -141,5 +165,4 @@ setInterval(() => {
   if (socket?.readyState === 1 && alive) status(`connected, last word ${Math.round((Date.now() - alive) / 1000)} s ago`);
 }, 1000);
 
-await signIn();
-await connect();
+await start();

@@ -1,7 +1,9 @@
 //! Who is there: credentials of requests and upgrades.
 //!
-//! Deny by default. A credential is a proof in `Authorization: Afield`, signed with the device's
-//! key for this one request; a token in `Authorization: Bearer`; or a browser's cookie.
+//! Deny by default. A credential is a proof, signed with the device's key for this one request, or
+//! a token in `Authorization: Bearer`. A proof stands in `Authorization: Afield`; an upgrade may
+//! offer it as a subprotocol instead, since pages can't set headers there. Nothing that browsers
+//! send unasked is a credential.
 //! What it may do is what the store says of its device, never what the client claims.
 
 pub(crate) mod key;
@@ -17,19 +19,15 @@ use std::time::Duration;
 use afield_proto::proof::{self, Proof};
 use afield_proto::{ErrorBody, ErrorCode, Timestamp};
 use afield_store::DeviceRecord;
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 
 use crate::core::Core;
 use crate::error::from_store;
 use crate::socket::conn::Actor;
 use replay::Stale;
 
-/// Name of the browser's cookie over plain HTTP (loopback only).
-const COOKIE_PLAIN: &str = "afield_session";
-/// Name of the browser's cookie over TLS: the prefix makes browsers insist on `Secure`, no domain.
-const COOKIE_SECURE: &str = "__Host-afield_session";
-/// How long a browser stays signed in.
-pub(crate) const COOKIE_SECONDS: u32 = 60 * 60 * 24 * 30;
+/// Where WebSockets are opened.
+pub(crate) const SOCKET_PATH: &str = "/ws";
 /// A device that connects again within this time is not noted down again: a herd that comes back
 /// must not become a herd of writes.
 const SEEN_INTERVAL: Duration = Duration::from_secs(60);
@@ -37,36 +35,37 @@ const SEEN_INTERVAL: Duration = Duration::from_secs(60);
 /// A credential as a request brings it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Credential {
-    /// From `Authorization: Afield`.
+    /// From `Authorization: Afield`, or from the subprotocols of an upgrade.
     Proof(Proof),
     /// From `Authorization: Bearer`.
     Bearer(String),
-    /// From the cookie: sent by the browser without being asked, so the origin must be checked.
-    Cookie(String),
 }
 
-/// The credential of a request, if it brings one.
-pub(crate) fn credential(headers: &HeaderMap) -> Option<Credential> {
-    if let Some(value) = headers.get(header::AUTHORIZATION) {
-        let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
-        if scheme.eq_ignore_ascii_case(proof::SCHEME) {
-            return Proof::parse(token).map(Credential::Proof);
-        }
-        let bearer = scheme.eq_ignore_ascii_case("bearer");
-        return bearer.then(|| Credential::Bearer(token.trim().to_owned()));
+/// The credential of a request, if it brings one, and one only.
+pub(crate) fn credential(path: &str, headers: &HeaderMap) -> Option<Credential> {
+    let stated: Vec<_> = headers.get_all(header::AUTHORIZATION).iter().collect();
+    let offered = if path == SOCKET_PATH { offered_proofs(headers) } else { Vec::new() };
+    match (stated.as_slice(), offered.as_slice()) {
+        ([value], []) => from_authorization(value),
+        ([], [proof]) => Proof::from_subprotocol(proof).map(Credential::Proof),
+        _ => None,
     }
-    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let mut pairs =
-        cookies.flat_map(|text| text.split(';')).filter_map(|pair| pair.split_once('='));
-    let found = pairs.find(|(name, _)| matches!(name.trim(), COOKIE_PLAIN | COOKIE_SECURE));
-    found.map(|(_, value)| Credential::Cookie(value.trim().to_owned()))
 }
 
-/// The `Set-Cookie` value that signs a browser in, or out (`token` empty).
-pub(crate) fn set_cookie(token: &str, secure: bool) -> String {
-    let (name, secure) = if secure { (COOKIE_SECURE, "; Secure") } else { (COOKIE_PLAIN, "") };
-    let age = if token.is_empty() { 0 } else { COOKIE_SECONDS };
-    format!("{name}={token}; Path=/; Max-Age={age}; HttpOnly; SameSite=Strict{secure}")
+fn from_authorization(value: &HeaderValue) -> Option<Credential> {
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    if scheme.eq_ignore_ascii_case(proof::SCHEME) {
+        return Proof::parse(token).map(Credential::Proof);
+    }
+    let bearer = scheme.eq_ignore_ascii_case("bearer");
+    bearer.then(|| Credential::Bearer(token.trim().to_owned()))
+}
+
+/// The subprotocols that are meant as proofs, well-formed or not.
+fn offered_proofs(headers: &HeaderMap) -> Vec<&str> {
+    let values = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).iter();
+    let offered = values.filter_map(|value| value.to_str().ok()).flat_map(|text| text.split(','));
+    offered.map(str::trim).filter(|word| word.starts_with(proof::SUBPROTOCOL_MARK)).collect()
 }
 
 /// Finds out who makes a request.
@@ -82,7 +81,7 @@ pub(crate) async fn authenticate(
     core.throttle.check_auth(address)?;
     let now = Timestamp::now();
     let found = match credential {
-        Some(Credential::Bearer(token) | Credential::Cookie(token)) => match token::hash(token) {
+        Some(Credential::Bearer(token)) => match token::hash(token) {
             Some(hash) => core.store.device_by_token(hash).await.map_err(from_store)?,
             None => None,
         },
@@ -174,21 +173,35 @@ mod tests {
     #[test]
     fn credentials_come_from_two_places_only() {
         let bearer = headers(&[(header::AUTHORIZATION, "bearer  afd_x")]);
-        assert_eq!(credential(&bearer), Some(Credential::Bearer("afd_x".into())));
-        let cookie = headers(&[(header::COOKIE, "a=b; afield_session=afd_y")]);
-        assert_eq!(credential(&cookie), Some(Credential::Cookie("afd_y".into())));
-        let basic =
-            headers(&[(header::AUTHORIZATION, "Basic eDp5"), (header::COOKIE, "afield_session=z")]);
-        assert_eq!(credential(&basic), None, "a wrong header is not papered over by a cookie");
-        assert_eq!(credential(&HeaderMap::new()), None);
+        assert_eq!(credential("/", &bearer), Some(Credential::Bearer("afd_x".into())));
+        for other in [
+            headers(&[(header::AUTHORIZATION, "Basic eDp5")]),
+            headers(&[(header::COOKIE, "afield_session=afd_y")]),
+            HeaderMap::new(),
+        ] {
+            assert_eq!(credential("/", &other), None, "{other:?}");
+            assert_eq!(credential(SOCKET_PATH, &other), None, "{other:?}");
+        }
     }
 
     #[test]
-    fn cookies_are_out_of_reach_of_scripts_and_other_sites() {
-        let cookie = set_cookie("afd_t", true);
-        for word in ["__Host-", "HttpOnly", "SameSite=Strict", "Secure", "Path=/"] {
-            assert!(cookie.contains(word), "{cookie}");
+    fn only_an_upgrade_offers_a_proof_and_only_one() {
+        const OFFERED: header::HeaderName = header::SEC_WEBSOCKET_PROTOCOL;
+        let proof = "0193b3f0-0000-7000-8000-000000000001.c.5.n.s";
+        let proof = &*format!("afield.proof.{proof}").leak();
+        let both: &'static str = format!("afield.v1, {proof}").leak();
+        let one = headers(&[(OFFERED, both)]);
+        assert!(matches!(credential(SOCKET_PATH, &one), Some(Credential::Proof(_))));
+        assert_eq!(credential("/api/v1/projects", &one), None);
+        for (what, bad) in [
+            ("none", headers(&[(OFFERED, "afield.v1")])),
+            ("a broken one", headers(&[(OFFERED, "afield.v1, afield.proof.x")])),
+            ("a header as well", headers(&[(OFFERED, both), (header::AUTHORIZATION, "Bearer x")])),
+        ] {
+            assert_eq!(credential(SOCKET_PATH, &bad), None, "{what}");
         }
-        assert!(set_cookie("", false).contains("Max-Age=0"));
+        let mut two = one;
+        two.append(OFFERED, HeaderValue::from_static(proof));
+        assert_eq!(credential(SOCKET_PATH, &two), None, "two");
     }
 }

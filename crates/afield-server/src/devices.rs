@@ -1,19 +1,15 @@
 //! Devices and runners: made, listed, thrown out.
 
-use std::net::IpAddr;
-use std::time::Duration;
-
 use afield_proto::device::{Device, DeviceKind, Scope, Scopes, is_name};
 use afield_proto::fact::RunnerState;
 use afield_proto::request::{
-    DeviceCreate, DeviceCreateReply, DeviceForget, DeviceLink, DeviceLinkReply, DeviceListReply,
-    DeviceRename, DeviceRevoke, DeviceRevokeOthers, DeviceSetScopes, RunnerListReply,
+    DeviceCreate, DeviceCreateReply, DeviceForget, DeviceListReply, DeviceRename, DeviceRevoke,
+    DeviceRevokeOthers, DeviceSetScopes, RunnerListReply,
 };
-use afield_proto::{DeviceId, ErrorBody, ErrorCode, OrgId, Timestamp, UserId, limits};
-use afield_store::{LinkRecord, NewDevice, NewLink, Refusal};
+use afield_proto::{DeviceId, ErrorBody, ErrorCode, Timestamp, limits};
+use afield_store::NewDevice;
 
-use crate::auth::COOKIE_SECONDS;
-use crate::auth::token::{self, Secret};
+use crate::auth::token::Secret;
 use crate::core::Core;
 use crate::error::{from_store, invalid, not_found};
 use crate::presence;
@@ -74,82 +70,6 @@ pub(crate) fn check_scopes(actor: &Actor, scopes: Scopes) -> Result<(), ErrorBod
         return Err(ErrorBody::new(ErrorCode::Forbidden, message));
     }
     Ok(())
-}
-
-/// How long a one-time link works.
-const LINK_LIFE: Duration = Duration::from_secs(60 * 60);
-
-/// `device_link`: signs one browser in, once.
-pub(crate) async fn link(
-    core: &Core,
-    actor: &Actor,
-    ask: DeviceLink,
-) -> Result<DeviceLinkReply, ErrorBody> {
-    let scopes = ask.scopes.unwrap_or(actor.scopes);
-    check_scopes(actor, scopes)?;
-    if scopes.has(Scope::Runner) {
-        return Err(invalid("a link is for browsers, which can't be runners"));
-    }
-    new_link(core, (actor.org, actor.user), Some(actor.device), scopes).await
-}
-
-/// Makes a link in the name of a person.
-pub(crate) async fn new_link(
-    core: &Core,
-    (org, user): (OrgId, UserId),
-    created_by: Option<DeviceId>,
-    scopes: Scopes,
-) -> Result<DeviceLinkReply, ErrorBody> {
-    let (secret, now) = (Secret::generate(), Timestamp::now());
-    let expires_at = now.plus(LINK_LIFE);
-    let secret_hash = secret.hash();
-    let kind = DeviceKind::Browser;
-    let new = NewLink { org, user, secret_hash, scopes, kind, expires_at, created_by };
-    core.store.create_link(new, now).await.map_err(from_store)?;
-    Ok(DeviceLinkReply { secret: secret.token(), expires_at })
-}
-
-/// Exchanges a link's secret for a browser's credential.
-pub(crate) async fn redeem(
-    core: &Core,
-    secret: &str,
-    name: String,
-    address: IpAddr,
-) -> Result<String, ErrorBody> {
-    core.throttle.check_auth(address)?;
-    let credential = Secret::generate();
-    let now = Timestamp::now();
-    let expires_at = now.plus(Duration::from_secs(COOKIE_SECONDS.into()));
-    let redeemed = redeem_once(core, secret, |link| NewDevice {
-        org: link.org,
-        user: link.user,
-        name,
-        kind: link.kind,
-        scopes: link.scopes,
-        token_hash: credential.hash(),
-        expires_at: Some(expires_at),
-        created_by: None,
-    });
-    match redeemed.await.map_err(from_store) {
-        Ok(device) => {
-            tracing::info!(device = %device.id, %address, "a browser signed in with a link");
-            Ok(credential.token())
-        }
-        Err(error) => {
-            core.auth_failed(address);
-            Err(error)
-        }
-    }
-}
-
-async fn redeem_once(
-    core: &Core,
-    secret: &str,
-    device: impl FnOnce(LinkRecord) -> NewDevice,
-) -> Result<Device, afield_store::Error> {
-    let hash = token::hash(secret).ok_or(Refusal::LinkInvalid)?;
-    let link = core.store.link(hash).await?.ok_or(Refusal::LinkInvalid)?;
-    core.store.redeem_link(hash, device(link), Timestamp::now()).await
 }
 
 /// `device_list`

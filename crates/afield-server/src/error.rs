@@ -154,10 +154,6 @@ fn from_refusal(refusal: Refusal) -> ErrorBody {
             ),
         )
         .with_details(json!({ "limit": "draft_texts", "value": limit })),
-        Refusal::LinkInvalid => ErrorBody::new(
-            ErrorCode::Unauthorized,
-            "this link was used or has expired; make a new one with: afield link",
-        ),
         illegal @ Refusal::RecordIllegal { .. } => invalid(illegal.to_string()),
         Refusal::RecordGap { expected } => ErrorBody::new(
             ErrorCode::Conflict,

@@ -7,7 +7,6 @@ use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use afield_proto::device::is_name;
 use afield_proto::request::Request as Ask;
 use afield_proto::rest::{BOOL_FIELDS, NUMBER_FIELDS, ROUTES, Route};
 use afield_proto::{ErrorBody, ErrorCode, RequestId};
@@ -23,14 +22,14 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use tracing::Instrument as _;
 
-use crate::auth::origin::{Allowed, check_cookie_origin};
-use crate::auth::{self, Credential, RequestLine};
+use crate::auth::origin::Allowed;
+use crate::auth::{self, RequestLine, SOCKET_PATH};
 use crate::core::Core;
 use crate::error::{internal, invalid};
 use crate::listen::Peer;
 use crate::requests::{panic_text, perform};
 use crate::socket::conn::Actor;
-use crate::{devices, metrics, page, pairing};
+use crate::{metrics, page, pairing};
 
 /// Header that carries the request id, both ways into the log.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -70,7 +69,7 @@ impl IntoResponse for Refused {
 pub(crate) fn router(core: Arc<Core>, allowed: Allowed) -> Router {
     let mut routes =
         Router::new()
-            .route("/ws", get(crate::socket::upgrade::upgrade))
+            .route(SOCKET_PATH, get(crate::socket::upgrade::upgrade))
             .route("/healthz", get(|| async { "ok\n" }))
             .route("/readyz", get(ready))
             .route(
@@ -82,7 +81,6 @@ pub(crate) fn router(core: Arc<Core>, allowed: Allowed) -> Router {
             .route("/api/v1/openapi.json", get(openapi))
             .route("/api/v1/challenge", get(challenge))
             .route("/api/v1/pair", post(pair))
-            .route("/api/v1/session", post(sign_in).delete(sign_out))
             .merge(page::routes());
     for route in ROUTES {
         let handler =
@@ -113,12 +111,12 @@ struct Guard {
     allowed: Arc<Allowed>,
 }
 
-/// What answers without a credential: a sign of life without data, the page that signs in, the
-/// exchange of a link's secret, and what a new device needs to be paired.
+/// What answers without a credential: a sign of life without data, the page, and what a new device
+/// needs to be paired.
 fn is_public(method: &Method, path: &str) -> bool {
     match path {
         "/healthz" | "/api/v1/challenge" => method == Method::GET,
-        "/api/v1/session" | "/api/v1/pair" => method == Method::POST,
+        "/api/v1/pair" => method == Method::POST,
         _ => method == Method::GET && page::is_page(path),
     }
 }
@@ -152,10 +150,7 @@ async fn pass(guard: Guard, mut request: Request, next: Next) -> Result<Response
     allowed.check(request.method(), request.uri(), request.headers())?;
     core.throttle.request(address)?;
     if !is_public(request.method(), request.uri().path()) {
-        let credential = auth::credential(request.headers());
-        if matches!(credential, Some(Credential::Cookie(_))) {
-            check_cookie_origin(request.method(), request.headers())?;
-        }
+        let credential = auth::credential(request.uri().path(), request.headers());
         let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
         let line = RequestLine { method: request.method().as_str(), target };
         let actor = auth::authenticate(&core, credential.as_ref(), line, address).await?;
@@ -268,13 +263,6 @@ async fn rest(
     Ok((json, Body::from(String::from(Box::<str>::from(reply)))).into_response())
 }
 
-#[derive(serde::Deserialize)]
-struct SignIn {
-    secret: String,
-    #[serde(default)]
-    name: Option<String>,
-}
-
 /// What a device signs to prove itself.
 async fn challenge(State(core): State<Arc<Core>>) -> Response {
     axum::Json(core.key.challenge(afield_proto::Timestamp::now())).into_response()
@@ -290,36 +278,4 @@ async fn pair(
     let ask = serde_json::from_slice(&body).map_err(|error| invalid(error.to_string()))?;
     let address = client_address(&core, &peer, &headers);
     Ok(axum::Json(pairing::claim(&core, ask, address).await?).into_response())
-}
-
-/// Exchanges a link's secret for a cookie.
-async fn sign_in(
-    State(core): State<Arc<Core>>,
-    axum::Extension(peer): axum::Extension<Peer>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Response, Refused> {
-    check_cookie_origin(&Method::POST, &headers)?;
-    let ask: SignIn = serde_json::from_slice(&body)
-        .map_err(|_| invalid("the body must be {\"secret\": \"…\"}"))?;
-    let name = ask.name.filter(|name| is_name(name));
-    let name = name.unwrap_or_else(|| "browser".to_owned());
-    let address = client_address(&core, &peer, &headers);
-    let token = devices::redeem(&core, &ask.secret, name, address).await?;
-    Ok(with_cookie(&core, &token))
-}
-
-async fn sign_out(
-    State(core): State<Arc<Core>>,
-    axum::Extension(actor): axum::Extension<Actor>,
-) -> Result<Response, Refused> {
-    let ask = afield_proto::request::DeviceRevoke { device_id: actor.device };
-    devices::revoke(&core, &actor, ask).await?;
-    Ok(with_cookie(&core, ""))
-}
-
-fn with_cookie(core: &Core, token: &str) -> Response {
-    let secure = core.options.tls != crate::options::Tls::Off || core.options.behind_proxy;
-    let cookie = auth::set_cookie(token, secure);
-    (StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response()
 }

@@ -1,4 +1,4 @@
-//! The page a browser sees: signs in with a link, shows projects and their messages.
+//! The page a browser sees: is let in with a link, shows projects and their messages.
 //!
 //! Static files, embedded. They hold no data, so they answer without a credential.
 
@@ -17,7 +17,7 @@ struct File {
     content: &'static str,
 }
 
-static FILES: [File; 3] = [
+static FILES: [File; 4] = [
     File {
         path: "/",
         kind: "text/html; charset=utf-8",
@@ -27,6 +27,11 @@ static FILES: [File; 3] = [
         path: "/app.js",
         kind: "text/javascript; charset=utf-8",
         content: include_str!("../page/app.js"),
+    },
+    File {
+        path: "/key.js",
+        kind: "text/javascript; charset=utf-8",
+        content: include_str!("../page/key.js"),
     },
     File {
         path: "/app.css",

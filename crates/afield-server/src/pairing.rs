@@ -1,21 +1,23 @@
-//! Pairing: a trusted device starts it, a new one claims it, a trusted one decides.
+//! Pairing: a trusted device starts it, a new one claims it, a trusted one decides; or it is a link,
+//! which was decided when it was made.
 //!
-//! The claim is the one thing besides signing in that is answered without a credential: it is
-//! counted per address and in all before anything is looked up.
+//! The claim is the one thing of weight that is answered without a credential: it is counted per
+//! address and in all before anything is looked up.
 
 use std::net::IpAddr;
 use std::time::Duration;
 
-use afield_proto::device::{DeviceKind, Scope, is_name};
+use afield_proto::device::{DeviceKind, Scope, Scopes, is_name};
 use afield_proto::pairing::{
     CODE_FRONT, CODE_LENGTH, CODE_LETTERS, Claim, PairClaim, PairClaimReply, Pairing, normal_code,
 };
 use afield_proto::proof::{claim_statement, match_digits, match_text, server_statement};
 use afield_proto::request::{
-    DevicePairDecide, DevicePairListReply, DevicePairStart, DevicePairStartReply, DevicePairStatus,
+    DeviceLink, DeviceLinkReply, DevicePairDecide, DevicePairListReply, DevicePairStart,
+    DevicePairStartReply, DevicePairStatus,
 };
-use afield_proto::{ErrorBody, ErrorCode, PairingId, Timestamp};
-use afield_store::{Claimed, Decision, NewPairing, PairingRecord, ShownSecret};
+use afield_proto::{DeviceId, ErrorBody, ErrorCode, OrgId, PairingId, Timestamp, UserId};
+use afield_store::{Claimed, Coming, Decision, Entry, NewPairing, PairingRecord, ShownSecret};
 use aws_lc_rs::rand;
 
 use crate::auth::key::{self, sha256};
@@ -50,8 +52,10 @@ pub(crate) async fn start(
         user: actor.user,
         created_by: actor.device,
         secret_hash: secret.hash(),
-        front_hash: sha256(&code.as_bytes()[..CODE_FRONT]),
-        code_hash: sha256(code.as_bytes()),
+        entry: Entry::Decided {
+            front_hash: sha256(&code.as_bytes()[..CODE_FRONT]),
+            code_hash: sha256(code.as_bytes()),
+        },
         name: ask.name,
         scopes: ask.scopes,
         expires_at: now.plus(PAIRING_LIFE),
@@ -66,6 +70,57 @@ pub(crate) async fn start(
         code: shown(&code),
         server_fingerprint,
     })
+}
+
+/// `device_link`: for a device whose user can read what its maker shows.
+pub(crate) async fn link(
+    core: &Core,
+    actor: &Actor,
+    ask: DeviceLink,
+) -> Result<DeviceLinkReply, ErrorBody> {
+    let scopes = ask.scopes.unwrap_or(actor.scopes);
+    check_scopes(actor, scopes)?;
+    if scopes.has(Scope::Runner) {
+        return Err(invalid("a link is not for runners; pair them with: afield pair --runner"));
+    }
+    let maker = Maker { org: actor.org, user: actor.user, device: actor.device };
+    new_link(core, maker, scopes).await
+}
+
+/// In whose name a link is made.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Maker {
+    /// The org of the new device.
+    pub(crate) org: OrgId,
+    /// Its owner.
+    pub(crate) user: UserId,
+    /// The device that makes it.
+    pub(crate) device: DeviceId,
+}
+
+/// Makes a link.
+pub(crate) async fn new_link(
+    core: &Core,
+    maker: Maker,
+    scopes: Scopes,
+) -> Result<DeviceLinkReply, ErrorBody> {
+    let (secret, now) = (Secret::generate(), Timestamp::now());
+    let new = NewPairing {
+        org: maker.org,
+        user: maker.user,
+        created_by: maker.device,
+        secret_hash: secret.hash(),
+        entry: Entry::Link,
+        name: None,
+        scopes,
+        expires_at: now.plus(PAIRING_LIFE),
+    };
+    let open_max = core.limits().pairings_open;
+    let made = core.store.create_pairing(new, open_max, now).await.map_err(from_store)?;
+    tracing::info!(pairing = %made.id, by = %maker.device, "link made");
+    let server_fingerprint = core.key.fingerprint();
+    let (pairing_id, expires_at) = (made.id, made.expires_at);
+    Ok(DeviceLinkReply { pairing_id, secret: secret.token(), server_fingerprint, expires_at })
 }
 
 /// Letters drawn evenly: bytes that would favour some are thrown away.
@@ -130,12 +185,8 @@ pub(crate) async fn decide(
     let token_hash = Secret::generate().hash();
     let decision = Decision { org, id, by, let_in, token_hash };
     let decided = core.store.decide_pairing(decision, Timestamp::now()).await;
-    let (record, device) = decided.map_err(from_store)?;
-    if let Some(device) = device {
-        // What the same key opened with other scopes ends.
-        core.renew_device(device.id);
-        tracing::info!(device = %device.id, kind = ?device.kind, %by, "device paired");
-    }
+    let record = decided.map_err(from_store)?;
+    begin_anew(core, &record.pairing);
     Ok(seen(core, record))
 }
 
@@ -173,13 +224,26 @@ pub(crate) async fn claim(
     let Some(shown) = shown_secret(&ask.secret) else { return Err(wrong(core, address)) };
     let PairClaim { name, kind, about, .. } = ask;
     let claim = Claim { name, kind, about, address: address.to_string() };
-    let claimed = core.store.claim_pairing(shown, public_key.clone(), claim, Timestamp::now());
-    match claimed.await.map_err(from_store)? {
-        Claimed::No => Err(wrong(core, address)),
-        Claimed::Yes(record) => {
-            core.throttle.pairing_done(address);
-            Ok(reply(core, *record, &public_key, &ask.nonce))
+    let token_hash = Secret::generate().hash();
+    let coming = Coming { shown, public_key: public_key.clone(), claim, token_hash };
+    let claimed = core.store.claim_pairing(coming, Timestamp::now()).await.map_err(from_store)?;
+    let record = match claimed {
+        Claimed::No => return Err(wrong(core, address)),
+        Claimed::Yes(record) => *record,
+        Claimed::LetIn(record) => {
+            begin_anew(core, &record.pairing);
+            *record
         }
+    };
+    core.throttle.pairing_done(address);
+    Ok(reply(core, record, &public_key, &ask.nonce))
+}
+
+/// A device was let in: what the same key opened with other scopes ends.
+fn begin_anew(core: &Core, pairing: &Pairing) {
+    if let Some(device) = pairing.device_id {
+        core.renew_device(device);
+        tracing::info!(%device, pairing = %pairing.id, "device paired");
     }
 }
 
@@ -192,7 +256,8 @@ fn reply(core: &Core, record: PairingRecord, public_key: &[u8], nonce: &str) -> 
 
 fn wrong(core: &Core, address: IpAddr) -> ErrorBody {
     core.auth_failed(address);
-    let message = "this code is wrong, used or over; get a new one with: afield pair";
+    let message = "this code or link is wrong, used or over; get a new one with: afield pair (or for a \
+        browser: afield link)";
     ErrorBody::new(ErrorCode::Unauthorized, message)
 }
 

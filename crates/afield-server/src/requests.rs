@@ -278,7 +278,7 @@ pub(crate) async fn perform(
         Request::ApprovalList(ask) => json(&commands::approvals(core, actor, ask).await?),
         Request::ApprovalAnswer(ask) => json(&commands::answer(core, actor, ask).await?),
         Request::DeviceCreate(ask) => json(&devices::create(core, actor, ask).await?),
-        Request::DeviceLink(ask) => json(&devices::link(core, actor, ask).await?),
+        Request::DeviceLink(ask) => json(&pairing::link(core, actor, ask).await?),
         Request::DeviceList(_) => json(&devices::list(core, actor).await?),
         Request::DeviceRevoke(ask) => json(&devices::revoke(core, actor, ask).await?),
         Request::DeviceRevokeOthers(ask) => json(&devices::revoke_others(core, actor, ask).await?),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use afield_proto::device::{DeviceKind, Scopes};
+use afield_proto::pairing::link;
 use afield_proto::{DeviceId, ErrorCode, Timestamp};
 use afield_store::{CommittedEvents, LogLimits, NewDevice, Store};
 use tokio::net::TcpListener;
@@ -18,9 +19,10 @@ use crate::auth::token::{self, Secret};
 use crate::core::Core;
 use crate::error::Error;
 use crate::options::{Options, Tls};
+use crate::pairing::{self, Maker};
 use crate::socket::codec;
 use crate::socket::conn::Conn;
-use crate::{devices, files, handoff, health, http, listen, metrics, presence, queue, tls};
+use crate::{files, handoff, health, http, listen, metrics, presence, queue, tls};
 
 /// Batches of committed events that may wait to be published. A full queue holds the writer back.
 const COMMITTED_BATCHES_MAX: usize = 1024;
@@ -71,7 +73,7 @@ pub async fn start(options: Options) -> Result<Running, Error> {
     let store = open_store(&options, committed).await?;
     let owner = store.bootstrap(Timestamp::now()).await?;
     let core = Arc::new(Core::new(options, store, owner, key));
-    let (console_token, first_start) = console(&core).await?;
+    let console = console(&core).await?;
     handoff::begin(&core).await?;
     let shutdown = CancellationToken::new();
     let (tasks, connections) = (TaskTracker::new(), TaskTracker::new());
@@ -88,15 +90,18 @@ pub async fn start(options: Options) -> Result<Running, Error> {
     };
     tasks.spawn(accept.run(listener));
     let url = url(&core.options, local_addr);
-    let first_link = if first_start { Some(first_link(&core, &url).await?) } else { None };
-    tracing::info!(%url, store = core.store.engine(), "serving");
     let fingerprint = tls.map(|tls| tls.fingerprint);
+    let first_link = match console.is_first {
+        true => Some(first_link(&core, console.device, &url, fingerprint.as_deref()).await?),
+        false => None,
+    };
+    tracing::info!(%url, store = core.store.engine(), "serving");
     Ok(Running {
         local_addr,
         url,
         fingerprint,
         first_link,
-        console_token,
+        console_token: console.token,
         core,
         shutdown,
         tasks,
@@ -146,15 +151,25 @@ fn url(options: &Options, local: SocketAddr) -> String {
     format!("{scheme}://{local}")
 }
 
-/// The credential of this machine's command line, made on the first start. `true` when it was.
-async fn console(core: &Core) -> Result<(String, bool), Error> {
+/// This machine's command line.
+struct Console {
+    device: DeviceId,
+    /// Its credential.
+    token: String,
+    /// It was made now, and nobody was there before.
+    is_first: bool,
+}
+
+/// Found again, or made on the first start.
+async fn console(core: &Core) -> Result<Console, Error> {
     let path = core.options.data_dir.join("console.token");
     if let Ok(kept) = std::fs::read_to_string(&path)
         && let Some(hash) = token::hash(kept.trim())
         && let Some(record) = core.store.device_by_token(hash).await?
         && record.device.revoked_at.is_none()
     {
-        return Ok((kept.trim().to_owned(), false));
+        let (device, token) = (record.device.id, kept.trim().to_owned());
+        return Ok(Console { device, token, is_first: false });
     }
     let secret = Secret::generate();
     let device = NewDevice {
@@ -167,16 +182,22 @@ async fn console(core: &Core) -> Result<(String, bool), Error> {
         expires_at: None,
         created_by: None::<DeviceId>,
     };
-    core.store.create_device(device, Timestamp::now()).await?;
+    let device = core.store.create_device(device, Timestamp::now()).await?.id;
     files::write_private(&path, secret.token().as_bytes())?;
-    Ok((secret.token(), core.owner.created))
+    Ok(Console { device, token: secret.token(), is_first: core.owner.created })
 }
 
-async fn first_link(core: &Core, url: &str) -> Result<String, Error> {
-    let owner = &core.owner;
-    let link = devices::new_link(core, (owner.org_id, owner.user_id), None, Scopes::all()).await;
-    let link = link.map_err(|error| Error::Configuration(error.to_string()))?;
-    Ok(format!("{url}/#link={}", link.secret))
+/// In the console's name: who can read what it shows is trusted.
+async fn first_link(
+    core: &Core,
+    console: DeviceId,
+    url: &str,
+    certificate: Option<&str>,
+) -> Result<String, Error> {
+    let maker = Maker { org: core.owner.org_id, user: core.owner.user_id, device: console };
+    let made = pairing::new_link(core, maker, Scopes::all()).await;
+    let made = made.map_err(|error| Error::Configuration(error.to_string()))?;
+    Ok(link(url, &made.secret, &made.server_fingerprint, certificate))
 }
 
 /// Hands what the store committed to its followers.
@@ -267,13 +288,6 @@ impl Running {
     /// Resolves when the store failed for good: the process must end.
     pub async fn broken(&self) {
         self.core.store.broken().await;
-    }
-
-    /// Makes a link that signs a browser in, once.
-    ///
-    /// **Errors**: those of the store.
-    pub async fn new_link(&self) -> Result<String, Error> {
-        first_link(&self.core, &self.url).await
     }
 
     /// Stops in order: no new connections, what waits is sent, each connection is closed with 1012

@@ -134,9 +134,6 @@ pub enum Refusal {
         /// The limit.
         limit: usize,
     },
-    /// The pairing link is unknown, used or over.
-    #[error("the pairing link is unknown, used or over")]
-    LinkInvalid,
     /// There is no such pairing in this org.
     #[error("there is no such pairing")]
     PairingNotFound,

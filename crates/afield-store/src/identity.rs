@@ -1,4 +1,4 @@
-//! Who may connect: the owner, devices and their credentials, sign-in links, runners' facts.
+//! Who may connect: the owner, devices and their credentials, runners' facts.
 //!
 //! Credentials are stored as hashes only; making and checking them is the server's part.
 
@@ -53,16 +53,6 @@ statements! {
         WHERE org_id = ?1 AND id = ?2 RETURNING ", device_columns!());
     DEVICE_SEEN = "UPDATE devices SET last_seen_at = ?2, \
         last_address = COALESCE(?3, last_address) WHERE id = ?1";
-    INSERT_LINK = "INSERT INTO links (secret_hash, org_id, user_id, kind, scopes, created_at, \
-        expires_at, created_by) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
-    SELECT_LINK = "SELECT org_id, user_id, kind, scopes, expires_at, redeemed_at FROM links \
-        WHERE secret_hash = ?1";
-    /// A link ends with the device that made it.
-    REDEEM_LINK = "UPDATE links SET redeemed_at = ?2, redeemed_by = ?3 \
-        WHERE secret_hash = ?1 AND redeemed_at IS NULL AND expires_at > ?2 \
-        AND NOT EXISTS (SELECT 1 FROM devices d WHERE d.id = links.created_by \
-            AND d.revoked_at IS NOT NULL) \
-        RETURNING org_id, user_id, kind, scopes, expires_at, redeemed_at";
     SET_FACTS = "UPDATE devices SET facts = ?3, last_seen_at = ?4 \
         WHERE org_id = ?1 AND id = ?2 AND kind = 'runner'";
     RUNNERS = concat!("SELECT ", device_columns!(), ", facts FROM devices \
@@ -112,42 +102,6 @@ pub struct DeviceRecord {
     pub user: UserId,
     /// Its Ed25519 public key, when it has one.
     pub public_key: Option<Vec<u8>>,
-}
-
-/// A sign-in link to be made.
-#[derive(Debug, Clone)]
-pub struct NewLink {
-    /// The org a device made with it belongs to.
-    pub org: OrgId,
-    /// The owner of a device made with it.
-    pub user: UserId,
-    /// SHA-256 of the secret in the link.
-    pub secret_hash: [u8; 32],
-    /// What a device made with it may do.
-    pub scopes: Scopes,
-    /// What a device made with it is.
-    pub kind: DeviceKind,
-    /// When it ends.
-    pub expires_at: Timestamp,
-    /// The device that makes it; `None`: the server.
-    pub created_by: Option<DeviceId>,
-}
-
-/// A sign-in link as it stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LinkRecord {
-    /// The org a device made with it belongs to.
-    pub org: OrgId,
-    /// The owner of a device made with it.
-    pub user: UserId,
-    /// What a device made with it is.
-    pub kind: DeviceKind,
-    /// What a device made with it may do.
-    pub scopes: Scopes,
-    /// When it ends.
-    pub expires_at: Timestamp,
-    /// When it was used.
-    pub redeemed_at: Option<Timestamp>,
 }
 
 /// A runner: its device, and what it said about itself.
@@ -213,7 +167,7 @@ impl Store {
         self.read(org, devices).await
     }
 
-    /// Throws a device out: its credential, and the links and pairings it made, work no more.
+    /// Throws a device out: its credential, and the pairings it started, work no more.
     /// Doing it again changes nothing. With `forget` it is not shown any more either.
     ///
     /// **Errors**: [`Refusal::DeviceNotFound`]
@@ -236,29 +190,6 @@ impl Store {
         now: Timestamp,
     ) -> Result<(), Error> {
         self.write((id, address, now), record_device_seen).await
-    }
-
-    /// Makes a sign-in link.
-    pub async fn create_link(&self, new: NewLink, now: Timestamp) -> Result<(), Error> {
-        self.write((new, now), create_link).await
-    }
-
-    /// The sign-in link with this secret, used and expired ones too.
-    pub async fn link(&self, secret_hash: [u8; 32]) -> Result<Option<LinkRecord>, Error> {
-        self.read(secret_hash, link).await
-    }
-
-    /// Uses a sign-in link to make a device. Org, owner, kind and scopes are the link's, whatever
-    /// `new` says.
-    ///
-    /// **Errors**: [`Refusal::LinkInvalid`] for a link that is unknown, used or over.
-    pub async fn redeem_link(
-        &self,
-        secret_hash: [u8; 32],
-        new: NewDevice,
-        now: Timestamp,
-    ) -> Result<Device, Error> {
-        self.write((secret_hash, new, now), redeem_link).await
     }
 
     /// Keeps what a runner said about itself.
@@ -322,7 +253,10 @@ async fn device_by_token(tx: &mut Tx, hash: &[u8; 32]) -> Result<Option<DeviceRe
     tx.opt(&DEVICE_BY_TOKEN, params![hash], device_record).await
 }
 
-async fn device_by_id(tx: &mut Tx, id: &DeviceId) -> Result<Option<DeviceRecord>, Error> {
+pub(crate) async fn device_by_id(
+    tx: &mut Tx,
+    id: &DeviceId,
+) -> Result<Option<DeviceRecord>, Error> {
     tx.opt(&DEVICE_BY_ID, params![id], device_record).await
 }
 
@@ -419,41 +353,6 @@ async fn record_device_seen(
     tx.execute(&DEVICE_SEEN, params![id, now, address]).await.map(drop)
 }
 
-async fn create_link(tx: &mut Tx, (new, now): &(NewLink, Timestamp)) -> Result<(), Error> {
-    let (kind, scopes) = (word_of(&new.kind), u32::from(new.scopes.bits()));
-    let values = params![
-        new.secret_hash,
-        new.org,
-        new.user,
-        kind,
-        scopes,
-        now,
-        new.expires_at,
-        new.created_by,
-    ];
-    tx.execute(&INSERT_LINK, values).await?;
-    tx.audit(new.org, new.created_by, Audited::LinkCreated { scopes: new.scopes }, *now);
-    Ok(())
-}
-
-async fn link(tx: &mut Tx, secret_hash: &[u8; 32]) -> Result<Option<LinkRecord>, Error> {
-    tx.opt(&SELECT_LINK, params![secret_hash], link_record).await
-}
-
-async fn redeem_link(
-    tx: &mut Tx,
-    (secret_hash, new, now): &([u8; 32], NewDevice, Timestamp),
-) -> Result<Device, Error> {
-    let id = DeviceId::generate();
-    let redeemed = tx.opt(&REDEEM_LINK, params![secret_hash, now, id], link_record).await?;
-    let LinkRecord { org, user, kind, scopes, .. } = redeemed.ok_or(Refusal::LinkInvalid)?;
-    let new = NewDevice { org, user, kind, scopes, ..new.clone() };
-    let made = insert_device(tx, id, &new, *now).await?;
-    let what = Audited::LinkRedeemed { device_id: id, name: made.name.clone() };
-    tx.audit(org, None, what, *now);
-    Ok(made)
-}
-
 async fn record_runner_facts(
     tx: &mut Tx,
     (org, id, facts, now): &(OrgId, DeviceId, String, Timestamp),
@@ -495,17 +394,6 @@ fn device(row: &Row<'_>) -> Result<Device, Error> {
         last_seen_at: row.opt_time(5)?,
         expires_at: row.opt_time(6)?,
         revoked_at: row.opt_time(7)?,
-    })
-}
-
-fn link_record(row: &Row<'_>) -> Result<LinkRecord, Error> {
-    Ok(LinkRecord {
-        org: row.id(0)?,
-        user: row.id(1)?,
-        kind: row.word(2)?,
-        scopes: scopes(row, 3)?,
-        expires_at: row.time(4)?,
-        redeemed_at: row.opt_time(5)?,
     })
 }
 

@@ -43,10 +43,10 @@ pub use commands::{
 };
 pub use device_messages::HoldMessage;
 pub use error::{Error, Refusal};
-pub use identity::{DeviceRecord, LinkRecord, NewDevice, NewLink, Owner, RunnerRow};
+pub use identity::{DeviceRecord, NewDevice, Owner, RunnerRow};
 pub use log::{CommittedEvents, EventPage, Head, LogLimits, SegmentInfo, StoredEvent};
 pub use messages::{MessagePage, MessageQuery};
-pub use pairing::{Claimed, Decision, NewPairing, PairingRecord, ShownSecret};
+pub use pairing::{Claimed, Coming, Decision, Entry, NewPairing, PairingRecord, ShownSecret};
 pub use projects::NewProject;
 pub use records::Applied;
 pub use state::{StateLimits, StatePage, StateWrite};

@@ -1,4 +1,5 @@
-//! Pairings: started by a trusted device, claimed once by a new one, decided by a trusted one.
+//! Pairings: started by a trusted device, claimed once by a new one, decided by a trusted one; or
+//! decided when they are started, as links.
 //!
 //! Secrets and codes are here as hashes only; making them, and counting guesses per address, is
 //! the server's part. What a pairing itself counts are codes whose first half is right.
@@ -9,7 +10,7 @@ use afield_proto::pairing::{CODE_TRIES, Claim, Pairing, PairingState};
 use afield_proto::{DeviceId, OrgId, PairingId, Timestamp, UserId};
 
 use crate::audit::sha256_hex;
-use crate::identity;
+use crate::identity::{self, DeviceRecord};
 use crate::sql::{Row, params, statements, to_json, word_of};
 use crate::tx::Tx;
 use crate::{Error, Refusal, Store};
@@ -17,7 +18,7 @@ use crate::{Error, Refusal, Store};
 macro_rules! pairing_columns {
     () => {
         "id, state, created_by, scopes, name, expires_at, claim, device_id, public_key, org_id, \
-         user_id, code_hash, tries"
+         user_id, code_hash, tries, link"
     };
 }
 
@@ -25,8 +26,8 @@ statements! {
     OPEN_COUNT = "SELECT COUNT(*) FROM pairings WHERE org_id = ?1 AND expires_at > ?2 \
         AND state IN ('open', 'claimed')";
     INSERT_PAIRING = concat!("INSERT INTO pairings (id, org_id, user_id, created_by, secret_hash, \
-        front_hash, code_hash, name, scopes, created_at, expires_at, tries, state) \
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 0, 'open') RETURNING ",
+        front_hash, code_hash, name, scopes, created_at, expires_at, link, tries, state) \
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, 0, 'open') RETURNING ",
         pairing_columns!());
     BY_SECRET = concat!("SELECT ", pairing_columns!(), " FROM pairings WHERE secret_hash = ?1 \
         AND expires_at > ?2 FOR UPDATE");
@@ -56,16 +57,28 @@ pub struct NewPairing {
     pub created_by: DeviceId,
     /// SHA-256 of the secret.
     pub secret_hash: [u8; 32],
-    /// SHA-256 of the first half of the code.
-    pub front_hash: [u8; 32],
-    /// SHA-256 of the code.
-    pub code_hash: [u8; 32],
+    /// How a device comes in.
+    pub entry: Entry,
     /// The name the device will have.
     pub name: Option<String>,
     /// What it may do.
     pub scopes: Scopes,
     /// When it ends.
     pub expires_at: Timestamp,
+}
+
+/// How a device comes in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Entry {
+    /// With the secret or a typed code; then somebody decides.
+    Decided {
+        /// SHA-256 of the first half of the code.
+        front_hash: [u8; 32],
+        /// SHA-256 of the code.
+        code_hash: [u8; 32],
+    },
+    /// With the secret alone, at once, as long as its maker may let it in.
+    Link,
 }
 
 /// What a new device shows to claim a pairing.
@@ -80,6 +93,19 @@ pub enum ShownSecret {
         /// SHA-256 of the whole.
         whole: [u8; 32],
     },
+}
+
+/// A device that comes.
+#[derive(Debug, Clone)]
+pub struct Coming {
+    /// What it shows.
+    pub shown: ShownSecret,
+    /// Its key.
+    pub public_key: Vec<u8>,
+    /// What it says about itself.
+    pub claim: Claim,
+    /// For the column that only tokens use: of a random value nobody has.
+    pub token_hash: [u8; 32],
 }
 
 /// A pairing with what the server needs to know.
@@ -100,6 +126,8 @@ pub struct PairingRecord {
 pub enum Claimed {
     /// The pairing waits for a decision, or was decided: for this very device.
     Yes(Box<PairingRecord>),
+    /// It was a link: the device is let in, by this very claim.
+    LetIn(Box<PairingRecord>),
     /// There is none like that, or not any more, or it is somebody else's.
     No,
 }
@@ -139,15 +167,12 @@ impl Store {
     }
 
     /// Claims a pairing with a key; again by the same key, how far it is. A code with the right
-    /// first half and a wrong second one counts against the pairing it was near.
-    pub async fn claim_pairing(
-        &self,
-        shown: ShownSecret,
-        public_key: Vec<u8>,
-        claim: Claim,
-        now: Timestamp,
-    ) -> Result<Claimed, Error> {
-        self.write((shown, public_key, claim, now), claim_once).await
+    /// first half and a wrong second one counts against the pairing it was near. A link whose maker
+    /// was thrown out, or could not make it any more, is refused for good.
+    ///
+    /// **Errors**: [`Refusal::NotPossible`] for the wrong kind of device; [`Refusal::KeyTaken`].
+    pub async fn claim_pairing(&self, coming: Coming, now: Timestamp) -> Result<Claimed, Error> {
+        self.write((coming, now), claim_once).await
     }
 
     /// One pairing.
@@ -171,7 +196,7 @@ impl Store {
         &self,
         decision: Decision,
         now: Timestamp,
-    ) -> Result<(PairingRecord, Option<Device>), Error> {
+    ) -> Result<PairingRecord, Error> {
         self.write((decision, now), decide).await
     }
 }
@@ -185,29 +210,36 @@ async fn create(
         return Err(Refusal::PairingLimit { limit: *open_max }.into());
     }
     let (id, scopes) = (PairingId::generate(), u32::from(new.scopes.bits()));
+    // No typed text has the hash of a secret: a link has no code.
+    let (front_hash, code_hash, link) = match new.entry {
+        Entry::Decided { front_hash, code_hash } => (front_hash, code_hash, 0_u32),
+        Entry::Link => (new.secret_hash, new.secret_hash, 1),
+    };
     let values = params![
         id,
         new.org,
         new.user,
         new.created_by,
         new.secret_hash,
-        new.front_hash,
-        new.code_hash,
+        front_hash,
+        code_hash,
         new.name,
         scopes,
         now,
         new.expires_at,
+        link,
     ];
     let made = tx.one(&INSERT_PAIRING, values, stored).await?;
-    let what = Audited::PairingStarted { pairing_id: id, scopes: new.scopes };
+    let what = match new.entry {
+        Entry::Decided { .. } => Audited::PairingStarted { pairing_id: id, scopes: new.scopes },
+        Entry::Link => Audited::LinkCreated { pairing_id: Some(id), scopes: new.scopes },
+    };
     tx.audit(new.org, Some(new.created_by), what, *now);
     Ok(made.record.pairing)
 }
 
-async fn claim_once(
-    tx: &mut Tx,
-    (shown, public_key, claim, now): &(ShownSecret, Vec<u8>, Claim, Timestamp),
-) -> Result<Claimed, Error> {
+async fn claim_once(tx: &mut Tx, (coming, now): &(Coming, Timestamp)) -> Result<Claimed, Error> {
+    let Coming { shown, public_key, claim, token_hash } = coming;
     let found = match shown {
         ShownSecret::Secret(hash) => tx.opt(&BY_SECRET, params![hash, now], stored).await?,
         ShownSecret::Code { front, whole } => {
@@ -223,10 +255,41 @@ async fn claim_once(
             return Ok(if own { Claimed::Yes(Box::new(record)) } else { Claimed::No });
         }
     }
-    let pairing = &mut record.pairing;
-    if (claim.kind == DeviceKind::Runner) != pairing.scopes.has(Scope::Runner) {
+    if (claim.kind == DeviceKind::Runner) != record.pairing.scopes.has(Scope::Runner) {
         return Err(not_possible("this code is for another kind of device (a runner, or not one)"));
     }
+    if !record.pairing.link {
+        come(tx, &mut record, public_key, claim, *now).await?;
+        return Ok(Claimed::Yes(Box::new(record)));
+    }
+    if !maker_may(tx, &record.pairing, *now).await? {
+        refuse(tx, &mut record, None, *now).await?;
+        return Ok(Claimed::No);
+    }
+    come(tx, &mut record, public_key, claim, *now).await?;
+    let by = record.pairing.created_by;
+    approve(tx, &mut record, public_key, Admission { by, token_hash: *token_hash }, *now).await?;
+    Ok(Claimed::LetIn(Box::new(record)))
+}
+
+/// Whether the device that made a link could make it now.
+async fn maker_may(tx: &mut Tx, pairing: &Pairing, now: Timestamp) -> Result<bool, Error> {
+    let maker = identity::device_by_id(tx, &pairing.created_by).await?;
+    Ok(maker.is_some_and(|DeviceRecord { device: maker, .. }| {
+        let there = maker.revoked_at.is_none() && maker.expires_at.is_none_or(|end| end > now);
+        there && maker.scopes.has(Scope::Admin) && maker.scopes.includes(pairing.scopes)
+    }))
+}
+
+/// Remembers who came.
+async fn come(
+    tx: &mut Tx,
+    record: &mut PairingRecord,
+    public_key: &[u8],
+    claim: &Claim,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let pairing = &mut record.pairing;
     tx.execute(&CLAIM, params![pairing.id, now, public_key, to_json(claim)]).await?;
     let what = Audited::PairingClaimed {
         pairing_id: pairing.id,
@@ -234,10 +297,10 @@ async fn claim_once(
         address: claim.address.clone(),
         key_sha256: sha256_hex(public_key),
     };
-    tx.audit(record.org, None, what, *now);
+    tx.audit(record.org, None, what, now);
     (pairing.state, pairing.claim) = (PairingState::Claimed, Some(claim.clone()));
-    record.public_key = Some(public_key.clone());
-    Ok(Claimed::Yes(Box::new(record)))
+    record.public_key = Some(public_key.to_vec());
+    Ok(())
 }
 
 /// The pairing with this code. Those that only begin like it count the mistake.
@@ -285,7 +348,7 @@ async fn pairings(
 async fn decide(
     tx: &mut Tx,
     (decision, now): &(Decision, Timestamp),
-) -> Result<(PairingRecord, Option<Device>), Error> {
+) -> Result<PairingRecord, Error> {
     let found = tx.opt(&BY_ID_LOCKED, params![decision.org, decision.id], stored).await?;
     let mut record = found.ok_or(Refusal::PairingNotFound)?.record;
     let over = record.pairing.expires_at <= *now;
@@ -295,16 +358,35 @@ async fn decide(
     }
     let Some(seen) = &decision.let_in else {
         refuse(tx, &mut record, Some(decision.by), *now).await?;
-        return Ok((record, None));
+        return Ok(record);
     };
     if record.public_key.as_ref() != Some(seen) {
         return Err(not_possible("no device has come yet, or another one than was seen"));
     }
-    let device = admit(tx, decision, &record, seen, *now).await?;
+    let Decision { by, token_hash, .. } = *decision;
+    approve(tx, &mut record, seen, Admission { by, token_hash }, *now).await?;
+    Ok(record)
+}
+
+/// Who lets a device in, and what fills the column of its token.
+#[derive(Clone, Copy)]
+struct Admission {
+    by: DeviceId,
+    token_hash: [u8; 32],
+}
+
+/// Lets the device in that came.
+async fn approve(
+    tx: &mut Tx,
+    record: &mut PairingRecord,
+    key: &[u8],
+    admission: Admission,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let device = admit(tx, admission, record, key, now).await?;
     record.pairing.state = PairingState::Approved;
     record.pairing.device_id = Some(device.id);
-    save(tx, &record.pairing).await?;
-    Ok((record, Some(device)))
+    save(tx, &record.pairing).await
 }
 
 fn not_possible(reason: &str) -> Error {
@@ -346,7 +428,7 @@ pub(crate) async fn refuse_made_by(
 /// The device of this key, made or found again.
 async fn admit(
     tx: &mut Tx,
-    decision: &Decision,
+    admission: Admission,
     record: &PairingRecord,
     key: &[u8],
     now: Timestamp,
@@ -367,8 +449,8 @@ async fn admit(
         scopes: record.pairing.scopes,
         about: claim.about,
         public_key: key.to_vec(),
-        token_hash: decision.token_hash,
-        created_by: decision.by,
+        token_hash: admission.token_hash,
+        created_by: admission.by,
     };
     let device = identity::put_keyed(tx, &keyed, again, now).await?;
     let what = Audited::DevicePaired {
@@ -379,7 +461,7 @@ async fn admit(
         scopes: device.scopes,
         again,
     };
-    tx.audit(record.org, Some(decision.by), what, now);
+    tx.audit(record.org, Some(admission.by), what, now);
     Ok(device)
 }
 
@@ -411,6 +493,7 @@ fn stored(row: &Row<'_>) -> Result<Stored, Error> {
         scopes: identity::scopes(row, 3)?,
         name: row.opt_text(4)?.map(str::to_owned),
         expires_at: row.time(5)?,
+        link: row.int(13)? != 0,
         claim: row.opt_json(6)?,
         digits: None,
         device_id: row.opt_id(7)?,

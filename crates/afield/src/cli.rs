@@ -90,8 +90,8 @@ pub(crate) enum Command {
     /// Make, list and revoke tokens: credentials for scripts
     #[command(subcommand)]
     Token(token::Command),
-    /// Make a new one-time link (and QR code) that signs a browser in
-    Link,
+    /// Make a one-time link (and QR code) that lets a browser in at once
+    Link(link::Args),
     /// Show and write what your devices share: preferences, pins, read markers, drafts
     #[command(subcommand)]
     State(state::Command),
@@ -151,7 +151,7 @@ async fn dispatch(global: Global, command: Command) -> Outcome {
         Command::Logout => login::logout(&global).await,
         Command::Audit(command) => audit::run(&global, command).await,
         Command::Token(command) => token::run(&global, command).await,
-        Command::Link => link::run(&global).await,
+        Command::Link(args) => link::run(&global, args).await,
         Command::Devices(args) => devices::run(&global, args).await,
         Command::Handoff => handoff::run(&global).await,
         Command::State(command) => Box::pin(state::run(&global, command)).await,

@@ -124,18 +124,6 @@ impl Given {
     }
 }
 
-/// The link of a QR code.
-pub(crate) fn link(
-    url: &str,
-    secret: &str,
-    server_fingerprint: &str,
-    certificate: Option<&str>,
-) -> String {
-    let certificate = certificate.map(|print| format!("&cert={}", print.replace(':', "")));
-    let certificate = certificate.unwrap_or_default();
-    format!("{url}/{LINK_MARK}{secret}&key={server_fingerprint}{certificate}")
-}
-
 /// How this machine wants to be paired.
 #[derive(Debug)]
 pub(crate) struct Wish<'a> {
@@ -239,7 +227,7 @@ mod tests {
 
     #[test]
     fn a_link_is_read_as_it_was_written() {
-        let written = link("https://h:1", "afd_s", "aa", Some("AB:CD"));
+        let written = afield_proto::pairing::link("https://h:1", "afd_s", "aa", Some("AB:CD"));
         let given = Given::read(&written);
         assert_eq!(given.url.as_deref(), Some("https://h:1"));
         assert_eq!(given.secret, "afd_s");

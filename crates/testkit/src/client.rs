@@ -38,6 +38,8 @@ pub enum ClientError {
 /// A raw connection.
 pub struct Client {
     socket: WebSocketStream<TcpStream>,
+    /// The subprotocol the server chose.
+    pub subprotocol: Option<String>,
     /// Frames that came while something else was waited for, oldest first.
     pub unread: VecDeque<Value>,
     next: u64,
@@ -70,6 +72,29 @@ impl Client {
         authorization: &str,
         from: Option<std::net::IpAddr>,
     ) -> Result<Self, ClientError> {
+        Self::connect_saying(url, &[("authorization", authorization)], from).await
+    }
+
+    /// Connects like a page: with subprotocols, and its origin.
+    ///
+    /// **Errors**: like [`Self::connect`].
+    pub async fn connect_offering(
+        url: &str,
+        subprotocols: &str,
+        from: Option<std::net::IpAddr>,
+    ) -> Result<Self, ClientError> {
+        let headers = [("sec-websocket-protocol", subprotocols), ("origin", url)];
+        Self::connect_saying(url, &headers, from).await
+    }
+
+    /// Connects with any headers.
+    ///
+    /// **Errors**: like [`Self::connect`].
+    pub async fn connect_saying(
+        url: &str,
+        headers: &[(&'static str, &str)],
+        from: Option<std::net::IpAddr>,
+    ) -> Result<Self, ClientError> {
         let broken = |error: &dyn std::fmt::Display| ClientError::Broken(error.to_string());
         let host = url.trim_start_matches("http://").trim_end_matches('/');
         let socket = tokio::net::TcpSocket::new_v4().map_err(|error| broken(&error))?;
@@ -80,16 +105,20 @@ impl Client {
         let stream = socket.connect(address).await.map_err(|error| broken(&error))?;
         let mut request =
             format!("ws://{host}/ws").into_client_request().map_err(|error| broken(&error))?;
-        let authorization = authorization.parse().map_err(|error| broken(&error))?;
-        request.headers_mut().insert("authorization", authorization);
+        for (name, value) in headers {
+            let value = value.parse().map_err(|error| broken(&error))?;
+            request.headers_mut().append(*name, value);
+        }
         let config = WebSocketConfig::default()
             .max_message_size(Some(64 << 20))
             .max_frame_size(Some(64 << 20));
-        let (socket, _) =
+        let (socket, answer) =
             tokio_tungstenite::client_async_with_config(request, stream, Some(config))
                 .await
                 .map_err(|error| broken(&error))?;
-        Ok(Self { socket, unread: VecDeque::new(), next: 1 })
+        let subprotocol = answer.headers().get("sec-websocket-protocol");
+        let subprotocol = subprotocol.map(|value| String::from_utf8_lossy(value.as_bytes()).into());
+        Ok(Self { socket, subprotocol, unread: VecDeque::new(), next: 1 })
     }
 
     /// Sends any text, valid or not.

@@ -83,6 +83,18 @@ impl Keyed {
             decided["device_id"].as_str().and_then(|id| id.parse().ok()).expect("an id");
     }
 
+    /// Is let in by a link that a device makes which may; what it may do is `scopes`.
+    ///
+    /// # Panics
+    /// When it is not.
+    pub async fn open_link(&mut self, url: &str, owner: &mut Client, scopes: Value) {
+        let made = owner.ask("device_link", json!({ "scopes": scopes })).await.expect("a link");
+        let secret = made["secret"].as_str().expect("a secret");
+        let came = http::json(&self.come(url, "127.0.0.1", secret, "browser").await);
+        assert_eq!(came["state"], "approved", "{came}");
+        self.device_id = came["device_id"].as_str().and_then(|id| id.parse().ok()).expect("an id");
+    }
+
     /// A proof for one request.
     pub fn proof(&self, told: &Challenge, method: &str, target: &str) -> Proof {
         self.proof_at(told, told.now, method, target)
@@ -95,6 +107,11 @@ impl Keyed {
         let mut proof = Proof { device_id: self.device_id, challenge, time, nonce, signature };
         proof.signature = self.sign(&statement(&told.server_key, &proof, method, target));
         proof
+    }
+
+    /// What a page offers with its upgrade.
+    pub fn offer(&self, told: &Challenge, target: &str) -> String {
+        format!("afield.v1, {}", self.proof(told, "GET", target).subprotocol())
     }
 
     /// A connection with a fresh proof.

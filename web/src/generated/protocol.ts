@@ -2384,15 +2384,23 @@ interrupt: boolean,
 answers?: { [key in string]: string }, };
 export type DeviceLink = { 
 /**
- * What the browser may do; what its maker may do when not given, never more.
+ * What the new device may do; what its maker may do when not given, never more.
  */
 scopes?: Array<Scope>, };
 export type DeviceLinkReply = { 
 /**
- * The secret. Behind `#link=` at the server's address it makes the link; it never goes
- * into a query.
+ * The pairing it is.
+ */
+pairing_id: PairingId, 
+/**
+ * The secret. Behind `#pair=` at the server's address it makes the link; it never goes
+ * into a query. Shown once, here.
  */
 secret: string, 
+/**
+ * SHA-256 of the server's key, in hexadecimal: the new device accepts no other server.
+ */
+server_fingerprint: string, 
 /**
  * When it ends.
  */

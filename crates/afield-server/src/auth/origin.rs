@@ -78,8 +78,8 @@ impl Allowed {
         )))
     }
 
-    /// A missing origin is fine: no browser sends a cookie with a foreign upgrade without one,
-    /// and [`requires_origin`] insists where a cookie is the credential.
+    /// A missing origin is fine: browsers name it with everything that matters, and no credential
+    /// is sent unasked.
     fn check_origin(&self, headers: &HeaderMap) -> Result<(), ErrorBody> {
         let mut origins = headers.get_all(header::ORIGIN).iter();
         let Some(origin) = origins.next() else { return Ok(()) };
@@ -97,20 +97,6 @@ fn is_loopback_network(host: &str, hosts: &[String]) -> bool {
     let Ok(address) = host.parse::<SocketAddr>() else { return false };
     let IpAddr::V4(v4) = address.ip() else { return false };
     v4.is_loopback() && hosts.contains(&format!("127.0.0.1:{}", address.port()))
-}
-
-/// Whether a request with a cookie must name its origin: everything that changes something, and
-/// upgrades.
-pub(crate) fn requires_origin(method: &Method, headers: &HeaderMap) -> bool {
-    !matches!(*method, Method::GET | Method::HEAD) || headers.contains_key(header::UPGRADE)
-}
-
-/// **Errors**: FORBIDDEN when the origin is missing where it is required.
-pub(crate) fn check_cookie_origin(method: &Method, headers: &HeaderMap) -> Result<(), ErrorBody> {
-    if requires_origin(method, headers) && !headers.contains_key(header::ORIGIN) {
-        return Err(forbidden("a cookie counts here only together with an Origin header"));
-    }
-    Ok(())
 }
 
 fn is_navigation(headers: &HeaderMap) -> bool {

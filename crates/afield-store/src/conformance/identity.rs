@@ -1,4 +1,4 @@
-//! Owner, devices, links, runners.
+//! Owner, devices, runners.
 
 use afield_proto::device::{DeviceKind, Scope};
 use afield_proto::runner::RunnerFacts;
@@ -6,7 +6,7 @@ use afield_proto::{DeviceId, OrgId};
 
 use super::world::{assert_refused, new_device};
 use super::{Outcome, Place, World, at};
-use crate::{NewLink, Refusal};
+use crate::Refusal;
 
 /// Starting again finds the same owner.
 pub async fn the_owner_is_made_once(place: Place) -> Outcome {
@@ -40,60 +40,6 @@ pub async fn devices_are_found_by_their_token_and_thrown_out(place: Place) -> Ou
     let other =
         world.store.revoke_device(OrgId::generate(), made.id, world.phone, false, at(4)).await;
     assert_refused!(other, Refusal::DeviceNotFound);
-    Ok(())
-}
-
-/// A pairing link makes one device, with the link's own rights.
-pub async fn a_link_is_used_once(place: Place) -> Outcome {
-    let world = World::open(&place).await?;
-    let link = |secret_hash, expires_at| NewLink {
-        org: world.org,
-        user: world.user,
-        secret_hash,
-        scopes: [Scope::View].into_iter().collect(),
-        kind: DeviceKind::Browser,
-        expires_at,
-        created_by: None,
-    };
-    world.store.create_link(link([1; 32], at(10)), at(1)).await?;
-    world.store.create_link(link([2; 32], at(2)), at(1)).await?;
-    let new = new_device(OrgId::generate(), world.user, DeviceKind::Cli);
-    let device = world.store.redeem_link([1; 32], new.clone(), at(3)).await?;
-    assert_eq!((device.kind, device.scopes.to_string()), (DeviceKind::Browser, "view".into()));
-    let found = world.store.device_by_token(new.token_hash).await?.ok_or("not found")?;
-    assert_eq!(found.org, world.org);
-    let record = world.store.link([1; 32]).await?.ok_or("no link")?;
-    assert_eq!(record.redeemed_at, Some(at(3)));
-    for secret in [[1; 32], [2; 32], [3; 32]] {
-        let mut other = new.clone();
-        other.token_hash = [8; 32];
-        assert_refused!(world.store.redeem_link(secret, other, at(4)).await, Refusal::LinkInvalid);
-    }
-    Ok(())
-}
-
-/// A link is void once the device that made it is thrown out.
-pub async fn a_link_ends_with_its_maker(place: Place) -> Outcome {
-    let world = World::open(&place).await?;
-    for (byte, created_by) in [(1, Some(world.phone)), (2, Some(world.runner)), (3, None)] {
-        let link = NewLink {
-            org: world.org,
-            user: world.user,
-            secret_hash: [byte; 32],
-            scopes: [Scope::View].into_iter().collect(),
-            kind: DeviceKind::Browser,
-            expires_at: at(10),
-            created_by,
-        };
-        world.store.create_link(link, at(1)).await?;
-    }
-    world.store.revoke_device(world.org, world.phone, world.runner, false, at(2)).await?;
-    let new = || new_device(world.org, world.user, DeviceKind::Browser);
-    let void = world.store.redeem_link([1; 32], new(), at(3)).await;
-    assert_refused!(void, Refusal::LinkInvalid);
-    for byte in [2, 3] {
-        world.store.redeem_link([byte; 32], new(), at(3)).await?;
-    }
     Ok(())
 }
 

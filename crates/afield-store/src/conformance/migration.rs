@@ -2,7 +2,7 @@
 
 use afield_proto::command::{CommandState, OutcomeKind};
 use afield_proto::runner::RunnerRecords;
-use afield_proto::{CommandId, DeviceId, OrgId, ProjectId, Topic};
+use afield_proto::{CommandId, DeviceId, OrgId, ProjectId, Timestamp, Topic};
 
 use super::lanes::check_lanes;
 use super::world::{finished, started};
@@ -18,9 +18,11 @@ const SESSION: &str = "01990000-0000-7000-8000-000000000006";
 const OVER: &str = "01990000-0000-7000-8000-000000000007";
 const QUEUED: &str = "01990000-0000-7000-8000-000000000008";
 const RUNNING: &str = "01990000-0000-7000-8000-000000000009";
+const BROWSER: &str = "01990000-0000-7000-8000-00000000000a";
 const EVENTS: [&str; 2] = [r#"{"type":"a"}"#, r#"{"type":"b"}"#];
 
-/// Rows as the first version wrote them: a finished, a queued and a running command, two events.
+/// Rows as the first version wrote them: a finished, a queued and a running command, two events, and
+/// a browser with a cookie.
 fn rows(bytes: fn(&str) -> String) -> String {
     let [first, second] = WAITING;
     let command = |id, project, key: &str, rest: &str| {
@@ -50,6 +52,16 @@ fn rows(bytes: fn(&str) -> String) -> String {
             "INSERT INTO devices (id, org_id, user_id, name, kind, scopes, token_hash, created_at) \
              VALUES ('{RUNNER}', '{ORG}', '{USER}', 'old', 'runner', 0, {}, 1);",
             bytes("token")
+        ),
+        format!(
+            "INSERT INTO devices (id, org_id, user_id, name, kind, scopes, token_hash, created_at, \
+             last_seen_at, expires_at) VALUES ('{BROWSER}', '{ORG}', '{USER}', 'old', 'browser', \
+             31, {}, 1, 2, 9000000000000);",
+            bytes("cookie")
+        ),
+        format!(
+            "INSERT INTO links VALUES ({}, '{ORG}', '{USER}', 'browser', 31, 1, 9, 1, '{BROWSER}');",
+            bytes("link")
         ),
         project(1001, first, "/a"),
         project(1002, second, "/b"),
@@ -99,6 +111,9 @@ pub async fn a_database_of_the_first_version_goes_on(place: Place) -> Outcome {
     ];
     assert_eq!(all, expected);
     check_details(&world, over).await?;
+    let browser = world.store.device_by_id(BROWSER.parse()?).await?.ok_or("no browser")?;
+    let last_seen = Timestamp::from_unix_ms(2);
+    assert_eq!(browser.device.expires_at, Some(last_seen), "a cookie is no credential any more");
     go_on(&world, queued, running).await
 }
 

@@ -6,7 +6,9 @@ use afield_proto::{DeviceId, OrgId, PairingId};
 
 use super::world::assert_refused;
 use super::{Outcome, Place, World, at};
-use crate::{Claimed, Decision, Error, NewPairing, PairingRecord, Refusal, ShownSecret};
+use crate::{
+    Claimed, Coming, Decision, Entry, Error, NewPairing, PairingRecord, Refusal, ShownSecret,
+};
 
 const OPEN_MAX: u64 = 3;
 
@@ -21,8 +23,7 @@ fn new(world: &World, byte: u8) -> NewPairing {
         user: world.user,
         created_by: world.phone,
         secret_hash: [byte; 32],
-        front_hash: [byte + 100; 32],
-        code_hash: [byte + 50; 32],
+        entry: Entry::Decided { front_hash: [byte + 100; 32], code_hash: [byte + 50; 32] },
         name: None,
         scopes: scopes("view,prompt"),
         expires_at: at(100),
@@ -39,7 +40,15 @@ async fn start(world: &World, byte: u8) -> Result<Pairing, Error> {
 }
 
 async fn come(world: &World, shown: ShownSecret, key: u8, ms: i64) -> Result<Claimed, Error> {
-    world.store.claim_pairing(shown, vec![key; 32], claim("laptop"), at(ms)).await
+    let (public_key, claim) = (vec![key; 32], claim("laptop"));
+    let coming = Coming { shown, public_key, claim, token_hash: random_hash() };
+    world.store.claim_pairing(coming, at(ms)).await
+}
+
+fn random_hash() -> [u8; 32] {
+    let mut hash = [0; 32];
+    hash[..16].copy_from_slice(DeviceId::generate().uuid().as_bytes());
+    hash
 }
 
 fn code(byte: u8, whole: u8) -> ShownSecret {
@@ -47,22 +56,23 @@ fn code(byte: u8, whole: u8) -> ShownSecret {
 }
 
 fn decision(world: &World, id: PairingId, key: Option<u8>) -> Decision {
-    let mut token_hash = [0; 32];
-    token_hash[..16].copy_from_slice(DeviceId::generate().uuid().as_bytes());
     let let_in = key.map(|key| vec![key; 32]);
-    Decision { org: world.org, id, by: world.phone, let_in, token_hash }
+    Decision { org: world.org, id, by: world.phone, let_in, token_hash: random_hash() }
 }
 
 async fn paired(world: &World, byte: u8, key: u8) -> Result<afield_proto::device::Device, Error> {
     let id = start(world, byte).await?.id;
     come(world, ShownSecret::Secret([byte; 32]), key, 2).await?;
-    let (_, device) = world.store.decide_pairing(decision(world, id, Some(key)), at(3)).await?;
-    device.ok_or_else(|| Refusal::PairingNotFound.into())
+    let record = world.store.decide_pairing(decision(world, id, Some(key)), at(3)).await?;
+    let device = record.pairing.device_id.ok_or(Refusal::DeviceNotFound)?;
+    let found = world.store.device_by_id(device).await?.ok_or(Refusal::DeviceNotFound)?;
+    Ok(found.device)
 }
 
 fn yes(claimed: Claimed) -> Result<PairingRecord, String> {
     match claimed {
         Claimed::Yes(record) => Ok(*record),
+        Claimed::LetIn(_) => Err("nobody decided".into()),
         Claimed::No => Err("the claim was not taken".into()),
     }
 }
@@ -133,20 +143,19 @@ pub async fn a_pairing_is_decided_once(place: Place) -> Outcome {
     assert_refused!(other, Refusal::NotPossible { .. });
     let foreign = Decision { org: OrgId::generate(), ..decision(&world, id, Some(7)) };
     assert_refused!(world.store.decide_pairing(foreign, at(3)).await, Refusal::PairingNotFound);
-    let (record, device) = world.store.decide_pairing(decision(&world, id, Some(7)), at(3)).await?;
-    let device = device.ok_or("no device")?;
-    assert_eq!(record.pairing.device_id, Some(device.id));
+    let record = world.store.decide_pairing(decision(&world, id, Some(7)), at(3)).await?;
+    let device = record.pairing.device_id.ok_or("no device")?;
+    let found = world.store.device_by_id(device).await?.ok_or("not found")?;
+    assert_eq!((found.org, found.public_key), (world.org, Some(vec![7; 32])));
+    let device = found.device;
     assert_eq!((device.credential, device.scopes), (CredentialKind::Key, scopes("view,prompt")));
     assert_eq!((device.name.as_str(), device.kind), ("laptop", DeviceKind::Cli));
-    let found = world.store.device_by_id(device.id).await?.ok_or("not found")?;
-    assert_eq!((found.org, found.public_key), (world.org, Some(vec![7; 32])));
     let again = world.store.decide_pairing(decision(&world, id, Some(7)), at(4)).await;
     assert_refused!(again, Refusal::NotPossible { .. });
     let refused = start(&world, 2).await?.id;
     come(&world, ShownSecret::Secret([2; 32]), 9, 2).await?;
-    let (record, device) =
-        world.store.decide_pairing(decision(&world, refused, None), at(3)).await?;
-    assert_eq!((record.pairing.state, device), (PairingState::Refused, None));
+    let pairing = world.store.decide_pairing(decision(&world, refused, None), at(3)).await?.pairing;
+    assert_eq!((pairing.state, pairing.device_id), (PairingState::Refused, None));
     Ok(())
 }
 
@@ -176,6 +185,60 @@ pub async fn a_revoked_device_pairs_nobody(place: Place) -> Outcome {
     world.store.revoke_device(world.org, world.phone, world.phone, false, at(2)).await?;
     assert_eq!(world.store.pairing(world.org, id).await?.pairing.state, PairingState::Refused);
     assert_eq!(come(&world, ShownSecret::Secret([1; 32]), 7, 3).await?, Claimed::No);
+    Ok(())
+}
+
+async fn start_link(world: &World, byte: u8) -> Result<PairingId, Error> {
+    let new = NewPairing { entry: Entry::Link, ..new(world, byte) };
+    Ok(world.store.create_pairing(new, OPEN_MAX, at(1)).await?.id)
+}
+
+/// Without a decision, once, and by its secret only; the same key may ask again.
+pub async fn a_link_lets_one_device_in_at_once(place: Place) -> Outcome {
+    let world = World::open(&place).await?;
+    let id = start_link(&world, 1).await?;
+    let typed = ShownSecret::Code { front: [1; 32], whole: [2; 32] };
+    assert_eq!(come(&world, typed, 7, 2).await?, Claimed::No, "it has no code");
+    let shown = ShownSecret::Secret([1; 32]);
+    let Claimed::LetIn(record) = come(&world, shown, 7, 2).await? else {
+        return Err("it was not let in".into());
+    };
+    assert_eq!((record.pairing.id, record.pairing.state), (id, PairingState::Approved));
+    let device = record.pairing.device_id.ok_or("no device")?;
+    let found = world.store.device_by_id(device).await?.ok_or("not found")?;
+    assert_eq!((found.org, found.public_key), (world.org, Some(vec![7; 32])));
+    assert_eq!(found.device.scopes, scopes("view,prompt"));
+    assert_eq!(yes(come(&world, shown, 7, 3).await?)?, *record, "it asks again");
+    assert_eq!(come(&world, shown, 8, 3).await?, Claimed::No, "by another key");
+    assert_eq!(come(&world, shown, 7, 100).await?, Claimed::No, "it is over");
+    let said = world.store.audit_entries(world.org, None, 3).await?;
+    let said: Vec<_> =
+        said.iter().map(|record| (record.entry.what.name(), record.entry.by)).collect();
+    let by = Some(world.phone);
+    let expected = [("link_created", by), ("pairing_claimed", None), ("device_paired", by)];
+    assert_eq!(said, expected);
+    Ok(())
+}
+
+/// A link is void once the device that made it is thrown out, or could not make it any more.
+pub async fn a_link_gives_what_its_maker_has_when_it_is_used(place: Place) -> Outcome {
+    let world = World::open(&place).await?;
+    for (byte, left) in [(1, "view,admin"), (2, "view,prompt")] {
+        let id = start_link(&world, byte).await?;
+        let set = async |scopes| {
+            world.store.set_device_scopes(world.org, world.phone, world.runner, scopes, at(2)).await
+        };
+        set(scopes(left)).await?;
+        let shown = ShownSecret::Secret([byte; 32]);
+        assert_eq!(come(&world, shown, 7, 3).await?, Claimed::No, "made with more than {left}");
+        set(scopes("all")).await?;
+        assert_eq!(come(&world, shown, 7, 4).await?, Claimed::No, "it was refused for good");
+        let state = world.store.pairing(world.org, id).await?.pairing.state;
+        assert_eq!(state, PairingState::Refused);
+    }
+    start_link(&world, 3).await?;
+    world.store.revoke_device(world.org, world.phone, world.runner, false, at(5)).await?;
+    assert_eq!(come(&world, ShownSecret::Secret([3; 32]), 7, 6).await?, Claimed::No);
     Ok(())
 }
 

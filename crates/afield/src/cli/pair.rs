@@ -6,7 +6,7 @@ use std::time::Duration;
 use afield_client::{Connection, Endpoint};
 use afield_proto::Timestamp;
 use afield_proto::device::{Scope, Scopes, shown_name};
-use afield_proto::pairing::{Claim, Pairing, PairingState};
+use afield_proto::pairing::{Claim, Pairing, PairingState, link};
 use afield_proto::request::{
     DevicePairDecide, DevicePairStart, DevicePairStartReply, DevicePairStatus,
 };
@@ -71,7 +71,7 @@ fn show(
     certificate: Option<&str>,
     runner: bool,
 ) {
-    let link = identity::link(url, &started.secret, &started.server_fingerprint, certificate);
+    let link = link(url, &started.secret, &started.server_fingerprint, certificate);
     if global.json {
         let (id, code) = (started.pairing.id, &started.code);
         out::json(&serde_json::json!({

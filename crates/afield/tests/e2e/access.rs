@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use afield_proto::proof::Proof;
 use testkit::client::ClientError;
 use testkit::http::{send, status};
 use testkit::keyed::{Keyed, challenge, unknown_token};
@@ -41,6 +42,10 @@ async fn no_route_answers_without_a_valid_credential() {
     let replayed = keyed.proof(&told, "GET", "/ws");
     Client::connect_with(&afield.url, &format!("Afield {replayed}"), None).await.unwrap();
     let stranger = Keyed::default();
+    let offered =
+        |proof: Proof| format!("Sec-WebSocket-Protocol: afield.v1, {}", proof.subprotocol());
+    let mut long = keyed.proof(&told, "GET", "/ws");
+    long.nonce = "n".repeat(8_000);
     let bad = [
         format!("Authorization: Bearer {}", unknown_token()),
         format!("Authorization: Bearer {expired}"),
@@ -50,6 +55,21 @@ async fn no_route_answers_without_a_valid_credential() {
         format!("Authorization: Afield {}", lost.proof(&told, "GET", "/ws")),
         format!("Authorization: Afield {}", stranger.proof(&told, "GET", "/ws")),
         format!("Authorization: Afield {}", keyed.device_id),
+        offered(replayed.clone()),
+        offered(lost.proof(&told, "GET", "/ws")),
+        offered(stranger.proof(&told, "GET", "/ws")),
+        offered(Proof { device_id: keyed.device_id, ..stranger.proof(&told, "GET", "/ws") }),
+        offered(keyed.proof(&told, "GET", "/api/v1/projects")),
+        offered(keyed.proof(&told, "POST", "/ws")),
+        offered(keyed.proof(&told, "GET", "/ws?x=1")),
+        offered(long),
+        offered(keyed.proof(&told, "GET", "/ws")) + ".more",
+        offered(keyed.proof(&told, "GET", "/ws"))
+            + ", "
+            + &keyed.proof(&told, "GET", "/ws").subprotocol(),
+        "Sec-WebSocket-Protocol: afield.v1, afield.proof.".into(),
+        format!("Sec-WebSocket-Protocol: afield.v1, {}", afield.token),
+        format!("Cookie: afield_session={}", afield.token),
         String::new(),
         "Authorization: Bearer ".into(),
         "Authorization: Bearer afd_".into(),
@@ -77,9 +97,13 @@ async fn no_route_answers_without_a_valid_credential() {
         }
     }
     for (index, credential) in bad.iter().enumerate() {
-        let Some(value) = credential.strip_prefix("Authorization: ") else { continue };
+        let headers: Vec<(&'static str, &str)> =
+            ["Authorization", "Sec-WebSocket-Protocol", "Cookie"]
+                .into_iter()
+                .filter_map(|name| Some((name, credential.strip_prefix(name)?.strip_prefix(": ")?)))
+                .collect();
         let from = format!("127.1.0.{}", index + 10).parse().unwrap();
-        let refused = Client::connect_with(&afield.url, value, Some(from)).await;
+        let refused = Client::connect_saying(&afield.url, &headers, Some(from)).await;
         assert!(refused.is_err_and(|error| error.to_string().contains("401")), "{credential}");
     }
     let mistyped = format!("GET /api/v1/projects\nAuthorization: Bearer {mistyped}");
@@ -113,32 +137,35 @@ async fn other_hosts_and_origins_are_refused_before_the_credential() {
 }
 
 #[tokio::test]
-async fn the_first_link_signs_a_browser_in_once() {
+async fn a_link_lets_one_browser_in() {
     let afield = demo().await;
     let link = afield.cli(&["link", "--json"]).await;
     let link: Value = serde_json::from_str(&link.stdout).unwrap();
-    let url = link["link"].as_str().unwrap();
-    let (before, secret) = url.split_once("#link=").unwrap();
-    assert!(!before.contains(secret), "the secret is in the fragment only");
-    let body = json!({ "secret": secret }).to_string();
-    let origin = format!("Origin: {}", afield.url);
-    let response = http(&afield, &format!("POST /api/v1/session\n{origin}"), &body).await;
-    assert_eq!(status(&response), 204, "{response}");
-    let cookie = response.lines().find_map(|line| line.strip_prefix("set-cookie: ")).unwrap();
-    assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"), "{cookie}");
-    let cookie = format!("Cookie: {}", cookie.split(';').next().unwrap());
-    let again = http(&afield, &format!("POST /api/v1/session\n{origin}"), &body).await;
+    let (before, secret) = link["link"].as_str().unwrap().split_once("#pair=").unwrap();
+    assert_eq!(before, format!("{}/", afield.url), "the secret is in the fragment only");
+    let (secret, fingerprint) = secret.split_once("&key=").unwrap();
+    assert_eq!(fingerprint.len(), 64);
+    let mut browser = Keyed::default();
+    let came = browser.come(&afield.url, "127.0.0.1", secret, "browser").await;
+    assert!(!came.to_lowercase().contains("set-cookie"), "{came}");
+    browser.device_id = testkit::http::json(&came)["device_id"].as_str().unwrap().parse().unwrap();
+    let again = Keyed::default().come(&afield.url, "127.0.0.1", secret, "browser").await;
     assert_eq!(status(&again), 401, "a link works once");
-    assert_eq!(status(&http(&afield, &format!("GET /api/v1/projects\n{cookie}"), "").await), 200);
-    let no_origin = http(&afield, &format!("POST /api/v1/links\n{cookie}"), "{}").await;
-    assert_eq!(status(&no_origin), 403, "a cookie changes nothing without an origin");
-    let with = http(&afield, &format!("POST /api/v1/links\n{cookie}\n{origin}"), "{}").await;
-    assert_eq!(status(&with), 200, "{with}");
-    assert_eq!(
-        status(&http(&afield, &format!("DELETE /api/v1/session\n{cookie}\n{origin}"), "").await),
-        204
-    );
-    assert_eq!(status(&http(&afield, &format!("GET /api/v1/projects\n{cookie}"), "").await), 401);
+    let offer = browser.offer(&challenge(&afield.url).await, "/ws");
+    let mut page = Client::connect_offering(&afield.url, &offer, None).await.unwrap();
+    page.ask("device_link", json!({})).await.unwrap();
+    // It signs out by forgetting itself.
+    page.begin("device_forget", json!({ "device_id": browser.device_id })).await.unwrap();
+    let offer = browser.offer(&challenge(&afield.url).await, "/ws");
+    while page.next().await.is_ok() {}
+    let gone = Client::connect_offering(&afield.url, &offer, None).await;
+    assert!(gone.is_err_and(|error| error.to_string().contains("401")));
+    let narrow = afield.cli(&["link", "--scopes", "view", "--json"]).await;
+    assert_eq!(narrow.code, Some(0), "{}", narrow.stderr);
+    let log = afield.cli(&["audit", "ls", "--limit", "9"]).await.stdout;
+    for action in ["link_created", "pairing_claimed", "device_paired", "device_revoked"] {
+        assert!(log.contains(action), "{action}: {log}");
+    }
 }
 
 #[tokio::test]
