@@ -10,8 +10,9 @@ test("from a link to a running agent", async ({ paired: page, afield, shot }) =>
 
   await page.getByLabel("Prompt").fill("hello there");
   await page.getByRole("button", { name: "Send" }).click();
-  await expect(page.getByText("Prompts are on disk before they start")).toBeVisible();
-  await expect(page.getByText(/^Done/)).toBeVisible();
+  const stream = page.getByRole("region", { name: "Messages" });
+  await expect(stream.getByText("Prompts are on disk before they start")).toBeVisible();
+  await expect(stream.getByText(/^Done/)).toBeVisible();
   await shot("session");
 
   await page.goto(`${afield.url}/projects`);
