@@ -32,6 +32,7 @@ test("the app opens without a server, and says how old what it shows is", async 
   await page.reload();
   await expect(page.getByRole("link", { name: /demo/ })).toBeVisible();
   await expect(page.getByText(/Shown: as of/)).toBeVisible();
+  await expect(page.getByText("was idle")).toBeVisible();
   await shot("projects-offline");
 });
 
@@ -40,7 +41,7 @@ test("a second browser is a device of its own, and a thrown-out one is shown not
   const second = await another(browser, afield);
   await expect(second.getByRole("link", { name: /demo/ })).toBeVisible();
 
-  const devices = JSON.parse(await afield.cli("devices", "ls", "--json")) as { id: string; kind: string; created_at: string }[];
+  const devices = JSON.parse(await afield.cli("devices", "list", "--json")) as { id: string; kind: string; created_at: string }[];
   const browsers = devices.filter(({ kind }) => kind === "browser").sort((a, b) => (a.created_at < b.created_at ? -1 : 1));
   expect(browsers).toHaveLength(2);
   await afield.cli("devices", "revoke", browsers[1]?.id ?? "");

@@ -128,7 +128,8 @@ fn content_type(name: &str) -> HeaderValue {
 
 fn accepts_gzip(headers: &HeaderMap) -> bool {
     let values = headers.get_all(header::ACCEPT_ENCODING).iter();
-    let mut codings = values.filter_map(|value| value.to_str().ok()).flat_map(|text| text.split(','));
+    let mut codings =
+        values.filter_map(|value| value.to_str().ok()).flat_map(|text| text.split(','));
     codings.any(|coding| coding.trim().split(';').next() == Some("gzip") && !coding.contains("q=0"))
 }
 

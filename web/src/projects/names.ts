@@ -11,8 +11,14 @@ export interface StateWords {
   readonly text: string;
 }
 
-/** What a project does, as far as its machine was heard. */
-export function stateWords(project: Project, runner: RunnerState | undefined): StateWords {
+const STATES = { IDLE: "idle", EXECUTING: "working", ERROR: "in error" } as const;
+
+/**
+ * What a project does, as far as its machine was heard. `live`: there is a connection; without it
+ * nothing is known of the present, only of the past.
+ */
+export function stateWords(project: Project, runner: RunnerState | undefined, live: boolean): StateWords {
+  if (!live) return { tone: "calm", text: `was ${STATES[project.state]}` };
   const away = runner !== undefined && !runner.online;
   if (project.state === "ERROR") return { tone: "bad", text: "error" };
   if (project.state === "EXECUTING") return away ? { tone: "warn", text: "working when last heard" } : { tone: "busy", text: "working" };

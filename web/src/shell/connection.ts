@@ -12,6 +12,9 @@ export interface Words {
 /** After a loss shorter than this nothing is said: it would only flicker. */
 const UNSAID_MS = 1_000;
 
+/** A try that is due within this is under way, as far as a person sees. */
+const SOON_MS = 2_000;
+
 /** What the banner says; nothing while all is well. `knownAt` dates what the screen shows. */
 export function connectionWords({ status }: LinkState, knownAt: number | undefined, now: number): Words | undefined {
   const shown = knownAt === undefined ? "" : ` Shown: as of ${age(knownAt, now)}.`;
@@ -26,7 +29,8 @@ export function connectionWords({ status }: LinkState, knownAt: number | undefin
       return { tone: "bad", text: status.message, canTry: false };
     case "reconnecting": {
       if (now - status.since < UNSAID_MS) return undefined;
-      const next = status.nextTryAt === undefined || status.nextTryAt <= now ? "trying now" : `next try ${age(status.nextTryAt, now)}`;
+      const soon = status.nextTryAt === undefined || status.nextTryAt < now + SOON_MS;
+      const next = soon ? "trying again" : `next try ${age(status.nextTryAt ?? now, now)}`;
       return { tone: "warn", text: `Not connected, ${next}.${shown}`, canTry: true };
     }
   }

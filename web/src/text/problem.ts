@@ -13,7 +13,7 @@ export interface Problem {
 
 const ADVICE: Partial<Record<string, string>> = {
   FORBIDDEN: "This device may not do that. A device with the scope admin can change it.",
-  UNAUTHORIZED: "Pair this browser again: run `afield pair` on a machine that is paired.",
+  UNAUTHORIZED: "Get a new link or code from a device that is paired: afield link, or afield pair.",
   RATE_LIMITED: "Wait a moment and try again.",
   UNAVAILABLE: "Wait a moment and try again.",
   RUNNER_OFFLINE: "Start the runner on that machine, or send it to the queue: it waits there.",
