@@ -120,7 +120,7 @@ fn from_refusal(refusal: Refusal) -> ErrorBody {
         Refusal::PairingNotFound => not_found("pairing"),
         Refusal::PairingLimit { limit } => ErrorBody::new(
             ErrorCode::ResourceLimit,
-            format!("{limit} pairings wait already (limit pairings_open); decide or let them end"),
+            format!("{limit} pairings and links wait already (limit pairings_open); decide or let them end"),
         )
         .with_details(json!({ "limit": "pairings_open", "value": limit })),
         Refusal::KeyTaken => ErrorBody::new(

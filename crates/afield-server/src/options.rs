@@ -90,7 +90,7 @@ pub struct Limits {
     /// The same from everywhere together: with ten codes in use, guessing for their ten minutes
     /// succeeds less than once in a million times.
     pub pairing_tries_per_minute_in_all: u32,
-    /// Pairings of one org that wait.
+    /// Pairings and links of one org that wait.
     pub pairings_open: u64,
     /// Durable events that may wait on one connection, in bytes.
     pub outbound_bytes: usize,

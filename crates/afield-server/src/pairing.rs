@@ -4,19 +4,20 @@
 //! The claim is the one thing of weight that is answered without a credential: it is counted per
 //! address and in all before anything is looked up.
 
+mod link;
+
 use std::net::IpAddr;
 use std::time::Duration;
 
-use afield_proto::device::{DeviceKind, Scope, Scopes, is_name};
+use afield_proto::device::{DeviceKind, Scope, is_name};
 use afield_proto::pairing::{
     CODE_FRONT, CODE_LENGTH, CODE_LETTERS, Claim, PairClaim, PairClaimReply, Pairing, normal_code,
 };
 use afield_proto::proof::{claim_statement, match_digits, match_text, server_statement};
 use afield_proto::request::{
-    DeviceLink, DeviceLinkReply, DevicePairDecide, DevicePairListReply, DevicePairStart,
-    DevicePairStartReply, DevicePairStatus,
+    DevicePairDecide, DevicePairListReply, DevicePairStart, DevicePairStartReply, DevicePairStatus,
 };
-use afield_proto::{DeviceId, ErrorBody, ErrorCode, OrgId, PairingId, Timestamp, UserId};
+use afield_proto::{ErrorBody, ErrorCode, PairingId, Timestamp};
 use afield_store::{Claimed, Coming, Decision, Entry, NewPairing, PairingRecord, ShownSecret};
 use aws_lc_rs::rand;
 
@@ -27,6 +28,7 @@ use crate::core::Core;
 use crate::devices::{bad_name, check_scopes};
 use crate::error::{from_store, invalid};
 use crate::socket::conn::Actor;
+pub(crate) use link::{Maker, link, new_link};
 
 /// How long a pairing waits.
 const PAIRING_LIFE: Duration = Duration::from_secs(10 * 60);
@@ -70,57 +72,6 @@ pub(crate) async fn start(
         code: shown(&code),
         server_fingerprint,
     })
-}
-
-/// `device_link`: for a device whose user can read what its maker shows.
-pub(crate) async fn link(
-    core: &Core,
-    actor: &Actor,
-    ask: DeviceLink,
-) -> Result<DeviceLinkReply, ErrorBody> {
-    let scopes = ask.scopes.unwrap_or(actor.scopes);
-    check_scopes(actor, scopes)?;
-    if scopes.has(Scope::Runner) {
-        return Err(invalid("a link is not for runners; pair them with: afield pair --runner"));
-    }
-    let maker = Maker { org: actor.org, user: actor.user, device: actor.device };
-    new_link(core, maker, scopes).await
-}
-
-/// In whose name a link is made.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Maker {
-    /// The org of the new device.
-    pub(crate) org: OrgId,
-    /// Its owner.
-    pub(crate) user: UserId,
-    /// The device that makes it.
-    pub(crate) device: DeviceId,
-}
-
-/// Makes a link.
-pub(crate) async fn new_link(
-    core: &Core,
-    maker: Maker,
-    scopes: Scopes,
-) -> Result<DeviceLinkReply, ErrorBody> {
-    let (secret, now) = (Secret::generate(), Timestamp::now());
-    let new = NewPairing {
-        org: maker.org,
-        user: maker.user,
-        created_by: maker.device,
-        secret_hash: secret.hash(),
-        entry: Entry::Link,
-        name: None,
-        scopes,
-        expires_at: now.plus(PAIRING_LIFE),
-    };
-    let open_max = core.limits().pairings_open;
-    let made = core.store.create_pairing(new, open_max, now).await.map_err(from_store)?;
-    tracing::info!(pairing = %made.id, by = %maker.device, "link made");
-    let server_fingerprint = core.key.fingerprint();
-    let (pairing_id, expires_at) = (made.id, made.expires_at);
-    Ok(DeviceLinkReply { pairing_id, secret: secret.token(), server_fingerprint, expires_at })
 }
 
 /// Letters drawn evenly: bytes that would favour some are thrown away.

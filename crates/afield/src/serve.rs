@@ -116,7 +116,7 @@ fn announce(running: &Running, json: bool, supervised: bool) {
         if let Some(code) = crate::qr::render(link) {
             out::line(code);
         }
-        out::line(format!("in a browser (works once): {link}"));
+        out::line(format!("in a browser (works once, within ten minutes): {link}"));
     }
     out::line(
         "connect a runner from the machine that works:\n  afield runner --server URL --token-file FILE --name NAME",

@@ -263,7 +263,9 @@ fn welcome(url: &str, fingerprint: Option<&str>, link: Option<&str>) -> String {
     }
     match link {
         Some(link) => {
-            text.push_str("\nOpen it in a browser; this link works once:\n");
+            text.push_str(
+                "\nOpen it in a browser; this link lets one in, once, within ten minutes:\n",
+            );
             if let Some(code) = qr::render(link) {
                 text.push_str(&code);
                 text.push('\n');
@@ -309,8 +311,10 @@ mod tests {
 
     #[test]
     fn the_welcome_says_what_to_do() {
-        let text = welcome("http://127.0.0.1:1", None, Some("http://127.0.0.1:1/#link=x"));
-        assert!(text.contains("works once") && text.contains("/#link=x") && text.contains('█'));
+        let text = welcome("http://127.0.0.1:1", None, Some("http://127.0.0.1:1/#pair=x"));
+        assert!(
+            text.contains("lets one in, once") && text.contains("/#pair=x") && text.contains('█')
+        );
         assert!(text.contains("afield projects add .") && text.contains("Ctrl-C"));
         let again = welcome("https://h:1", Some("AA:BB"), None);
         assert!(again.contains("AA:BB") && again.contains("afield link"));

@@ -12,7 +12,7 @@ use crate::{Outcome, out};
 /// `afield login`
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The code that `afield pair` shows on a trusted device, or its whole link
+    /// The code that `afield pair` shows on a trusted device, or its whole link, or that of `afield link`
     #[arg(value_name = "CODE")]
     code: String,
     /// A name for lists [default: the host name]

@@ -133,6 +133,24 @@ async fn a_laptop_is_paired_by_the_link_and_goes_by_itself() {
 }
 
 #[tokio::test]
+async fn a_link_is_for_a_terminal_too_and_asks_nobody() {
+    let afield = demo().await;
+    let dir = tempfile::tempdir().unwrap();
+    let made = afield.cli(&["link", "--scopes", "view", "--json"]).await;
+    let made: Value = serde_json::from_str(&made.stdout).unwrap();
+    let link = made["link"].as_str().unwrap();
+    let mut login = Running::start(dir.path(), &["login", link]);
+    assert_eq!(login.line().await["server"], json!(afield.url));
+    assert_eq!(login.code().await, Some(0));
+    let mut listed = Running::start(dir.path(), &["projects", "list"]);
+    assert_eq!(listed.code().await, Some(0));
+    let other = tempfile::tempdir().unwrap();
+    assert_eq!(Running::start(other.path(), &["login", link]).code().await, Some(3), "it is used");
+    let runner = afield.cli(&["link", "--scopes", "runner"]).await;
+    assert_ne!(runner.code, Some(0), "runners are decided about");
+}
+
+#[tokio::test]
 async fn a_device_that_is_refused_learns_it() {
     let afield = demo().await;
     let dir = tempfile::tempdir().unwrap();
