@@ -7,6 +7,8 @@ import { createInterface } from "node:readline";
 import { promisify } from "node:util";
 
 const READY_WITHIN_MS = 30_000;
+/** What one call of the command line may print, in bytes. */
+const OUTPUT_MAX = 16 * 1024 * 1024;
 
 interface News {
   event: string;
@@ -55,7 +57,7 @@ export class Afield {
 
   /** Runs the command line as its owner does. */
   async cli(...args: string[]): Promise<string> {
-    const { stdout } = await promisify(execFile)(binary(), [...args, "--data-dir", join(this.folder, "data")]);
+    const { stdout } = await promisify(execFile)(binary(), ["--data-dir", join(this.folder, "data"), ...args], { maxBuffer: OUTPUT_MAX });
     return stdout;
   }
 

@@ -128,9 +128,12 @@ fn content_type(name: &str) -> HeaderValue {
 
 fn accepts_gzip(headers: &HeaderMap) -> bool {
     let values = headers.get_all(header::ACCEPT_ENCODING).iter();
-    let mut codings =
-        values.filter_map(|value| value.to_str().ok()).flat_map(|text| text.split(','));
-    codings.any(|coding| coding.trim().split(';').next() == Some("gzip") && !coding.contains("q=0"))
+    let texts = values.filter_map(|value| value.to_str().ok());
+    texts.flat_map(|text| text.split(',')).any(|coding| {
+        let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
+        let weight = weight.trim().strip_prefix("q=").map(str::parse::<f32>);
+        name.trim() == "gzip" && !matches!(weight, Some(Ok(0.0)))
+    })
 }
 
 #[cfg(test)]

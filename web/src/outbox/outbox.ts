@@ -42,7 +42,8 @@ export class Outbox {
       throw new Refusal({ code: "RESOURCE_LIMIT", message });
     }
     const key = crypto.randomUUID();
-    const madeAt = Date.now();
+    // Behind everything that waits, also within one millisecond and after a clock was set back.
+    const madeAt = Math.max(Date.now(), ...waiting.map((entry) => entry.madeAt + 1));
     const submitted = { ...ask, key, submitted_at: new Date(madeAt).toISOString() };
     const entry: Entry = { key, madeAt, projectId: ask.target?.project_id, ask: submitted };
     await disk.put("outbox", key, entry);

@@ -15,7 +15,7 @@ import { Outbox } from "../outbox/outbox";
 import { askLists, askTopics, latest } from "./catch-up";
 import { Frames } from "./frames";
 import { keepSnapshot, loadSnapshot } from "./snapshot";
-import { newestSeq, NOTHING, oldest, type PageAsk, type Transcript, withEvents, withPage } from "./transcript";
+import { NOTHING, oldest, type PageAsk, type Transcript, withEvents, withPage } from "./transcript";
 import { EMPTY, fold, oneLine, replace, subject, withLastLine, withRegisters, type World } from "./world";
 
 const PAGE_MESSAGES = 100;
@@ -143,7 +143,7 @@ export class App {
     this.world = withRegisters(this.world, topics.registers);
     await this.#reload();
     await Promise.all([...this.world.projects.keys()].map((id) => this.#followOnce(`project:${id}`)));
-    await Promise.all([...this.#transcripts.keys()].filter((id) => this.world.projects.has(id)).map((id) => this.#loadNewest(id)));
+    await Promise.all([...this.#transcripts.keys()].filter((id) => this.world.projects.has(id)).map((id) => this.load(id)));
     void this.#askLastLines();
     void this.#outbox.deliver();
   }
@@ -163,11 +163,6 @@ export class App {
     if (!this.#link.isFollowing(topic)) await this.#link.follow(topic);
   }
 
-  /** The newest page, unless everything up to now is known already. */
-  async #loadNewest(id: ProjectId): Promise<void> {
-    await this.load(id);
-  }
-
   async #askLastLines(): Promise<void> {
     for (const { id } of latest(this.world.projects.values(), LINES_ASKED)) {
       if (this.world.lastLines.has(id)) continue;
@@ -183,7 +178,10 @@ export class App {
     const id = subject(event.fact);
     if (id !== undefined) this.#touched?.add(id);
     this.#frames.add(event);
-    if (event.fact.type === "project_state") void this.#followOnce(`project:${event.fact.data.id}`).catch(() => {});
+    // A connection that goes meanwhile is no loss: the next one follows every project there is.
+    const { fact } = event;
+    if (fact.type === "project_state") void this.#followOnce(`project:${fact.data.id}`).catch(() => {});
+    if (fact.type === "project_deleted") void this.#link.unfollow(`project:${fact.data.project_id}`).catch(() => {});
   }
 
   #fold(events: TopicEvent[]): void {
@@ -218,9 +216,4 @@ export class App {
     this.#frames.flush();
     await keepSnapshot(heardAt, this.world, this.#transcripts);
   };
-}
-
-/** Whether everything up to the present is in a transcript. */
-export function isComplete(transcript: Transcript, seq: number): boolean {
-  return newestSeq(transcript) === seq;
 }

@@ -4,7 +4,7 @@ import type { TopicEvent } from "../link/wire";
 /** Handed on at once when so many wait: a hidden page must not gather without bound. */
 const WAITING_MAX = 20_000;
 /** Handed on together, at most: what takes longer than a picture is split. */
-const BATCH_MAX = 2_000;
+const BATCH_MAX = 500;
 /** A hidden page draws no pictures. */
 const HIDDEN_WAIT_MS = 250;
 

@@ -52,14 +52,14 @@ export function withPage(transcript: Transcript, ask: PageAsk, page: GetMessages
 
 /** Takes live events, all of this project's topic, in order. */
 export function withEvents(transcript: Transcript, events: readonly TopicEvent[]): Transcript {
-  let { known, streaming } = transcript;
+  let { streaming } = transcript;
   const added: HistoryMessage[] = [];
   for (const { fact, seq } of events) {
-    if (seq !== undefined) known = withSpan(known, { first: seq, last: seq });
     if (fact.type !== "agent_message") continue;
     streaming = streamed(streaming, fact.data);
     if (seq !== undefined) added.push({ ...fact.data, seq });
   }
+  const known = runs(events).reduce(withSpan, transcript.known);
   return bounded({ ...transcript, known, streaming, messages: merged(transcript.messages, added) });
 }
 
@@ -88,13 +88,27 @@ export function oldest({ known }: Transcript): number | undefined {
   return known[0]?.first;
 }
 
-/** The number after which nothing was seen. */
-export function newestSeq({ known }: Transcript): number | undefined {
-  return known.at(-1)?.last;
-}
+/** Rows of messages stay the same objects: ten thousand of them are asked for with every picture. */
+const made = new WeakMap<HistoryMessage, Row>();
 
 function rowOf(message: HistoryMessage): Row {
-  return { is: "message", key: `m-${message.seq}`, message };
+  const known = made.get(message);
+  if (known) return known;
+  const row: Row = { is: "message", key: `m-${message.seq}`, message };
+  made.set(message, row);
+  return row;
+}
+
+/** The numbers of events as spans: a burst is one. */
+function runs(events: readonly TopicEvent[]): Span[] {
+  const found: Span[] = [];
+  for (const { seq } of events) {
+    if (seq === undefined) continue;
+    const last = found.at(-1);
+    if (last?.last === seq - 1) found[found.length - 1] = { first: last.first, last: seq };
+    else found.push({ first: seq, last: seq });
+  }
+  return found;
 }
 
 function covered({ before, after }: PageAsk, page: GetMessagesReply): Span {
