@@ -817,6 +817,10 @@ name?: string,
  */
 expires_at: Timestamp, 
 /**
+ * It is a link: who comes with its secret is let in without a decision.
+ */
+link: boolean, 
+/**
  * Who came.
  */
 claim?: Claim, 
@@ -846,7 +850,11 @@ kind: DeviceKind,
  */
 scopes: Array<Scope>, } | { "action": "link_created", 
 /**
- * What a browser that uses it may do.
+ * Which pairing it is; absent in entries of links that were none.
+ */
+pairing_id?: PairingId, 
+/**
+ * What a device that uses it may do.
  */
 scopes: Array<Scope>, } | { "action": "link_redeemed", 
 /**
