@@ -8,7 +8,10 @@ ARGS ?=
 NAME ?= all
 
 .DEFAULT_GOAL := help
-.PHONY: help run test build setup generate fmt bench clean
+.PHONY: help run test build web setup generate fmt bench clean
+
+# The web app is built again when one of these changed.
+WEB_SOURCES := $(shell find web/src web/build web/public web/index.html web/*.json web/*.ts web/*.js -type f)
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -22,7 +25,16 @@ test: ## Install what the tests need, then run every check and test
 
 build: ## Build the release binary: target/release/afield
 	@scripts/setup build
+	$(MAKE) --no-print-directory web
 	$(CARGO) build --release --locked --target-dir target --package afield
+
+web: web/dist/index.html ## Build the web app, which becomes part of the binary
+
+web/node_modules/.package-lock.json: web/package-lock.json
+	cd web && npm ci
+
+web/dist/index.html: web/node_modules/.package-lock.json $(WEB_SOURCES)
+	cd web && npm run build
 
 setup: ## Install what building and testing need, and nothing else
 	@scripts/setup test
@@ -39,3 +51,4 @@ bench: ## Measure against the floor of this machine (NAME=accept ARGS=--peers)
 
 clean: ## Remove everything that was built
 	$(CARGO) clean
+	rm -rf web/dist web/node_modules web/test-results

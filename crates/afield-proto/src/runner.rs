@@ -131,6 +131,8 @@ pub struct Acknowledged {
 /// would make the reader rebuild the agent's own frames, whose bytes are kept as they came.)
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]
+// TypeScript has a `Record` of its own, which the generated types use.
+#[cfg_attr(feature = "schema", ts(rename = "RunnerRecord"))]
 #[serde(rename_all = "snake_case")]
 pub enum Record {
     /// The agent's process is about to be started. Always the first record; on the runner's disk

@@ -10,7 +10,8 @@ use crate::fact::Fact;
 use crate::request::{self, Request};
 use crate::runner;
 use crate::{
-    ErrorBody, agent, approval, command, device, fact, handoff, output, project, queue, state, wire,
+    ErrorBody, agent, approval, audit, command, device, fact, handoff, output, pairing, project,
+    queue, state, wire,
 };
 
 /// JSON Schema 2020-12 of requests, replies, facts and errors in one document.
@@ -56,6 +57,7 @@ pub fn typescript() -> String {
         crate::ApprovalId,
         crate::ReplicaId,
         crate::MessageId,
+        crate::PairingId,
         crate::RequestId,
         crate::Timestamp,
         crate::ErrorCode,
@@ -76,6 +78,7 @@ pub fn typescript() -> String {
         approval::Answer,
         queue::Priority,
         queue::SendMode,
+        queue::Steer,
         queue::Failure,
         queue::RetryPolicy,
         queue::Target,
@@ -97,7 +100,16 @@ pub fn typescript() -> String {
         command::Command,
         device::DeviceKind,
         device::Scope,
+        device::CredentialKind,
+        device::DeviceAbout,
         device::Device,
+        pairing::PairingState,
+        pairing::Claim,
+        pairing::Pairing,
+        audit::Audited,
+        audit::AuditEntry,
+        audit::AuditRecord,
+        audit::AuditCheck,
         project::ProjectState,
         project::ProjectSettings,
         project::Project,

@@ -29,7 +29,7 @@ use crate::error::{internal, invalid};
 use crate::listen::Peer;
 use crate::requests::{panic_text, perform};
 use crate::socket::conn::Actor;
-use crate::{metrics, page, pairing};
+use crate::{metrics, pairing, web};
 
 /// Header that carries the request id, both ways into the log.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -81,7 +81,7 @@ pub(crate) fn router(core: Arc<Core>, allowed: Allowed) -> Router {
             .route("/api/v1/openapi.json", get(openapi))
             .route("/api/v1/challenge", get(challenge))
             .route("/api/v1/pair", post(pair))
-            .merge(page::routes());
+            .merge(web::routes());
     for route in ROUTES {
         let handler =
             |State(core): State<Arc<Core>>, request: RestRequest| rest(core, route, request);
@@ -117,7 +117,7 @@ fn is_public(method: &Method, path: &str) -> bool {
     match path {
         "/healthz" | "/api/v1/challenge" => method == Method::GET,
         "/api/v1/pair" => method == Method::POST,
-        _ => method == Method::GET && page::is_page(path),
+        _ => method == Method::GET && web::is_page(path),
     }
 }
 

@@ -20,7 +20,6 @@ mod listen;
 mod messages;
 mod metrics;
 mod options;
-mod page;
 mod pairing;
 mod presence;
 mod projects;
@@ -32,6 +31,7 @@ mod socket;
 mod state;
 mod tls;
 mod topics;
+mod web;
 
 pub use error::Error;
 pub use options::{Limits, Options, Tls};

@@ -59,14 +59,31 @@ pub(crate) async fn cargo(
     arguments: &[&str],
     environment: &[(&str, &str)],
 ) -> Result<()> {
+    let mut command = Command::new("cargo");
+    command.args(arguments).envs(environment.iter().copied());
+    passes(runner, command, &format!("cargo {}", arguments.join(" "))).await
+}
+
+/// Runs npm in the folder of the web app.
+///
+/// **Errors**: as [`cargo`].
+pub(crate) async fn npm(
+    runner: &mut Runner,
+    arguments: &[&str],
+    environment: &[(&str, &str)],
+) -> Result<()> {
+    let mut command = Command::new("npm");
+    command.args(arguments).current_dir("web").envs(environment.iter().copied());
+    passes(runner, command, &format!("npm {}", arguments.join(" "))).await
+}
+
+async fn passes(runner: &mut Runner, command: Command, words: &str) -> Result<()> {
     if runner.interrupted() {
         bail!("not run");
     }
-    let mut command = Command::new("cargo");
-    command.args(arguments).envs(environment.iter().copied());
     let status = runner.run(command, Reach::Group).await?;
     if !status.success() {
-        bail!("cargo {} failed ({status})", arguments.join(" "));
+        bail!("{words} failed ({status})");
     }
     Ok(())
 }

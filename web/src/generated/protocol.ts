@@ -9,6 +9,7 @@ export type CommandId = string;
 export type ApprovalId = string;
 export type ReplicaId = string;
 export type MessageId = string;
+export type PairingId = string;
 export type RequestId = string;
 export type Timestamp = string;
 export type ErrorCode = "VALIDATION_FAILED" | "MESSAGE_TOO_LARGE" | "UNAUTHORIZED" | "FORBIDDEN" | "RATE_LIMITED" | "RESOURCE_LIMIT" | "NOT_FOUND" | "CONFLICT" | "INVALID_PATH" | "PROJECT_NESTING" | "PROJECT_NOT_FOUND" | "PROCESS_ACTIVE" | "PROCESS_NOT_FOUND" | "EXECUTION_TIMEOUT" | "CLAUDE_NOT_FOUND" | "AGENT_UNAVAILABLE" | "SESSION_LOST" | "RUNNER_OFFLINE" | "DEVICE_OFFLINE" | "POLICY_REFUSED" | "SLOW_CONSUMER" | "PROTOCOL_MISMATCH" | "UNAVAILABLE" | "INTERNAL_ERROR";
@@ -269,6 +270,7 @@ interrupt: boolean,
 answers?: { [key in string]: string }, };
 export type Priority = "low" | "normal" | "high" | "critical";
 export type SendMode = "queue" | "steer" | "interrupt";
+export type Steer = "offered" | "taken" | "refused" | "missed" | "idle";
 export type Failure = "infrastructure" | "timeout" | "failed" | "overloaded" | "rate_limited";
 export type RetryPolicy = { 
 /**
@@ -708,6 +710,16 @@ finished_at?: Timestamp,
 outcome?: Outcome, };
 export type DeviceKind = "console" | "cli" | "browser" | "editor" | "runner";
 export type Scope = "view" | "approve" | "prompt" | "shell" | "admin" | "runner";
+export type CredentialKind = "token" | "key";
+export type DeviceAbout = { 
+/**
+ * Operating system and architecture, such as `linux x86_64`.
+ */
+system: string, 
+/**
+ * Version of its Afield.
+ */
+version: string, };
 export type Device = { 
 /**
  * Its id.
@@ -761,6 +773,291 @@ expires_at?: Timestamp,
  * When it was thrown out.
  */
 revoked_at?: Timestamp, };
+export type PairingState = "open" | "claimed" | "approved" | "refused" | "locked";
+export type Claim = { 
+/**
+ * The name it gives itself.
+ */
+name: string, 
+/**
+ * What it is.
+ */
+kind: DeviceKind, 
+/**
+ * The machine it runs on.
+ */
+about: DeviceAbout, 
+/**
+ * From where it came, as the server saw it.
+ */
+address: string, };
+export type Pairing = { 
+/**
+ * Its id.
+ */
+id: PairingId, 
+/**
+ * How far it is.
+ */
+state: PairingState, 
+/**
+ * The device that started it.
+ */
+created_by: DeviceId, 
+/**
+ * What the new device may do.
+ */
+scopes: Array<Scope>, 
+/**
+ * The name it will have; its own when absent.
+ */
+name?: string, 
+/**
+ * When it ends.
+ */
+expires_at: Timestamp, 
+/**
+ * It is a link: who comes with its secret is let in without a decision.
+ */
+link: boolean, 
+/**
+ * Who came.
+ */
+claim?: Claim, 
+/**
+ * The two digits the new device must show as well.
+ */
+digits?: string, 
+/**
+ * The device it became.
+ */
+device_id?: DeviceId, };
+export type Audited = { "action": "device_created", 
+/**
+ * Which.
+ */
+device_id: DeviceId, 
+/**
+ * Its name.
+ */
+name: string, 
+/**
+ * What it is.
+ */
+kind: DeviceKind, 
+/**
+ * What it may do.
+ */
+scopes: Array<Scope>, } | { "action": "link_created", 
+/**
+ * Which pairing it is; absent in entries of links that were none.
+ */
+pairing_id?: PairingId, 
+/**
+ * What a device that uses it may do.
+ */
+scopes: Array<Scope>, } | { "action": "link_redeemed", 
+/**
+ * The device it became.
+ */
+device_id: DeviceId, 
+/**
+ * Its name.
+ */
+name: string, } | { "action": "pairing_started", 
+/**
+ * Which.
+ */
+pairing_id: PairingId, 
+/**
+ * What the new device may do.
+ */
+scopes: Array<Scope>, } | { "action": "pairing_claimed", 
+/**
+ * Which.
+ */
+pairing_id: PairingId, 
+/**
+ * The name it gives itself.
+ */
+name: string, 
+/**
+ * From where.
+ */
+address: string, 
+/**
+ * SHA-256 of its key, in hexadecimal.
+ */
+key_sha256: string, } | { "action": "device_paired", 
+/**
+ * Which pairing.
+ */
+pairing_id: PairingId, 
+/**
+ * The device.
+ */
+device_id: DeviceId, 
+/**
+ * Its name.
+ */
+name: string, 
+/**
+ * What it is.
+ */
+kind: DeviceKind, 
+/**
+ * What it may do.
+ */
+scopes: Array<Scope>, 
+/**
+ * It was known before.
+ */
+again: boolean, } | { "action": "pairing_refused", 
+/**
+ * Which.
+ */
+pairing_id: PairingId, } | { "action": "pairing_locked", 
+/**
+ * Which.
+ */
+pairing_id: PairingId, 
+/**
+ * From where the last wrong one came.
+ */
+address: string, } | { "action": "scopes_changed", 
+/**
+ * Which.
+ */
+device_id: DeviceId, 
+/**
+ * What it could do.
+ */
+before: Array<Scope>, 
+/**
+ * What it can do now.
+ */
+after: Array<Scope>, } | { "action": "device_renamed", 
+/**
+ * Which.
+ */
+device_id: DeviceId, 
+/**
+ * The new name.
+ */
+name: string, } | { "action": "device_revoked", 
+/**
+ * Which.
+ */
+device_id: DeviceId, 
+/**
+ * It is not shown any more.
+ */
+forgotten: boolean, } | { "action": "approval_answered", 
+/**
+ * Which.
+ */
+approval_id: ApprovalId, 
+/**
+ * Of which command.
+ */
+command_id: CommandId, 
+/**
+ * Allowed or denied.
+ */
+state: ApprovalState, 
+/**
+ * What it was about.
+ */
+tool: string, 
+/**
+ * SHA-256, in hexadecimal, of what was approved: the JSON of `input` exactly as the
+ * runner asked.
+ */
+input_sha256: string, } | { "action": "work_started", 
+/**
+ * Which command.
+ */
+command_id: CommandId, 
+/**
+ * In which project.
+ */
+project_id: ProjectId, 
+/**
+ * On which runner.
+ */
+runner_id: DeviceId, 
+/**
+ * Which attempt.
+ */
+attempt: number, 
+/**
+ * With which agent.
+ */
+agent: AgentKind, } | { "action": "work_ended", 
+/**
+ * Which command.
+ */
+command_id: CommandId, 
+/**
+ * Which attempt.
+ */
+attempt: number, 
+/**
+ * How.
+ */
+outcome: OutcomeKind, 
+/**
+ * How many processes were stopped.
+ */
+killed: number, } | { "action": "limit_hit", 
+/**
+ * The limit.
+ */
+limit: string, 
+/**
+ * From where; absent when it is a limit in all.
+ */
+address?: string, };
+export type AuditEntry = { 
+/**
+ * 1, 2, 3, … within the org, without gaps.
+ */
+number: number, 
+/**
+ * When.
+ */
+at: Timestamp, 
+/**
+ * The device that did it; absent when the server did.
+ */
+by?: DeviceId, 
+/**
+ * What.
+ */
+what: Audited, };
+export type AuditRecord = { 
+/**
+ * The entry.
+ */
+entry: AuditEntry, 
+/**
+ * Its hash, in hexadecimal.
+ */
+hash: string, };
+export type AuditCheck = { 
+/**
+ * Entries that are as they were written, from the first on.
+ */
+entries: number, 
+/**
+ * Hash of the last of them, in hexadecimal. Kept elsewhere, it shows later that nothing up to
+ * here was changed or cut off.
+ */
+hash: string, 
+/**
+ * What is wrong behind them; absent when the chain is whole.
+ */
+broken?: string, };
 export type ProjectState = "IDLE" | "EXECUTING" | "ERROR";
 export type ProjectSettings = { 
 /**
@@ -959,7 +1256,7 @@ last_record: number,
  */
 closed: boolean, };
 export type OutputStream = "stdout" | "stderr";
-export type Record = { "started": { 
+export type RunnerRecord = { "started": { 
 /**
  * When.
  */
@@ -1028,7 +1325,7 @@ first_record: number,
 /**
  * The records.
  */
-records: Array<Record>, };
+records: Array<RunnerRecord>, };
 export type RunnerPartial = { 
 /**
  * Which attempt.

@@ -1,0 +1,66 @@
+/** What every test has: a server of its own, a paired page, screenshots by name. */
+import { join } from "node:path";
+import { type Browser, expect, type Page, test as base } from "@playwright/test";
+import { Afield } from "./server";
+
+interface Fixtures {
+  afield: Afield;
+  /** A page that was let in by a link; errors it reports fail the test. */
+  paired: Page;
+  shot: (name: string, page?: Page) => Promise<void>;
+}
+
+export const test = base.extend<Fixtures>({
+  afield: async ({}, use) => {
+    const afield = await Afield.start();
+    await use(afield);
+    await afield.stop();
+  },
+  paired: async ({ afield, page }, use) => {
+    const complaints = complaintsOf(page);
+    await enter(page, afield);
+    await use(page);
+    expect(complaints).toEqual([]);
+  },
+  shot: async ({ page }, use, { project }) => {
+    await use(async (name, of = page) => {
+      await of.screenshot({ path: join("test-results", "screens", `${name}-${project.name}.png`) });
+    });
+  },
+});
+
+export { expect };
+
+/** Opens a fresh link and waits until the app shows itself. */
+export async function enter(page: Page, afield: Afield): Promise<void> {
+  await page.goto(await afield.link());
+  await expect(page.getByRole("heading", { name: "Projects" })).toBeVisible();
+}
+
+/** Another browser, let in as a device of its own. */
+export async function another(browser: Browser, afield: Afield): Promise<Page> {
+  const page = await (await browser.newContext()).newPage();
+  await enter(page, afield);
+  return page;
+}
+
+/** Adds a directory as a project of the demo agent and opens it. */
+export async function addProject(page: Page, afield: Afield, name: string): Promise<void> {
+  const path = await afield.directory(name);
+  await page.getByRole("button", { name: "Add a project" }).first().click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByLabel("Directory").fill(path);
+  await dialog.getByLabel("Agent").selectOption("demo");
+  await dialog.getByRole("button", { name: "Add" }).click();
+  await expect(page.getByRole("heading", { name })).toBeVisible();
+}
+
+/** What the page throws, and what its content policy refuses. */
+function complaintsOf(page: Page): string[] {
+  const complaints: string[] = [];
+  page.on("pageerror", (error) => complaints.push(String(error)));
+  page.on("console", (message) => {
+    if (message.type() === "error" && /policy|trusted/i.test(message.text())) complaints.push(message.text());
+  });
+  return complaints;
+}

@@ -1,0 +1,108 @@
+/**
+ * Keeps what a person sends until the server has it on its disk.
+ *
+ * Written to the browser's disk before the first try; sent in order, by one tab at a time (Web
+ * Locks); removed only after the acknowledgement. Other tabs are told of changes.
+ */
+import * as disk from "../disk/disk";
+import type { Command } from "../generated/protocol";
+import { Refusal } from "../identity/failure";
+import type { Ask } from "../link/wire";
+import { due, type Entry, inOrder, isPassing } from "./entry";
+
+const LOCK = "afield-outbox";
+const CHANNEL = "afield-outbox";
+/** Entries that may wait: more than a person types in a week away. */
+const ENTRIES_MAX = 500;
+/** The pause after a refusal that time may heal. */
+const PAUSE_MS = 5_000;
+
+export interface Sender {
+  isUp(): boolean;
+  submit(ask: Ask<"command_submit">): Promise<Command>;
+}
+
+export class Outbox {
+  readonly #sender: Sender;
+  readonly #changed: (entries: Entry[]) => void;
+  readonly #channel = new BroadcastChannel(CHANNEL);
+  #again: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(sender: Sender, changed: (entries: Entry[]) => void) {
+    this.#sender = sender;
+    this.#changed = changed;
+    this.#channel.onmessage = () => void this.refresh();
+  }
+
+  /** Resolves when it is on this device's disk; sending goes on by itself. **Errors**: storage that fails. */
+  async put(ask: Ask<"command_submit">): Promise<Entry> {
+    const waiting = await disk.all<Entry>("outbox");
+    if (waiting.length >= ENTRIES_MAX) {
+      const message = `${ENTRIES_MAX} messages wait to be sent already (limit of this app); connect, or discard some`;
+      throw new Refusal({ code: "RESOURCE_LIMIT", message });
+    }
+    const key = crypto.randomUUID();
+    // Behind everything that waits, also within one millisecond and after a clock was set back.
+    const madeAt = Math.max(Date.now(), ...waiting.map((entry) => entry.madeAt + 1));
+    const submitted = { ...ask, key, submitted_at: new Date(madeAt).toISOString() };
+    const entry: Entry = { key, madeAt, projectId: ask.target?.project_id, ask: submitted };
+    await disk.put("outbox", key, entry);
+    await this.#tell();
+    void this.deliver();
+    return entry;
+  }
+
+  /** Sends what waits. Safe to call at any time, from any tab. */
+  async deliver(): Promise<void> {
+    clearTimeout(this.#again);
+    if (!this.#sender.isUp()) return;
+    await navigator.locks.request(LOCK, async () => {
+      for (const entry of due(await disk.all<Entry>("outbox"))) {
+        if (!(await this.#send(entry))) return;
+      }
+    });
+  }
+
+  /** Tries a refused one again, as the same command. */
+  async retry({ refused: _, ...entry }: Entry): Promise<void> {
+    await disk.put("outbox", entry.key, entry);
+    await this.#tell();
+    void this.deliver();
+  }
+
+  async discard(entry: Entry): Promise<void> {
+    await disk.remove("outbox", entry.key);
+    await this.#tell();
+  }
+
+  async refresh(): Promise<void> {
+    this.#changed(inOrder(await disk.all<Entry>("outbox")));
+  }
+
+  close(): void {
+    clearTimeout(this.#again);
+    this.#channel.close();
+  }
+
+  /** Whether to go on with the next: order is kept, so a failed one holds up the rest. */
+  async #send(entry: Entry): Promise<boolean> {
+    try {
+      await this.#sender.submit(entry.ask);
+      await disk.remove("outbox", entry.key);
+    } catch (error) {
+      if (!(error instanceof Refusal)) return false;
+      if (isPassing(error.code)) {
+        this.#again = setTimeout(() => void this.deliver(), PAUSE_MS);
+        return false;
+      }
+      await disk.put("outbox", entry.key, { ...entry, refused: error.body });
+    }
+    await this.#tell();
+    return true;
+  }
+
+  async #tell(): Promise<void> {
+    this.#channel.postMessage("changed");
+    await this.refresh();
+  }
+}

@@ -1,0 +1,61 @@
+/** What the end of a turn tells, and how far one's own words came. Pure. */
+import type { Command, HistoryMessage } from "../generated/protocol";
+import { duration, money } from "../text/age";
+
+interface ResultFrame {
+  duration_ms?: unknown;
+  total_cost_usd?: unknown;
+  num_turns?: unknown;
+  is_error?: unknown;
+}
+
+/** "3.2 s · $0.04"; empty when the agent tells nothing. */
+export function turnFacts({ message }: HistoryMessage): string {
+  const frame = (message ?? {}) as ResultFrame;
+  const facts: string[] = [];
+  if (typeof frame.duration_ms === "number") facts.push(duration(frame.duration_ms));
+  if (typeof frame.total_cost_usd === "number" && frame.total_cost_usd > 0) facts.push(money(frame.total_cost_usd));
+  return facts.join(" · ");
+}
+
+export function turnFailed({ message }: HistoryMessage): boolean {
+  return ((message ?? {}) as ResultFrame).is_error === true;
+}
+
+export interface Delivery {
+  readonly text: string;
+  readonly icon: "clock" | "check" | "alert" | "offline";
+  readonly tone: "calm" | "warn" | "bad";
+}
+
+const WAITS: Partial<Record<string, string>> = {
+  time: "on the server, waits for its time",
+  hold: "on the server, held",
+  order: "on the server, waits its turn",
+  slot: "on the server, waits for a free place",
+  runner: "on the server, waits for the machine",
+  limit: "on the server, waits for the agent's limit to end",
+};
+
+/** The chain of a command, in the words of its latest step. */
+export function delivery({ state, waiting_for, outcome }: Command): Delivery {
+  switch (state) {
+    case "queued":
+      return { text: WAITS[waiting_for ?? ""] ?? "on the server", icon: "clock", tone: "calm" };
+    case "leased":
+      return { text: "given to the machine", icon: "clock", tone: "calm" };
+    case "running":
+      return { text: "the agent has it", icon: "check", tone: "calm" };
+    case "succeeded":
+      return { text: "done", icon: "check", tone: "calm" };
+    case "interrupted":
+      return { text: "interrupted, outcome unknown", icon: "alert", tone: "warn" };
+    case "cancelled":
+      return { text: "cancelled", icon: "alert", tone: "calm" };
+    case "expired":
+      return { text: "expired, never started", icon: "alert", tone: "warn" };
+    case "failed":
+    case "dead":
+      return { text: outcome?.code ? `${state}: ${outcome.code}` : state, icon: "alert", tone: "bad" };
+  }
+}

@@ -1,0 +1,72 @@
+/**
+ * Which screen an address shows. Addresses are paths, so that each can be linked to; the server
+ * answers the app for the first parts listed in `sections.json`.
+ *
+ * A screen is added here: a pattern, and the module that is loaded when it is first shown.
+ */
+import type { Component } from "svelte";
+import type sections from "./sections.json";
+
+export type Section = (typeof sections)[number];
+export type Parameters = Readonly<Record<string, string>>;
+
+/** A screen may take the parts of its address. */
+export type Screen = Component | Component<{ parameters: Parameters }>;
+
+export interface Route {
+  /** Parts that begin with a colon are parameters. */
+  readonly pattern: string;
+  /** The tab that is lit. */
+  readonly section: Section;
+  readonly title: string;
+  readonly load: () => Promise<{ default: Screen }>;
+  /** Shown beside its detail at desktop width: the list of a section. */
+  readonly list?: boolean;
+}
+
+export const ROUTES: readonly Route[] = [
+  { pattern: "/needs-me", section: "needs-me", title: "Needs me", load: () => import("../needs-me/NeedsMe.svelte") },
+  { pattern: "/projects", section: "projects", title: "Projects", list: true, load: () => import("../projects/Projects.svelte") },
+  { pattern: "/projects/:project", section: "projects", title: "Session", load: () => import("../session/Session.svelte") },
+  { pattern: "/queue", section: "queue", title: "Queue", load: () => import("../queue/Queue.svelte") },
+  { pattern: "/machines", section: "machines", title: "Machines", load: () => import("../machines/Machines.svelte") },
+  { pattern: "/new", section: "new", title: "New", load: () => import("../new/New.svelte") },
+  { pattern: "/more", section: "more", title: "More", load: () => import("../more/More.svelte") },
+];
+
+/** What is shown at `/`. */
+export const HOME = "/projects";
+
+export interface Match {
+  readonly route: Route;
+  readonly parameters: Parameters;
+}
+
+export function match(path: string, routes: readonly Route[] = ROUTES): Match | undefined {
+  for (const route of routes) {
+    const parameters = parametersOf(route.pattern, path === "/" ? HOME : path);
+    if (parameters) return { route, parameters };
+  }
+  return undefined;
+}
+
+/** The list that stands beside a detail of its section. */
+export function listOf(section: Section, routes: readonly Route[] = ROUTES): Route | undefined {
+  return routes.find((route) => route.section === section && route.list);
+}
+
+function parametersOf(pattern: string, path: string): Parameters | undefined {
+  const [wanted, found] = [parts(pattern), parts(path)];
+  if (wanted.length !== found.length) return undefined;
+  const named: Record<string, string> = {};
+  for (const [index, part] of wanted.entries()) {
+    const value = found[index] ?? "";
+    if (part.startsWith(":")) named[part.slice(1)] = decodeURIComponent(value);
+    else if (part !== value) return undefined;
+  }
+  return named;
+}
+
+function parts(path: string): string[] {
+  return path.split("/").filter((part) => part !== "");
+}

@@ -1,0 +1,62 @@
+import { readFileSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import { drawn, offsets, rowAt } from "../parts/windowing";
+import { shared } from "../new/shared";
+import { connectionWords } from "./connection";
+import { listOf, match, ROUTES } from "./routes";
+
+describe("routes", () => {
+  it("find the screen and the parts of an address", () => {
+    expect(match("/")?.route.pattern).toBe("/projects");
+    expect(match("/projects/a%2Fb/")?.parameters).toEqual({ project: "a/b" });
+    expect(match("/nowhere")).toBeUndefined();
+    expect(listOf("projects")?.pattern).toBe("/projects");
+  });
+
+  it("begin with a part the server answers the app for", () => {
+    const sections = JSON.parse(readFileSync("src/shell/sections.json", "utf8")) as string[];
+    for (const { pattern, section } of ROUTES) {
+      expect(sections).toContain(pattern.split("/")[1]);
+      expect(sections).toContain(section);
+    }
+  });
+});
+
+describe("the banner", () => {
+  const state = (status: Parameters<typeof connectionWords>[0]["status"]) => ({ status });
+
+  it("says nothing while all is well, or only for a moment not", () => {
+    expect(connectionWords(state({ is: "live", since: 0 }), 0, 5000)).toBeUndefined();
+    expect(connectionWords(state({ is: "reconnecting", since: 4500, tries: 1 }), 0, 5000)).toBeUndefined();
+  });
+
+  it("says what is, since when what is shown holds, and when the next try is", () => {
+    const words = connectionWords(state({ is: "reconnecting", since: 0, tries: 3, nextTryAt: 12_000 }), 2000, 5000);
+    expect(words).toEqual({ tone: "warn", text: "Not connected, next try in 7 s. Shown: as of 3 s ago.", canTry: true });
+    expect(connectionWords(state({ is: "offline", since: 0 }), undefined, 5000)?.text).toBe("No network.");
+  });
+});
+
+describe("a long list", () => {
+  const keys = Array.from({ length: 10_000 }, (_, index) => `k${index}`);
+
+  it("draws what is seen and knows the height of the rest", () => {
+    const starts = offsets(keys, new Map([["k0", 100]]), 10);
+    expect(starts.at(-1)).toBe(100 + 9_999 * 10);
+    const part = drawn(starts, 50_000, 500, 100);
+    expect(part.end - part.first).toBeLessThan(80);
+    expect(part.above + part.below + (part.end - part.first) * 10).toBe(starts.at(-1));
+  });
+
+  it("finds the row at a place, at both ends too", () => {
+    const starts = offsets(keys.slice(0, 3), new Map(), 10);
+    expect([0, 9, 10, 29, 500].map((y) => rowAt(starts, y))).toEqual([0, 0, 1, 2, 2]);
+    expect(drawn(offsets([], new Map(), 10), 0, 500, 100)).toEqual({ first: 0, end: 0, above: 0, below: 0 });
+  });
+});
+
+describe("what is shared with the app", () => {
+  it("becomes a prompt, nothing twice", () => {
+    expect(shared(new URLSearchParams({ title: "A", text: "A", url: "https://x" }))).toBe("A\n\nhttps://x");
+  });
+});

@@ -1,0 +1,219 @@
+/**
+ * The app's one state: what is known, the link it comes through, and what waits to be sent.
+ *
+ * Screens read its fields and call its methods; nothing else talks to link, outbox or disk.
+ */
+import type { Command, ProjectId } from "../generated/protocol";
+import { type Identity, Prover } from "../identity/identity";
+import { dial } from "../link/dial";
+import { Link, type Listener } from "../link/link";
+import { isUp, type LinkState } from "../link/status";
+import { wake } from "../link/wake";
+import type { Ask, Reply, RequestName, TopicEvent } from "../link/wire";
+import type { Entry } from "../outbox/entry";
+import { Outbox } from "../outbox/outbox";
+import { askLists, askTopics, latest } from "./catch-up";
+import { Frames } from "./frames";
+import { keepSnapshot, loadSnapshot } from "./snapshot";
+import { NOTHING, oldest, type PageAsk, type Transcript, withEvents, withPage } from "./transcript";
+import { EMPTY, fold, oneLine, replace, subject, withLastLine, withRegisters, type World } from "./world";
+
+const PAGE_MESSAGES = 100;
+/** Projects whose last line is asked for at the start. */
+const LINES_ASKED = 30;
+const SNAPSHOT_EVERY_MS = 10_000;
+
+export class App {
+  world = $state.raw<World>(EMPTY);
+  link = $state.raw<LinkState>({ status: { is: "reconnecting", since: Date.now(), tries: 0 } });
+  outbox = $state.raw<Entry[]>([]);
+  /** When what is shown was last confirmed, by a connection of this page or an earlier one. */
+  knownAt = $state<number>();
+  /** Whether `world` holds anything true: from the disk, or from the server. */
+  loaded = $state(false);
+
+  readonly identity: Identity;
+  readonly #prover: Prover;
+  readonly #link: Link;
+  readonly #outbox: Outbox;
+  readonly #frames = new Frames((events) => this.#fold(events));
+  #transcripts = $state.raw<ReadonlyMap<ProjectId, Transcript>>(new Map());
+  #touched: Set<string> | undefined;
+  #stopWaking: () => void = () => {};
+  #snapshots: ReturnType<typeof setInterval> | undefined;
+
+  constructor(identity: Identity) {
+    this.identity = identity;
+    this.#prover = new Prover(identity);
+    const around = {
+      dial: (afresh: boolean) => dial(this.#prover, afresh),
+      now: () => Date.now(),
+      random: () => Math.random(),
+      hasNetwork: () => navigator.onLine,
+    };
+    this.#link = new Link(around, this.#listener());
+    const sender = { isUp: () => isUp(this.link.status), submit: (ask: Ask<"command_submit">) => this.#submit(ask) };
+    this.#outbox = new Outbox(sender, (entries) => (this.outbox = entries));
+  }
+
+  /** Shows what was known, then connects. */
+  async start(): Promise<void> {
+    const known = await loadSnapshot();
+    if (known) {
+      this.world = known.world;
+      this.#transcripts = known.transcripts;
+      this.knownAt = known.heardAt;
+      this.loaded = true;
+    }
+    await this.#outbox.refresh();
+    this.#stopWaking = wake(this.#link);
+    this.#snapshots = setInterval(() => void this.#keep(), SNAPSHOT_EVERY_MS);
+    addEventListener("pagehide", this.#keep);
+    this.#link.start();
+  }
+
+  stop(): void {
+    removeEventListener("pagehide", this.#keep);
+    clearInterval(this.#snapshots);
+    this.#stopWaking();
+    this.#link.stop();
+    this.#outbox.close();
+  }
+
+  /** Asks the server. **Errors**: `Refusal`; `LinkLost` when it is not known what became of it. */
+  async request<K extends RequestName>(type: K, data: Ask<K> = {}): Promise<Reply<K>> {
+    return this.#link.request(type, data);
+  }
+
+  /** Sends a command, now or when there is a connection again: nothing that was sent is lost. */
+  send(ask: Ask<"command_submit">): Promise<Entry> {
+    return this.#outbox.put(ask);
+  }
+
+  sendAgain(entry: Entry): Promise<void> {
+    return this.#outbox.retry(entry);
+  }
+
+  discard(entry: Entry): Promise<void> {
+    return this.#outbox.discard(entry);
+  }
+
+  tryNow(): void {
+    this.#link.nudge();
+  }
+
+  transcript(projectId: ProjectId): Transcript {
+    return this.#transcripts.get(projectId) ?? NOTHING;
+  }
+
+  /** Loads a page of a project's messages: the newest, or around a gap. **Errors**: as `request`. */
+  async load(projectId: ProjectId, ask: PageAsk = {}): Promise<void> {
+    const page = await this.#link.request("get_messages", { project_id: projectId, limit: PAGE_MESSAGES, ...ask });
+    this.#frames.flush();
+    this.#setTranscript(projectId, withPage(this.transcript(projectId), ask, page));
+  }
+
+  /** Loads what is older than everything known of a project. */
+  async loadOlder(projectId: ProjectId): Promise<void> {
+    const before = oldest(this.transcript(projectId));
+    if (before !== undefined && before > 1) await this.load(projectId, { before });
+  }
+
+  #listener(): Listener {
+    return {
+      state: (state) => this.#linkState(state),
+      event: (event) => this.#event(event),
+      // What is missing shows in a transcript as what is not known; lists are asked anew below.
+      missing: () => void this.#reload().catch(() => {}),
+      connected: () => this.#connected(),
+    };
+  }
+
+  #linkState(state: LinkState): void {
+    const second = (at: number | undefined) => Math.floor((at ?? 0) / 1000);
+    const same = state.status === this.link.status && second(state.heardAt) === second(this.link.heardAt);
+    if (same) return;
+    this.link = state;
+    if (state.status.is === "live" && state.heardAt !== undefined) this.knownAt = state.heardAt;
+  }
+
+  async #connected(): Promise<void> {
+    const topics = await askTopics(this.#link);
+    await Promise.all([topics.org, topics.person].map((topic) => this.#followOnce(topic)));
+    this.world = withRegisters(this.world, topics.registers);
+    await this.#reload();
+    await Promise.all([...this.world.projects.keys()].map((id) => this.#followOnce(`project:${id}`)));
+    await Promise.all([...this.#transcripts.keys()].filter((id) => this.world.projects.has(id)).map((id) => this.load(id)));
+    void this.#askLastLines();
+    void this.#outbox.deliver();
+  }
+
+  /** Asks the lists anew. What is told while they are on their way is newer than they are. */
+  async #reload(): Promise<void> {
+    const touched = new Set<string>();
+    this.#touched = touched;
+    const lists = await askLists(this.#link);
+    this.#frames.flush();
+    this.world = replace(this.world, lists, touched);
+    this.loaded = true;
+    if (this.#touched === touched) this.#touched = undefined;
+  }
+
+  async #followOnce(topic: string): Promise<void> {
+    if (!this.#link.isFollowing(topic)) await this.#link.follow(topic);
+  }
+
+  async #askLastLines(): Promise<void> {
+    for (const { id } of latest(this.world.projects.values(), LINES_ASKED)) {
+      if (this.world.lastLines.has(id)) continue;
+      const page = await this.#link.request("get_messages", { project_id: id, limit: 1 }).catch(() => undefined);
+      const message = page?.messages[0];
+      if (!message?.text) continue;
+      const { seq, timestamp, kind, text } = message;
+      this.world = withLastLine(this.world, id, { seq, at: timestamp, kind, text: oneLine(text) });
+    }
+  }
+
+  #event(event: TopicEvent): void {
+    const id = subject(event.fact);
+    if (id !== undefined) this.#touched?.add(id);
+    this.#frames.add(event);
+    // A connection that goes meanwhile is no loss: the next one follows every project there is.
+    const { fact } = event;
+    if (fact.type === "project_state") void this.#followOnce(`project:${fact.data.id}`).catch(() => {});
+    if (fact.type === "project_deleted") void this.#link.unfollow(`project:${fact.data.project_id}`).catch(() => {});
+  }
+
+  #fold(events: TopicEvent[]): void {
+    this.world = fold(this.world, events);
+    const changed = new Map(this.#transcripts);
+    for (const id of new Set(events.map((event) => event.project_id))) {
+      const held = id === undefined ? undefined : changed.get(id);
+      if (id === undefined || held === undefined) continue;
+      const its = events.filter((event) => event.topic === `project:${id}`);
+      if (its.length > 0) changed.set(id, withEvents(held, its));
+    }
+    this.#transcripts = changed;
+  }
+
+  #setTranscript(id: ProjectId, transcript: Transcript): void {
+    const changed = new Map(this.#transcripts);
+    // Last in the map: opened last, kept longest.
+    changed.delete(id);
+    this.#transcripts = changed.set(id, transcript);
+  }
+
+  async #submit(ask: Ask<"command_submit">): Promise<Command> {
+    const command = await this.#link.request("command_submit", ask);
+    const fact = { type: "command_state" as const, data: command };
+    if (!this.world.commands.has(command.id)) this.world = fold(this.world, [{ topic: `project:${command.project_id}`, at: command.created_at, fact }]);
+    return command;
+  }
+
+  readonly #keep = async (): Promise<void> => {
+    const { heardAt } = this.link;
+    if (!this.loaded || heardAt === undefined) return;
+    this.#frames.flush();
+    await keepSnapshot(heardAt, this.world, this.#transcripts);
+  };
+}

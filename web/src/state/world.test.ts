@@ -1,0 +1,64 @@
+import { describe, expect, it } from "vitest";
+import type { Approval, Command, Fact, Project, StateRegister } from "../generated/protocol";
+import type { TopicEvent } from "../link/wire";
+import { needsMe } from "./needs";
+import { EMPTY, fold, type Lists, replace, withRegisters } from "./world";
+
+const AT = "2026-01-01T00:00:00Z";
+const project = (id: string, state: Project["state"] = "IDLE") => ({ id, state, path: `/p/${id}`, runner_id: "r", session_id: null, settings: {}, created_at: AT, last_active: AT }) as Project;
+const command = (id: string, state: Command["state"], created_at = AT) => ({ id, state, created_at, project_id: "p", kind: "prompt" }) as Command;
+const approval = (approval_id: string, state: Approval["state"], requested_at = AT) => ({ approval_id, state, requested_at, project_id: "p" }) as Approval;
+const told = (fact: Fact, seq = 1): TopicEvent => ({ topic: "project:p", at: AT, project_id: "p", seq, fact });
+const lists = (some: Partial<Lists>): Lists => ({ projects: [], runners: [], devices: [], presence: [], commands: [], approvals: [], ...some });
+
+describe("the world", () => {
+  it("follows projects as they come, change and go", () => {
+    let world = fold(EMPTY, [told({ type: "project_state", data: project("p") }), told({ type: "project_state", data: project("q") })]);
+    world = fold(world, [told({ type: "project_state", data: project("p", "EXECUTING") }), told({ type: "project_deleted", data: { project_id: "q" } })]);
+    expect([...world.projects.values()].map(({ id, state }) => [id, state])).toEqual([["p", "EXECUTING"]]);
+  });
+
+  it("leaves maps alone that a batch does not touch", () => {
+    const world = fold(EMPTY, [told({ type: "project_state", data: project("p") })]);
+    const next = fold(world, [told({ type: "command_state", data: command("c", "queued") })]);
+    expect(next.projects).toBe(world.projects);
+    expect(next.commands).not.toBe(world.commands);
+  });
+
+  it("prefers what was told while a list was on its way", () => {
+    const world = fold(EMPTY, [told({ type: "command_state", data: command("c", "succeeded") })]);
+    const stale = lists({ commands: [command("c", "running"), command("d", "queued")] });
+    const next = replace(world, stale, new Set(["c"]));
+    expect(next.commands.get("c")?.state).toBe("succeeded");
+    expect(next.commands.get("d")?.state).toBe("queued");
+  });
+
+  it("does not bring back what was deleted while a list was on its way", () => {
+    expect(replace(EMPTY, lists({ projects: [project("p")] }), new Set(["p"])).projects.size).toBe(0);
+  });
+
+  it("keeps all that is not over, and the newest of what is", () => {
+    const over = Array.from({ length: 600 }, (_, index) => told({ type: "command_state", data: command(`o${index}`, "succeeded", `2026-01-01T00:${String(Math.floor(index / 60)).padStart(2, "0")}:${String(index % 60).padStart(2, "0")}Z`) }));
+    const world = fold(EMPTY, [told({ type: "command_state", data: command("waiting", "queued", "2025-01-01T00:00:00Z") }), ...over]);
+    expect(world.commands.size).toBe(501);
+    expect(world.commands.has("waiting")).toBe(true);
+    expect(world.commands.has("o99")).toBe(false);
+  });
+
+  it("takes no older version of a register", () => {
+    const register = (version: number, value: string) => ({ key: "pref:a", version, value }) as StateRegister;
+    const world = withRegisters(EMPTY, [register(5, "new"), register(4, "old")]);
+    expect(world.registers.get("pref:a")?.value).toBe("new");
+  });
+
+  it("knows what needs a person, the oldest first", () => {
+    const world = fold(EMPTY, [
+      told({ type: "approval_state", data: approval("b", "open", "2026-01-02T00:00:00Z") }),
+      told({ type: "approval_state", data: approval("a", "open", "2026-01-01T00:00:00Z") }),
+      told({ type: "approval_state", data: approval("c", "denied") }),
+      told({ type: "command_state", data: command("x", "interrupted", "2026-01-01T12:00:00Z") }),
+      told({ type: "command_state", data: command("y", "failed") }),
+    ]);
+    expect(needsMe(world).map((need) => need.key)).toEqual(["a", "x", "b"]);
+  });
+});

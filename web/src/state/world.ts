@@ -1,0 +1,208 @@
+/**
+ * What is known of projects, machines, commands and approvals: folded from lists and facts.
+ *
+ * Pure. A fold copies only the maps it changes, once for a whole batch, so that a screen that
+ * looks at one map is not drawn again for another.
+ */
+import type {
+  Approval,
+  ApprovalId,
+  Command,
+  CommandId,
+  Device,
+  DeviceId,
+  DevicePresence,
+  Fact,
+  Handoff,
+  MessageKind,
+  Project,
+  ProjectId,
+  RunnerState,
+  StateRegister,
+} from "../generated/protocol";
+import type { TopicEvent } from "../link/wire";
+
+/** The newest thing said in a project. */
+export interface LastLine {
+  readonly seq: number;
+  readonly at: string;
+  readonly kind: MessageKind;
+  readonly text: string;
+}
+
+export interface World {
+  readonly projects: ReadonlyMap<ProjectId, Project>;
+  readonly runners: ReadonlyMap<DeviceId, RunnerState>;
+  readonly devices: ReadonlyMap<DeviceId, Device>;
+  readonly presence: ReadonlyMap<DeviceId, DevicePresence>;
+  readonly commands: ReadonlyMap<CommandId, Command>;
+  readonly approvals: ReadonlyMap<ApprovalId, Approval>;
+  readonly lastLines: ReadonlyMap<ProjectId, LastLine>;
+  /** What the person's devices share: preferences, drafts, read markers, pins. */
+  readonly registers: ReadonlyMap<string, StateRegister>;
+  readonly handoff?: Handoff;
+}
+
+export const EMPTY: World = {
+  projects: new Map(),
+  runners: new Map(),
+  devices: new Map(),
+  presence: new Map(),
+  commands: new Map(),
+  approvals: new Map(),
+  lastLines: new Map(),
+  registers: new Map(),
+};
+
+/** Commands that are over and approvals that were answered are kept up to this many each. */
+const OVER_MAX = 500;
+/** Characters of a last line: one line on a wide screen. */
+const LINE_MAX = 240;
+
+const OVER = new Set<Command["state"]>(["succeeded", "failed", "cancelled", "expired", "interrupted", "dead"]);
+
+export function isOver(command: Command): boolean {
+  return OVER.has(command.state);
+}
+
+export function fold(world: World, events: readonly TopicEvent[]): World {
+  const draft = new Draft(world);
+  for (const event of events) apply(draft, event);
+  return draft.done();
+}
+
+/** The lists of a fresh connection. Ids in `touched` were told about meanwhile: facts are newer. */
+export interface Lists {
+  readonly projects: readonly Project[];
+  readonly runners: readonly RunnerState[];
+  readonly devices: readonly Device[];
+  readonly presence: readonly DevicePresence[];
+  readonly commands: readonly Command[];
+  readonly approvals: readonly Approval[];
+}
+
+export function replace(world: World, lists: Lists, touched: ReadonlySet<string>): World {
+  const current = <T>(old: ReadonlyMap<string, T>, rows: readonly T[], id: (row: T) => string) => {
+    const fresh = new Map(rows.map((row) => [id(row), row]));
+    for (const key of touched) {
+      const told = old.get(key);
+      if (told === undefined) fresh.delete(key);
+      else fresh.set(key, told);
+    }
+    return fresh;
+  };
+  const over = [...world.commands.values()].filter(isOver).map((command) => [command.id, command] as const);
+  const commands = current(world.commands, lists.commands, (row) => row.id);
+  return {
+    ...world,
+    projects: current(world.projects, lists.projects, (row) => row.id),
+    runners: current(world.runners, lists.runners, (row) => row.runner_id),
+    devices: new Map(lists.devices.map((row) => [row.id, row])),
+    presence: current(world.presence, lists.presence, (row) => row.device_id),
+    commands: newest(new Map([...over, ...commands]), isOver, (command) => command.created_at),
+    approvals: current(world.approvals, lists.approvals, (row) => row.approval_id),
+  };
+}
+
+export function withRegisters(world: World, registers: readonly StateRegister[]): World {
+  const draft = new Draft(world);
+  for (const register of registers) takeRegister(draft, register);
+  return draft.done();
+}
+
+export function withLastLine(world: World, projectId: ProjectId, line: LastLine): World {
+  const draft = new Draft(world);
+  takeLine(draft, projectId, line);
+  return draft.done();
+}
+
+/** The thing a fact is about, for `touched`. */
+export function subject({ type, data }: Fact): string | undefined {
+  if (type === "project_state" || type === "project_update" || type === "command_state") return data.id;
+  if (type === "project_deleted") return data.project_id;
+  if (type === "approval_state") return data.approval_id;
+  if (type === "runner_state") return data.runner_id;
+  return type === "device_presence" ? data.device_id : undefined;
+}
+
+function apply(draft: Draft, { fact, project_id, seq, at }: TopicEvent): void {
+  switch (fact.type) {
+    case "project_state":
+    case "project_update":
+      return void draft.map("projects").set(fact.data.id, fact.data);
+    case "project_deleted":
+      return void draft.map("projects").delete(fact.data.project_id);
+    case "runner_state":
+      return void draft.map("runners").set(fact.data.runner_id, fact.data);
+    case "device_presence":
+      return void draft.map("presence").set(fact.data.device_id, fact.data);
+    case "command_state":
+      return void draft.map("commands").set(fact.data.id, fact.data);
+    case "approval_state":
+      return void draft.map("approvals").set(fact.data.approval_id, fact.data);
+    case "state_changed":
+      return takeRegister(draft, fact.data);
+    case "handoff_state":
+      return draft.setHandoff(fact.data);
+    case "agent_message": {
+      const { kind, text } = fact.data;
+      if (project_id !== undefined && seq !== undefined && text) takeLine(draft, project_id, { seq, at, kind, text: oneLine(text) });
+    }
+  }
+}
+
+function takeRegister(draft: Draft, register: StateRegister): void {
+  const known = draft.world.registers.get(register.key);
+  if (known === undefined || known.version < register.version) draft.map("registers").set(register.key, register);
+}
+
+function takeLine(draft: Draft, projectId: ProjectId, line: LastLine): void {
+  const known = draft.world.lastLines.get(projectId);
+  if (known === undefined || known.seq < line.seq) draft.map("lastLines").set(projectId, line);
+}
+
+export function oneLine(text: string): string {
+  return text.slice(0, LINE_MAX * 2).replace(/\s+/g, " ").trim().slice(0, LINE_MAX);
+}
+
+/** All that is not over, and the newest of what is. */
+function newest<T>(rows: ReadonlyMap<string, T>, over: (row: T) => boolean, at: (row: T) => string): ReadonlyMap<string, T> {
+  if (rows.size <= OVER_MAX) return rows;
+  const ended = [...rows].filter(([, row]) => over(row)).sort(([, a], [, b]) => (at(a) < at(b) ? 1 : -1));
+  const drop = new Set(ended.slice(OVER_MAX).map(([id]) => id));
+  return drop.size === 0 ? rows : new Map([...rows].filter(([id]) => !drop.has(id)));
+}
+
+type Maps = Omit<World, "handoff">;
+type MapOf<K extends keyof Maps> = Maps[K] extends ReadonlyMap<infer I, infer V> ? Map<I, V> : never;
+
+/** A world being changed: each map is copied when it is first written to. */
+class Draft {
+  world: World;
+  readonly #copied = new Set<string>();
+
+  constructor(world: World) {
+    this.world = world;
+  }
+
+  map<K extends keyof Maps>(name: K): MapOf<K> {
+    if (!this.#copied.has(name)) {
+      this.#copied.add(name);
+      this.world = { ...this.world, [name]: new Map(this.world[name] as ReadonlyMap<string, never>) };
+    }
+    return this.world[name] as unknown as MapOf<K>;
+  }
+
+  setHandoff(handoff: Handoff): void {
+    if (handoff.version >= (this.world.handoff?.version ?? 0)) this.world = { ...this.world, handoff };
+  }
+
+  done(): World {
+    if (!this.#copied.has("commands") && !this.#copied.has("approvals")) return this.world;
+    return {
+      ...this.world,
+      commands: newest(this.world.commands, isOver, (command) => command.created_at),
+      approvals: newest(this.world.approvals, (approval) => approval.state !== "open", (approval) => approval.requested_at),
+    };
+  }
+}

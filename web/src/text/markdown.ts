@@ -1,0 +1,47 @@
+/**
+ * Markdown of agents as elements. Loaded when first needed.
+ *
+ * Agent output is hostile by assumption: nothing in it loads or runs anything. No images, no
+ * links made from bare addresses, no styles, no forms, no ids; links show where they lead.
+ */
+import DOMPurify from "dompurify";
+import { Marked } from "marked";
+
+const TAGS = "p br hr h1 h2 h3 h4 h5 h6 ul ol li blockquote pre code em strong del a table thead tbody tr th td".split(" ");
+/** Longer texts are shown as they are: parsing must not hold up the screen. */
+const MARKDOWN_MAX = 200 * 1024;
+
+const marked = new Marked({ gfm: true, breaks: false, async: false });
+// Bare addresses stay text: who follows one has read it first.
+marked.use({ tokenizer: { url: () => undefined, html: () => undefined, tag: () => undefined } });
+
+export function render(text: string): DocumentFragment {
+  if (text.length > MARKDOWN_MAX) return plain(text);
+  const html = marked.parse(text) as string;
+  const clean = DOMPurify.sanitize(html, {
+    ALLOWED_TAGS: TAGS,
+    ALLOWED_ATTR: ["href", "align", "start"],
+    ALLOWED_URI_REGEXP: /^https?:\/\//i,
+    ALLOW_DATA_ATTR: false,
+    ALLOW_ARIA_ATTR: false,
+    RETURN_DOM_FRAGMENT: true,
+  });
+  for (const link of clean.querySelectorAll("a")) openElsewhere(link);
+  for (const table of clean.querySelectorAll("table, pre")) table.setAttribute("tabindex", "0");
+  return clean;
+}
+
+function plain(text: string): DocumentFragment {
+  const fragment = document.createDocumentFragment();
+  const block = document.createElement("pre");
+  block.textContent = text;
+  fragment.append(block);
+  return fragment;
+}
+
+function openElsewhere(link: HTMLAnchorElement): void {
+  if (!link.hasAttribute("href")) return;
+  link.target = "_blank";
+  link.rel = "noopener noreferrer nofollow";
+  link.title = link.href;
+}

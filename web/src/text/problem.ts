@@ -1,0 +1,36 @@
+/** Errors as a person should read them: what happened, its code, and what to do. Pure. */
+import { Refusal, Unreachable } from "../identity/failure";
+import { LinkLost } from "../link/calls";
+
+export interface Problem {
+  readonly message: string;
+  /** For `afield explain CODE`. */
+  readonly code?: string;
+  readonly whatToDo: string;
+  /** Finds it in the server's log. */
+  readonly requestId?: string;
+}
+
+const ADVICE: Partial<Record<string, string>> = {
+  FORBIDDEN: "This device may not do that. A device with the scope admin can change it.",
+  UNAUTHORIZED: "Get a new link or code from a device that is paired: afield link, or afield pair.",
+  RATE_LIMITED: "Wait a moment and try again.",
+  UNAVAILABLE: "Wait a moment and try again.",
+  RUNNER_OFFLINE: "Start the runner on that machine, or send it to the queue: it waits there.",
+  CONFLICT: "It changed meanwhile. Look at its present state and decide again.",
+  INTERNAL_ERROR: "Look for the request id in the server's log.",
+};
+
+export function problemOf(error: unknown): Problem {
+  if (error instanceof Refusal) {
+    const { code, message, request_id: requestId } = error.body;
+    const whatToDo = ADVICE[code] ?? `afield explain ${code} says more.`;
+    return { code, message, whatToDo, ...(requestId === undefined ? {} : { requestId }) };
+  }
+  if (error instanceof LinkLost) {
+    return { message: `The connection went: ${error.message}.`, whatToDo: "Whether it was done is not known. Look once you are connected again." };
+  }
+  if (error instanceof Unreachable) return { message: "The server does not answer.", whatToDo: "Check that it runs and that this device reaches it." };
+  const message = error instanceof Error ? error.message : String(error);
+  return { message, whatToDo: "Reload the page; if it happens again, report it with what you did." };
+}
