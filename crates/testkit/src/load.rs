@@ -44,7 +44,7 @@ pub struct Sender {
     mix: Mix,
     follower: Follower,
     /// Everything sent, by its mark.
-    sent: BTreeMap<String, Value>,
+    sent: BTreeMap<String, (&'static str, Value)>,
     /// Acknowledged commands and their marks.
     marks: BTreeMap<String, String>,
     /// The mark whose answer never came; it is sent again with the same key.
@@ -174,9 +174,9 @@ impl Sender {
         mark: &str,
         acknowledged: &impl Fn(),
     ) -> Result<(), ClientError> {
-        let ask = self.sent[mark].clone();
+        let (request, ask) = self.sent[mark].clone();
         self.note(mark, Step::Invoke);
-        match client.ask("command_submit", ask).await {
+        match client.ask(request, ask).await {
             Ok(command) => {
                 let id = text(&command["id"]);
                 self.note(mark, Step::Ok { id: id.clone() });

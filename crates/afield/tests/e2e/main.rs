@@ -8,7 +8,6 @@ mod access;
 mod agents;
 mod approvals;
 mod bad_input;
-mod chaos;
 mod cli;
 mod crashes;
 mod devices;

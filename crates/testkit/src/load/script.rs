@@ -17,7 +17,9 @@ const UNTIMED: &str = r#"echo "START $AFIELD_RUN_ID $AFIELD_ATTEMPT $$" >> "$1""
 /// How often a sender does what, in percent.
 #[derive(Debug, Clone, Copy)]
 pub struct Mix {
-    /// Of the submissions, those with an ordering key of their own.
+    /// Of the submissions, those that start at once or not at all, as older clients ask.
+    pub immediate: u64,
+    /// With an ordering key of their own.
     pub keys: u64,
     /// Not before a moment a little later.
     pub delayed: u64,
@@ -51,6 +53,7 @@ pub struct Mix {
 impl Mix {
     /// Nothing but plain commands.
     pub const PLAIN: Self = Self {
+        immediate: 0,
         keys: 0,
         delayed: 0,
         short_lived: 0,
@@ -69,6 +72,7 @@ impl Mix {
 
     /// Some of everything.
     pub const ALL: Self = Self {
+        immediate: 10,
         keys: 40,
         delayed: 20,
         short_lived: 15,
@@ -88,6 +92,7 @@ impl Mix {
 
 /// One command, before it is sent.
 pub(super) struct Submission {
+    immediate: bool,
     order: Option<String>,
     priority: Priority,
     not_before_ms: Option<i64>,
@@ -102,6 +107,9 @@ pub(super) struct Submission {
 
 impl Submission {
     pub(super) fn draw(random: &mut Random, mix: &Mix, mark: &str) -> Self {
+        if mix.immediate > 0 && random.chance(mix.immediate) {
+            return Self::immediate(random.chance(mix.slow), mix.timed);
+        }
         let hold = random.chance(mix.held);
         let fails = random.chance(mix.failing);
         let retried = fails || random.chance(mix.retried);
@@ -113,6 +121,7 @@ impl Submission {
         let on = if fails { "failed" } else { "timeout" };
         let retry = json!({ "attempts": 3, "wait_ms": 50, "on": [on], "safe": safe });
         Self {
+            immediate: false,
             // What is held for ever must not keep others waiting.
             order: if hold { Some(mark.to_owned()) } else { keyed },
             priority: random.pick(&Priority::ALL).copied().unwrap_or_default(),
@@ -124,6 +133,22 @@ impl Submission {
             fails,
             slow: random.chance(mix.slow),
             timed: mix.timed,
+        }
+    }
+
+    fn immediate(slow: bool, timed: bool) -> Self {
+        Self {
+            immediate: true,
+            order: None,
+            priority: Priority::Normal,
+            not_before_ms: None,
+            expires_ms: None,
+            hold: false,
+            retry: None,
+            starts_max: 1,
+            fails: false,
+            slow,
+            timed,
         }
     }
 
@@ -143,7 +168,8 @@ impl Submission {
         }
     }
 
-    pub(super) fn ask(&self, project: &str, mark: &str, effects: &Path) -> Value {
+    /// The request that sends it, and its data.
+    pub(super) fn ask(&self, project: &str, mark: &str, effects: &Path) -> (&'static str, Value) {
         let start = if self.timed { TIMED } else { UNTIMED };
         let rest = match (self.slow, self.fails) {
             (true, _) => "; sleep 0.1",
@@ -151,10 +177,17 @@ impl Submission {
             _ => "",
         };
         let argv = json!(["/bin/sh", "-c", format!("{start}{rest}"), "sh", effects]);
+        let payload = json!({ "prompt": mark, "agent": "command", "options": { "argv": argv } });
+        if self.immediate {
+            let mut ask = payload;
+            ask["project_id"] = project.into();
+            ask["key"] = mark.into();
+            return ("execute", ask);
+        }
         let at = |ms: i64| Timestamp::from_unix_ms(ms);
-        json!({
+        let ask = json!({
             "target": { "project_id": project },
-            "payload": { "prompt": mark, "agent": "command", "options": { "argv": argv } },
+            "payload": payload,
             "key": mark,
             "order": self.order,
             "priority": self.priority,
@@ -162,6 +195,7 @@ impl Submission {
             "expires_at": self.expires_ms.map(at),
             "hold": self.hold,
             "retry": self.retry,
-        })
+        });
+        ("command_submit", ask)
     }
 }
