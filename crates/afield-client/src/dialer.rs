@@ -116,9 +116,6 @@ fn closed_for_good(code: ErrorCode, why: &Closed) -> ErrorBody {
         Closed::There { reason, .. } => reason.as_str(),
         Closed::Silent(_) | Closed::Broken(_) | Closed::Here => "",
     };
-    if let Ok(body) = serde_json::from_str::<ErrorBody>(reason) {
-        return body;
-    }
     let reason = if reason.is_empty() { "the server closed the connection" } else { reason };
     ErrorBody::new(code, reason)
 }

@@ -205,7 +205,7 @@ impl Core {
             Ok(page) => self.topics.fetched(fetch, conn, &page.events, &page.gaps),
             Err(error) => {
                 tracing::error!(%error, topic = %fetch.topic, "can't read events for a follower");
-                conn.close(ErrorCode::Unavailable);
+                conn.close(ErrorCode::Unavailable, "the log can't be read");
             }
         }
     }

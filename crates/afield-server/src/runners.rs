@@ -226,7 +226,7 @@ pub(crate) async fn hello(
     if let Some(before) = before {
         before.deliver.notify_one();
         if before.conn.id() != conn.id() {
-            before.conn.close(ErrorCode::Conflict);
+            before.conn.close(ErrorCode::Conflict, "this runner has connected again");
         }
     }
     let welcome = RunnerWelcome {

@@ -261,7 +261,7 @@ async fn maintain(core: &Core, rotated_at: &mut Option<u64>) {
 fn look_at(core: &Core, conn: &Conn, seconds: u64) {
     let limits = core.limits();
     if conn.actor().expires_at.is_some_and(|end| end <= Timestamp::now()) {
-        return conn.close(ErrorCode::Unauthorized);
+        return conn.close(ErrorCode::Unauthorized, "its credential has ended");
     }
     if let Some(blocked) = conn.blocked_for() {
         let closing = conn.outbox().is_closing();
@@ -309,7 +309,7 @@ impl Running {
         };
         if tokio::time::timeout(self.core.limits().shutdown_timeout, gone).await.is_err() {
             for conn in self.core.all_conns() {
-                conn.close(ErrorCode::Unavailable);
+                conn.close(ErrorCode::Unavailable, "the server stops");
                 conn.outbox().cut();
             }
         }

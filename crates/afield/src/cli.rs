@@ -212,7 +212,6 @@ mod tests {
             "afield run -p . --agent demo --model m --permission-mode acceptEdits --timeout 5 --key k hi",
             "afield run -",
             "afield run -p x -- make test",
-            "afield run -p x --argv make -j4",
             "afield run -p x --detach --at 10m --expires 2h --priority high --order k --mode steer hi",
             "afield run -d --retry 3 --retry-safe --wait-for-limit --hold --on os=\"linux\" hi",
             "afield run --mcp-config f --dangerously-skip-permissions hi",

@@ -148,15 +148,16 @@ impl Conn {
     }
 
     /// Ends the connection for this reason, after what it was sent before.
-    pub(crate) fn close(&self, code: ErrorCode) {
-        self.outbox.close(codec::close_frame(code.close_code(), code.name()), false);
+    pub(crate) fn close(&self, code: ErrorCode, why: &str) {
+        self.outbox.close(codec::close_frame(code.close_code(), why), false);
     }
 
     /// Ends the connection of a device that was thrown out.
     pub(crate) fn cut(&self) {
         self.ended.store(true, Ordering::Release);
-        let code = ErrorCode::Unauthorized;
-        self.outbox.close(codec::close_frame(code.close_code(), code.name()), true);
+        let why = "this device was thrown out, or its credential has ended";
+        let code = ErrorCode::Unauthorized.close_code();
+        self.outbox.close(codec::close_frame(code, why), true);
     }
 
     /// Ends the connection of a device that may do other things from now on; it comes back at once.
@@ -173,9 +174,10 @@ impl Conn {
     /// Ends a connection whose client does not read. What waits is dropped: the client comes back
     /// with `after`.
     pub(crate) fn close_slow(&self) {
-        let code = ErrorCode::SlowConsumer;
         tracing::info!(conn = self.id, device = %self.actor.device, "closing a slow consumer");
-        self.outbox.close(codec::close_frame(code.close_code(), code.name()), true);
+        let why = "nothing was taken for too long; come back with the last number seen";
+        let code = ErrorCode::SlowConsumer.close_code();
+        self.outbox.close(codec::close_frame(code, why), true);
     }
 
     pub(crate) fn now_ms(&self) -> u64 {

@@ -33,15 +33,11 @@ const BACKLOG: usize = 4096;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// What to do; `-` reads it from standard input
-    #[arg(value_name = "PROMPT", required_unless_present_any = ["program", "argv"])]
+    #[arg(value_name = "PROMPT", required_unless_present = "program")]
     prompt: Option<String>,
     /// A program with its arguments instead of a prompt
     #[arg(last = true, value_name = "PROGRAM", conflicts_with = "prompt")]
     program: Vec<String>,
-    /// The same, when nothing else follows: every word behind it belongs to the program
-    #[arg(long, value_name = "PROGRAM", num_args = 1.., allow_hyphen_values = true)]
-    #[arg(conflicts_with_all = ["prompt", "program"])]
-    argv: Vec<String>,
     /// Project: id, name or directory [default: the one of the current directory]
     #[arg(short, long, value_name = "PROJECT")]
     project: Option<String>,

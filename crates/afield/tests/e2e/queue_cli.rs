@@ -309,8 +309,7 @@ async fn a_program_and_a_selector_go_the_same_way() {
     let (afield, project) = with_project().await;
     let ran = afield.cli(&["run", "-p", &project, "--", "printf", "%s", "two words"]).await;
     assert_eq!((ran.code, ran.stdout.trim()), (Some(0), "two words"), "{ran:?}");
-    let ran =
-        afield.cli(&["run", "--on", "agents has \"demo\"", "--argv", "echo", "-n", "x"]).await;
+    let ran = afield.cli(&["run", "--on", "agents has \"demo\"", "--", "echo", "-n", "x"]).await;
     assert_eq!((ran.code, ran.stdout.trim()), (Some(0), "x"), "{ran:?}");
     let nowhere = afield.cli(&["run", "--on", "os = \"plan9\"", "-d", "x"]).await;
     assert_eq!(nowhere.code, Some(3), "{nowhere:?}");

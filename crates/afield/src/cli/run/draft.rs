@@ -19,8 +19,7 @@ pub(super) struct Draft(CommandSubmit);
 impl Draft {
     /// Reads arguments, standard input and files.
     pub(super) fn read(args: &Args) -> Result<Self, Failure> {
-        let argv = if args.argv.is_empty() { &args.program } else { &args.argv };
-        let argv = (!argv.is_empty()).then(|| argv.clone());
+        let argv = (!args.program.is_empty()).then(|| args.program.clone());
         let prompt = match (&args.prompt, &argv) {
             (Some(prompt), _) => read_prompt(prompt)?,
             (None, _) => String::new(),
