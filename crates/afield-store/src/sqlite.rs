@@ -23,12 +23,9 @@ const VERSION_MIN: i32 = 3_051_003;
 const STATEMENTS_CACHED: usize = 256;
 /// Topics whose heads the writer remembers; all are forgotten when there are more.
 const HEADS_MAX: usize = 100_000;
-/// Bytes of a page. A command with its events is about 3 KiB: twice SQLite's default holds more of
-/// them per write, and costs a lone command nothing that can be measured.
-const PAGE_BYTES: u32 = 8192;
 /// Pages of the write-ahead log before it is moved into the database (64 MiB). A checkpoint costs
 /// two syncs of its own, so it should not follow every large batch.
-const CHECKPOINT_PAGES: u32 = 8192;
+const CHECKPOINT_PAGES: u32 = 16_384;
 /// Page cache of a connection, in KiB.
 const CACHE_KIB: u32 = 64 * 1024;
 
@@ -134,7 +131,6 @@ pub(crate) fn check_version() -> Result<(), Error> {
 pub(crate) fn open_writer(path: &Path, synchronous: Synchronous) -> Result<Connection, Error> {
     let connection = Connection::open(path)?;
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
-    connection.pragma_update(None, "page_size", PAGE_BYTES)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     let level = match synchronous {
         Synchronous::Full if planted::is("fsync") => "OFF",
