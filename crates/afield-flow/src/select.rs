@@ -266,7 +266,13 @@ mod tests {
     use proptest::prelude::*;
 
     fn facts() -> RunnerFacts {
-        let agent = |agent, available| AgentFacts { agent, available, version: None, note: None };
+        let agent = |agent, available| AgentFacts {
+            agent,
+            available,
+            version: None,
+            note: None,
+            can: Vec::new(),
+        };
         RunnerFacts {
             os: "linux".into(),
             cores: 8,

@@ -15,6 +15,7 @@ pub mod error;
 pub mod fact;
 pub mod handoff;
 pub mod limits;
+pub mod live;
 pub mod output;
 pub mod pairing;
 pub mod project;

@@ -2,6 +2,8 @@
 //!
 //! Names and shapes of the older message set (`project_create` … `health_check`) never change.
 
+mod fleet;
+
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -13,6 +15,7 @@ use crate::device::{Device, DeviceKind, DevicePresence, MessageStatus, Scopes};
 use crate::error::{ErrorBody, ErrorCode};
 use crate::fact::{HealthCheck, RunnerState};
 use crate::handoff::{Focus, Handoff};
+use crate::live::RunnerBeat;
 use crate::pairing::Pairing;
 use crate::project::{Project, ProjectSettings};
 use crate::queue::{
@@ -27,6 +30,8 @@ use crate::{
     ApprovalId, CommandId, DeviceId, MessageId, PairingId, ProjectId, ReplicaId, SessionId,
     Timestamp, Topic,
 };
+
+pub use fleet::*;
 
 macro_rules! requests {
     ($($(#[$doc:meta])* $variant:ident = $name:literal => $reply:ty;)*) => {
@@ -170,6 +175,8 @@ requests! {
     DeviceSetScopes = "device_set_scopes" => Device;
     /// Gives a device another name.
     DeviceRename = "device_rename" => Device;
+    /// Changes a device's labels and its rank when work is placed.
+    DeviceLabel = "device_label" => Device;
     /// Starts to let a new device in.
     DevicePairStart = "device_pair_start" => DevicePairStartReply;
     /// How far that is.
@@ -210,6 +217,8 @@ requests! {
     RunnerList = "runner_list" => RunnerListReply;
     /// First request of a runner.
     RunnerHello = "runner_hello" => RunnerWelcome;
+    /// How busy a runner is; has no reply.
+    RunnerBeat = "runner_beat" => Empty;
     /// Records of an attempt.
     RunnerRecords = "runner_records" => Acknowledged;
     /// Messages that are relayed and not stored; has no reply.

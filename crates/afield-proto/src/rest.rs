@@ -56,6 +56,7 @@ pub const ROUTES: &[Route] = &[
     route("POST", "/api/v1/devices/{device_id}/forget", "device_forget"),
     route("POST", "/api/v1/devices/{device_id}/scopes", "device_set_scopes"),
     route("POST", "/api/v1/devices/{device_id}/name", "device_rename"),
+    route("POST", "/api/v1/devices/{device_id}/labels", "device_label"),
     route("GET", "/api/v1/pairings", "device_pair_list"),
     route("POST", "/api/v1/pairings", "device_pair_start"),
     route("GET", "/api/v1/pairings/{pairing_id}", "device_pair_status"),

@@ -10,7 +10,8 @@ use crate::fact::Fact;
 use crate::request::{self, Request};
 use crate::runner;
 use crate::{
-    ErrorBody, agent, approval, command, device, fact, handoff, output, project, queue, state, wire,
+    ErrorBody, agent, approval, command, device, fact, handoff, live, output, project, queue,
+    state, wire,
 };
 
 /// JSON Schema 2020-12 of requests, replies, facts and errors in one document.
@@ -101,6 +102,10 @@ pub fn typescript() -> String {
         project::ProjectState,
         project::ProjectSettings,
         project::Project,
+        live::Sandbox,
+        live::RunnerLoad,
+        live::RunnerBeat,
+        live::Skew,
         runner::Attempt,
         runner::AgentFacts,
         runner::RunnerFacts,
@@ -204,6 +209,7 @@ pub fn typescript() -> String {
         request::DeviceList,
         request::DeviceListReply,
         request::DeviceRevoke,
+        request::DeviceLabel,
         request::HandoffGet,
         request::HandoffTake,
         request::HandoffMove,

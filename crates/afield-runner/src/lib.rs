@@ -12,6 +12,7 @@
 //! ```
 
 mod agents;
+mod beat;
 mod facts;
 mod journal;
 mod lines;

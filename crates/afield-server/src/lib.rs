@@ -25,6 +25,7 @@ mod pairing;
 mod presence;
 mod projects;
 mod queue;
+mod registry;
 mod requests;
 mod runners;
 mod serve;

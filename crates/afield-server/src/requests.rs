@@ -28,7 +28,7 @@ use crate::socket::drive::Received;
 use crate::topics::Form;
 use crate::{
     audit, commands, devices, handoff, health, messages, pairing, presence, projects, queue,
-    runners, state,
+    registry, runners, state,
 };
 
 /// Whether a request changes what later requests of the same connection mean, and therefore runs
@@ -53,6 +53,7 @@ pub(crate) fn is_exclusive(request: &Request) -> bool {
         | Request::DeviceForget(_)
         | Request::DeviceSetScopes(_)
         | Request::DeviceRename(_)
+        | Request::DeviceLabel(_)
         | Request::DevicePairStart(_)
         | Request::DevicePairDecide(_)
         | Request::CommandCancel(_)
@@ -96,6 +97,7 @@ pub(crate) fn is_exclusive(request: &Request) -> bool {
         | Request::RunnerSleep(_)
         | Request::StateGet(_)
         | Request::StateSet(_)
+        | Request::RunnerBeat(_)
         | Request::RunnerRecords(_)
         | Request::RunnerPartial(_) => false,
     }
@@ -126,6 +128,7 @@ pub(crate) fn handle_now(
         Received::Request(frame, mut request) => {
             let relayed = match &mut *request {
                 Request::RunnerPartial(ask) => runners::partial_now(core, conn, ask),
+                Request::RunnerBeat(beat) => runners::beat_now(core, conn, beat),
                 _ => false,
             };
             (!relayed).then_some((frame, request))
@@ -209,6 +212,7 @@ async fn serve(
             runners::partial(core, conn, ask).await?;
             Ok(None)
         }
+        Request::RunnerBeat(beat) => Err(registry::refuse_beat(&beat)),
         Request::ProjectCreate(ask) => {
             let project = projects::create(core, conn.actor(), ask).await?;
             follow_as_cause(core, conn, project.id, Some(0)).await?;
@@ -285,6 +289,7 @@ pub(crate) async fn perform(
         Request::DeviceForget(ask) => json(&devices::forget(core, actor, ask).await?),
         Request::DeviceSetScopes(ask) => json(&devices::set_scopes(core, actor, ask).await?),
         Request::DeviceRename(ask) => json(&devices::rename(core, actor, ask).await?),
+        Request::DeviceLabel(ask) => json(&registry::label(core, actor, ask).await?),
         Request::DevicePairStart(ask) => json(&pairing::start(core, actor, ask).await?),
         Request::DevicePairStatus(ask) => json(&pairing::status(core, actor, ask).await?),
         Request::DevicePairList(_) => json(&pairing::list(core, actor).await?),
@@ -301,7 +306,7 @@ pub(crate) async fn perform(
         Request::RunnerSleep(_) => json(&presence::sleep(core, actor)?),
         Request::StateGet(ask) => json(&state::get(core, actor, ask).await?),
         Request::StateSet(ask) => json(&state::set(core, actor, ask).await?),
-        Request::RunnerList(_) => json(&devices::runners(core, actor).await?),
+        Request::RunnerList(_) => json(&registry::runners(core, actor).await?),
         Request::ProjectJoin(_)
         | Request::ProjectLeave(_)
         | Request::Subscribe(_)
@@ -309,6 +314,7 @@ pub(crate) async fn perform(
         | Request::HandoffTake(_)
         | Request::DeviceInbox(_)
         | Request::RunnerHello(_)
+        | Request::RunnerBeat(_)
         | Request::RunnerRecords(_)
         | Request::RunnerPartial(_) => {
             Err(invalid(format!("{} needs a WebSocket connection", request.name())))

@@ -70,6 +70,7 @@ macro_rules! for_each_case {
             devices_are_found_by_their_token_and_thrown_out,
             a_link_is_used_once,
             a_link_ends_with_its_maker,
+            devices_are_labelled,
             runners_keep_their_facts,
             the_audit_log_tells_what_was_done,
             the_audit_log_goes_in_pages,

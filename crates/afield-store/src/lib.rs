@@ -43,7 +43,7 @@ pub use commands::{
 };
 pub use device_messages::HoldMessage;
 pub use error::{Error, Refusal};
-pub use identity::{DeviceRecord, LinkRecord, NewDevice, NewLink, Owner, RunnerRow};
+pub use identity::{DeviceRecord, LabelDevice, LinkRecord, NewDevice, NewLink, Owner, RunnerRow};
 pub use log::{CommittedEvents, EventPage, Head, LogLimits, SegmentInfo, StoredEvent};
 pub use messages::{MessagePage, MessageQuery};
 pub use pairing::{Claimed, Decision, NewPairing, PairingRecord, ShownSecret};

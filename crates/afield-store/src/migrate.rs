@@ -11,6 +11,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("V3__steer", include_str!("../migrations/V3__steer.sql")),
     ("V4__pairing", include_str!("../migrations/V4__pairing.sql")),
     ("V5__shared", include_str!("../migrations/V5__shared.sql")),
+    ("V8__labels", include_str!("../migrations/V8__labels.sql")),
 ];
 
 /// Brings a SQLite database up to date.

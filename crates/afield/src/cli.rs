@@ -234,6 +234,8 @@ mod tests {
             "afield devices revoke-others --runners",
             "afield devices scopes phone view,approve",
             "afield devices rename phone tablet",
+            "afield devices label box gpu office --priority -5",
+            "afield devices label box --none",
             "afield audit ls --limit 5 --before 9",
             "afield audit verify --since 5:aa",
             "afield state set pref:theme dark",

@@ -734,6 +734,18 @@ credential: CredentialKind,
  */
 about?: DeviceAbout, 
 /**
+ * The words its owner gave it, for selectors.
+ */
+labels?: Array<string>, 
+/**
+ * Its rank when work is placed by order: greater is asked first.
+ */
+priority?: number, 
+/**
+ * How its version compares with the server's; only in lists, absent when it is the same.
+ */
+skew?: Skew, 
+/**
  * Whether it is there; only in lists.
  */
 presence?: Presence, 
@@ -816,6 +828,34 @@ created_at: Timestamp,
  * When something last happened in it.
  */
 last_active: Timestamp, };
+export type Sandbox = "cgroup" | "none";
+export type RunnerLoad = { 
+/**
+ * How much of all its processors is in use, 0 to 100.
+ */
+percent: number, 
+/**
+ * Memory that is free for programs, in bytes.
+ */
+memory_free_bytes: number, 
+/**
+ * Commands it works on.
+ */
+executing: number, 
+/**
+ * Commands it would take now.
+ */
+free_slots: number, };
+export type RunnerBeat = { 
+/**
+ * How busy.
+ */
+load: RunnerLoad, 
+/**
+ * Its agents, when something about them has changed.
+ */
+agents?: Array<AgentFacts>, };
+export type Skew = "older" | "newer";
 export type Attempt = { 
 /**
  * The command.
@@ -845,7 +885,11 @@ version?: string,
 /**
  * Why it can't be used, or what is odd about it.
  */
-note?: string, };
+note?: string, 
+/**
+ * What it can do, in words: `ask`, `interrupt`, `modes`, `resume`, `steer`.
+ */
+can?: Array<string>, };
 export type RunnerFacts = { 
 /**
  * Version of its Afield.
@@ -886,7 +930,27 @@ shell: boolean,
 /**
  * Most commands it works on at once.
  */
-concurrency: number, };
+concurrency: number, 
+/**
+ * Programs found on its PATH that work often needs, such as `git` or `node`.
+ */
+tools: Array<string>, 
+/**
+ * Labels its own policy gives it; its owner gives others.
+ */
+labels: Array<string>, 
+/**
+ * How well what an agent starts is kept together and apart.
+ */
+sandbox: Sandbox, 
+/**
+ * Longest a command may take there, in seconds.
+ */
+execution_timeout_seconds: number, 
+/**
+ * How busy it is; absent where it is not known.
+ */
+load?: RunnerLoad, };
 export type KilledProcess = { 
 /**
  * Its process id.
@@ -919,6 +983,10 @@ export type RunnerHello = {
  */
 protocol: [number, number], 
 /**
+ * What it can do beyond that version's base; see [`crate::live::FEATURES`].
+ */
+features: Array<string>, 
+/**
  * Facts about the machine.
  */
 facts: RunnerFacts, 
@@ -935,6 +1003,10 @@ runner_id: DeviceId,
  * The protocol version both will speak.
  */
 protocol: number, 
+/**
+ * The features both have.
+ */
+features: Array<string>, 
 /**
  * Per reported attempt: the last record the server has. The runner sends what follows and
  * forgets an attempt when its last record is acknowledged.
@@ -1387,7 +1459,27 @@ last_seen_at?: Timestamp,
 /**
  * What it said about itself.
  */
-facts?: RunnerFacts, };
+facts?: RunnerFacts, 
+/**
+ * The labels its owner gave it; those of its own policy are among the facts.
+ */
+labels?: Array<string>, 
+/**
+ * Its rank when work is placed by order: greater is asked first.
+ */
+priority?: number, 
+/**
+ * The protocol version it was agreed to speak on its connection.
+ */
+protocol?: number, 
+/**
+ * The features that were agreed.
+ */
+features?: Array<string>, 
+/**
+ * How its version compares with the server's; absent when it is the same.
+ */
+skew?: Skew, };
 export type ServerStats = { 
 /**
  * When they were taken.
@@ -2145,6 +2237,19 @@ export type DeviceRevoke = {
  * Which.
  */
 device_id: DeviceId, };
+export type DeviceLabel = { 
+/**
+ * Which device.
+ */
+device_id: DeviceId, 
+/**
+ * Its labels, all of them.
+ */
+labels?: Array<string>, 
+/**
+ * Its rank among others when work is placed by order: greater is asked first. 0 is usual.
+ */
+priority?: number, };
 export type HandoffGet = Record<symbol, never>;
 export type HandoffTake = { 
 /**
@@ -2279,7 +2384,7 @@ export type RunnerListReply = {
  * The runners, oldest first.
  */
 runners: Array<RunnerState>, };
-export type Request = { "type": "project_create", "data": ProjectCreate } | { "type": "project_list", "data": ProjectList } | { "type": "project_get", "data": ProjectGet } | { "type": "project_update", "data": ProjectUpdate } | { "type": "project_delete", "data": ProjectDelete } | { "type": "project_join", "data": ProjectJoin } | { "type": "project_leave", "data": ProjectLeave } | { "type": "execute", "data": Execute } | { "type": "agent_new_session", "data": AgentNewSession } | { "type": "agent_kill", "data": AgentKill } | { "type": "agent_interrupt", "data": AgentInterrupt } | { "type": "agent_set_mode", "data": AgentSetMode } | { "type": "get_messages", "data": GetMessages } | { "type": "health_check", "data": HealthCheckAsk } | { "type": "subscribe", "data": Subscribe } | { "type": "unsubscribe", "data": Unsubscribe } | { "type": "command_submit", "data": CommandSubmit } | { "type": "command_get", "data": CommandGet } | { "type": "command_show", "data": CommandShow } | { "type": "command_list", "data": CommandList } | { "type": "command_explain", "data": CommandExplain } | { "type": "command_cancel", "data": CommandCancel } | { "type": "command_edit", "data": CommandEdit } | { "type": "command_move", "data": CommandMove } | { "type": "command_hold", "data": CommandHold } | { "type": "command_release", "data": CommandRelease } | { "type": "hold_list", "data": HoldList } | { "type": "command_retry", "data": CommandRetry } | { "type": "command_purge", "data": CommandPurge } | { "type": "command_resolve", "data": CommandResolve } | { "type": "blob_get", "data": BlobGet } | { "type": "approval_list", "data": ApprovalList } | { "type": "approval_answer", "data": ApprovalAnswer } | { "type": "device_create", "data": DeviceCreate } | { "type": "device_list", "data": DeviceList } | { "type": "device_link", "data": DeviceLink } | { "type": "device_revoke", "data": DeviceRevoke } | { "type": "device_revoke_others", "data": DeviceRevokeOthers } | { "type": "device_forget", "data": DeviceForget } | { "type": "device_set_scopes", "data": DeviceSetScopes } | { "type": "device_rename", "data": DeviceRename } | { "type": "device_pair_start", "data": DevicePairStart } | { "type": "device_pair_status", "data": DevicePairStatus } | { "type": "device_pair_list", "data": DevicePairList } | { "type": "device_pair_decide", "data": DevicePairDecide } | { "type": "audit_list", "data": AuditList } | { "type": "audit_verify", "data": AuditVerify } | { "type": "state_get", "data": StateGet } | { "type": "state_set", "data": StateSet } | { "type": "handoff_get", "data": HandoffGet } | { "type": "handoff_take", "data": HandoffTake } | { "type": "handoff_move", "data": HandoffMove } | { "type": "handoff_offer", "data": HandoffOffer } | { "type": "handoff_release", "data": HandoffRelease } | { "type": "device_message", "data": DeviceMessageSend } | { "type": "device_inbox", "data": DeviceInbox } | { "type": "device_message_ack", "data": DeviceMessageAck } | { "type": "device_presence", "data": DevicePresenceAsk } | { "type": "runner_sleep", "data": RunnerSleep } | { "type": "runner_list", "data": RunnerList } | { "type": "runner_hello", "data": RunnerHello } | { "type": "runner_records", "data": RunnerRecords } | { "type": "runner_partial", "data": RunnerPartial };
+export type Request = { "type": "project_create", "data": ProjectCreate } | { "type": "project_list", "data": ProjectList } | { "type": "project_get", "data": ProjectGet } | { "type": "project_update", "data": ProjectUpdate } | { "type": "project_delete", "data": ProjectDelete } | { "type": "project_join", "data": ProjectJoin } | { "type": "project_leave", "data": ProjectLeave } | { "type": "execute", "data": Execute } | { "type": "agent_new_session", "data": AgentNewSession } | { "type": "agent_kill", "data": AgentKill } | { "type": "agent_interrupt", "data": AgentInterrupt } | { "type": "agent_set_mode", "data": AgentSetMode } | { "type": "get_messages", "data": GetMessages } | { "type": "health_check", "data": HealthCheckAsk } | { "type": "subscribe", "data": Subscribe } | { "type": "unsubscribe", "data": Unsubscribe } | { "type": "command_submit", "data": CommandSubmit } | { "type": "command_get", "data": CommandGet } | { "type": "command_show", "data": CommandShow } | { "type": "command_list", "data": CommandList } | { "type": "command_explain", "data": CommandExplain } | { "type": "command_cancel", "data": CommandCancel } | { "type": "command_edit", "data": CommandEdit } | { "type": "command_move", "data": CommandMove } | { "type": "command_hold", "data": CommandHold } | { "type": "command_release", "data": CommandRelease } | { "type": "hold_list", "data": HoldList } | { "type": "command_retry", "data": CommandRetry } | { "type": "command_purge", "data": CommandPurge } | { "type": "command_resolve", "data": CommandResolve } | { "type": "blob_get", "data": BlobGet } | { "type": "approval_list", "data": ApprovalList } | { "type": "approval_answer", "data": ApprovalAnswer } | { "type": "device_create", "data": DeviceCreate } | { "type": "device_list", "data": DeviceList } | { "type": "device_link", "data": DeviceLink } | { "type": "device_revoke", "data": DeviceRevoke } | { "type": "device_revoke_others", "data": DeviceRevokeOthers } | { "type": "device_forget", "data": DeviceForget } | { "type": "device_set_scopes", "data": DeviceSetScopes } | { "type": "device_rename", "data": DeviceRename } | { "type": "device_label", "data": DeviceLabel } | { "type": "device_pair_start", "data": DevicePairStart } | { "type": "device_pair_status", "data": DevicePairStatus } | { "type": "device_pair_list", "data": DevicePairList } | { "type": "device_pair_decide", "data": DevicePairDecide } | { "type": "audit_list", "data": AuditList } | { "type": "audit_verify", "data": AuditVerify } | { "type": "state_get", "data": StateGet } | { "type": "state_set", "data": StateSet } | { "type": "handoff_get", "data": HandoffGet } | { "type": "handoff_take", "data": HandoffTake } | { "type": "handoff_move", "data": HandoffMove } | { "type": "handoff_offer", "data": HandoffOffer } | { "type": "handoff_release", "data": HandoffRelease } | { "type": "device_message", "data": DeviceMessageSend } | { "type": "device_inbox", "data": DeviceInbox } | { "type": "device_message_ack", "data": DeviceMessageAck } | { "type": "device_presence", "data": DevicePresenceAsk } | { "type": "runner_sleep", "data": RunnerSleep } | { "type": "runner_list", "data": RunnerList } | { "type": "runner_hello", "data": RunnerHello } | { "type": "runner_beat", "data": RunnerBeat } | { "type": "runner_records", "data": RunnerRecords } | { "type": "runner_partial", "data": RunnerPartial };
 
 /** Each request with the type of its data and of its reply. */
 export interface Requests {
@@ -2324,6 +2429,7 @@ export interface Requests {
   device_forget: { data: DeviceForget; reply: Device };
   device_set_scopes: { data: DeviceSetScopes; reply: Device };
   device_rename: { data: DeviceRename; reply: Device };
+  device_label: { data: DeviceLabel; reply: Device };
   device_pair_start: { data: DevicePairStart; reply: DevicePairStartReply };
   device_pair_status: { data: DevicePairStatus; reply: Pairing };
   device_pair_list: { data: DevicePairList; reply: DevicePairListReply };
@@ -2344,6 +2450,7 @@ export interface Requests {
   runner_sleep: { data: RunnerSleep; reply: Empty };
   runner_list: { data: RunnerList; reply: RunnerListReply };
   runner_hello: { data: RunnerHello; reply: RunnerWelcome };
+  runner_beat: { data: RunnerBeat; reply: Empty };
   runner_records: { data: RunnerRecords; reply: Acknowledged };
   runner_partial: { data: RunnerPartial; reply: Empty };
 }

@@ -67,6 +67,7 @@ fn needed(device: DeviceId, request: &Request) -> Option<Scope> {
         | Request::DeviceRevokeOthers(_)
         | Request::DeviceSetScopes(_)
         | Request::DeviceRename(_)
+        | Request::DeviceLabel(_)
         | Request::DevicePairStart(_)
         | Request::DevicePairStatus(_)
         | Request::DevicePairList(_)
@@ -79,6 +80,7 @@ fn needed(device: DeviceId, request: &Request) -> Option<Scope> {
         Request::RunnerHello(_)
         | Request::RunnerRecords(_)
         | Request::RunnerPartial(_)
+        | Request::RunnerBeat(_)
         | Request::RunnerSleep(_) => Some(Scope::Runner),
         // What is sent to a device is for it, whatever it may do.
         Request::DeviceInbox(_) | Request::DeviceMessageAck(_) => None,

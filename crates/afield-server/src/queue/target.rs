@@ -4,6 +4,7 @@
 use afield_flow::select::Selector;
 use afield_proto::project::Project;
 use afield_proto::queue::Target;
+use afield_proto::runner::RunnerFacts;
 use afield_proto::{DeviceId, ErrorBody, ErrorCode, OrgId};
 
 use crate::core::Core;
@@ -73,7 +74,7 @@ async fn selected(
     let fits = |id: DeviceId| {
         let known = runners.iter().find(|runner| runner.device.id == id);
         let known = known.filter(|runner| runner.device.revoked_at.is_none());
-        let live = core.runners.get(id).map(|link| link.facts.clone());
+        let live = core.runners.get(id).map(|link| RunnerFacts::clone(&link.facts()));
         let facts = live.or_else(|| known.and_then(|runner| runner.facts.clone()));
         known.is_some() && facts.is_some_and(|facts| parsed.matches(&facts))
     };
