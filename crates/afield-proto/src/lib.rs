@@ -23,6 +23,7 @@ pub mod proof;
 pub mod queue;
 pub mod request;
 pub mod rest;
+pub mod route;
 pub mod runner;
 #[cfg(feature = "schema")]
 pub mod schema;

@@ -22,6 +22,7 @@ use crate::queue::{
     CommandDetail, Hold, Payload, Place, Priority, Resolution, RetryPolicy, SendMode, Target,
     Waiting,
 };
+use crate::route::Route;
 use crate::runner::{
     Acknowledged, KilledProcess, RunnerHello, RunnerPartial, RunnerRecords, RunnerWelcome,
 };
@@ -529,6 +530,9 @@ shape! {
         /// Why it is not running; absent when it runs or is over.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         waiting: Option<Waiting>,
+        /// How it came to its runner, when it was sent to whichever fits.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        route: Option<Route>,
     }
     /// `command_cancel`
     CommandCancel {

@@ -11,7 +11,7 @@ use crate::request::{self, Request};
 use crate::runner;
 use crate::{
     ErrorBody, agent, approval, command, device, fact, handoff, live, output, project, queue,
-    state, wire,
+    route, state, wire,
 };
 
 /// JSON Schema 2020-12 of requests, replies, facts and errors in one document.
@@ -79,6 +79,13 @@ pub fn typescript() -> String {
         queue::SendMode,
         queue::Failure,
         queue::RetryPolicy,
+        route::RouteMode,
+        route::RouteWish,
+        route::Route,
+        route::RouteCause,
+        route::RouteDecision,
+        route::RouteCandidate,
+        route::RouteVerdict,
         queue::Target,
         queue::Payload,
         queue::Place,

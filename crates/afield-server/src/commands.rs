@@ -62,7 +62,7 @@ pub(crate) async fn execute(
         hold: false,
         submitted_at: None,
     };
-    queue::accept(core, submit, None).await
+    queue::accept(core, submit, None, None).await
 }
 
 /// **Errors**: VALIDATION_FAILED for a prompt no agent could take.

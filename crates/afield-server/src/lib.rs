@@ -27,6 +27,7 @@ mod projects;
 mod queue;
 mod registry;
 mod requests;
+mod routing;
 mod runners;
 mod serve;
 mod socket;

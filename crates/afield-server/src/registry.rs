@@ -3,6 +3,8 @@
 //!
 //! What changes often (load, free slots) is kept with the runner's link, in memory alone.
 
+use std::time::Duration;
+
 use afield_proto::device::{Device, DeviceAbout};
 use afield_proto::fact::RunnerState;
 use afield_proto::limits::PROTOCOL_VERSIONS;
@@ -128,5 +130,6 @@ pub(crate) async fn label(
     }
     let label = LabelDevice { id: ask.device_id, labels, priority: ask.priority };
     let labelled = core.store.label_device(actor.org, actor.device, label, Timestamp::now()).await;
+    core.routing.again.look(actor.org, Duration::ZERO);
     labelled.map_err(from_store)
 }

@@ -464,8 +464,9 @@ async fn subscribe(
 /// **Errors**: NOT_FOUND, PROJECT_NOT_FOUND or FORBIDDEN for topics that are not the actor's.
 async fn check_topic(core: &Core, actor: &Actor, topic: Topic) -> Result<(), ErrorBody> {
     match topic {
+        // A waiting room is followed like a project.
         Topic::Project(project) => {
-            core.store.project(actor.org, project).await.map_err(from_store).map(drop)
+            core.store.settings(actor.org, project).await.map_err(from_store).map(drop)
         }
         Topic::Org(org) if org == actor.org => Ok(()),
         Topic::User(user) if user == actor.user => Ok(()),

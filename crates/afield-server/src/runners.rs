@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use afield_proto::agent::AgentMessage;
+use afield_proto::command::Command;
 use afield_proto::fact::{Fact, RunnerState};
 use afield_proto::live::RunnerBeat;
 use afield_proto::runner::{
@@ -266,6 +267,7 @@ pub(crate) async fn hello(
     redeliver_answers(core, &link).await;
     tokio::spawn(deliver(Arc::clone(core), Arc::clone(&link)));
     link.deliver.notify_one();
+    core.routing.again.look(org, Duration::ZERO);
     Ok(())
 }
 
@@ -409,6 +411,7 @@ pub(crate) async fn left(core: &Core, conn: &Conn) {
     link.deliver.notify_one();
     tracing::info!(%runner, name = conn.actor().device_name, "runner disconnected");
     announce(core, conn, None).await;
+    core.routing.again.look(conn.actor().org, core.limits().failover_grace);
     let seen = core.store.record_device_seen(runner, None, Timestamp::now()).await;
     if let Err(error) = seen {
         tracing::warn!(%error, "can't record when a runner was last seen");
@@ -426,6 +429,7 @@ pub(crate) async fn records(
     let applied = core.store.apply_records(org, runner, batch, Timestamp::now()).await;
     let applied = applied.map_err(from_store)?;
     if applied.attempt_over {
+        judge(core, conn, &applied.command);
         core.is_final(command);
         core.released(&applied.command);
     } else if applied.executing_changed {
@@ -434,10 +438,22 @@ pub(crate) async fn records(
     Ok(applied.acknowledged)
 }
 
+/// What the end of an attempt says about its runner.
+fn judge(core: &Core, conn: &Conn, command: &Command) {
+    let Some(outcome) = &command.outcome else { return };
+    let (runner, now) = (conn.actor().device, Timestamp::now());
+    if let Some(until) = core.routing.breakers.ended(runner, outcome.kind, now) {
+        tracing::warn!(%runner, %until, "it keeps failing; no more is sent there by selector");
+    }
+    // A success may have closed its breaker.
+    core.routing.again.beat(conn.actor().org);
+}
+
 /// How busy a runner is, at once. `false` for one that may not say so here.
 pub(crate) fn beat_now(core: &Core, conn: &Conn, beat: &RunnerBeat) -> bool {
     let link = conn.is_runner().then(|| core.runners.get(conn.actor().device)).flatten();
     let link = link.filter(|link| link.conn.id() == conn.id() && registry::is_sound(beat));
+    core.routing.again.beat(conn.actor().org);
     link.map(|link| link.beat(beat.clone())).is_some()
 }
 

@@ -297,6 +297,20 @@ async fn own_objects_do_not_reach_across_either() {
                 "payload": { "prompt": "x", "agent": "demo", "session_id": theirs["session_id"] },
             }),
         ),
+        (
+            "command_submit",
+            json!({
+                "target": { "selector": "cores >= 0", "mode": "order", "prefer": [theirs["runner_id"]] },
+                "payload": { "prompt": "x", "agent": "demo" },
+            }),
+        ),
+        (
+            "command_submit",
+            json!({
+                "target": { "selector": "cores >= 0", "mode": "sticky" },
+                "payload": { "prompt": "x", "agent": "demo", "session_id": theirs["session_id"] },
+            }),
+        ),
         ("command_retry", json!({ "command_ids": [theirs["command_id"]] })),
         ("command_list", json!({ "runner_id": theirs["runner_id"] })),
         ("approval_list", json!({ "project_id": theirs["project_id"], "all": true })),
@@ -314,6 +328,14 @@ async fn own_objects_do_not_reach_across_either() {
         };
         assert_eq!(said, Vec::<String>::new(), "{name}");
     }
+    // Nobody of the first org is looked at, whatever is asked for.
+    let selector = format!("host = '{CANARY}'");
+    let ask = json!({ "target": { "selector": selector }, "payload": { "prompt": "x", "agent": "demo" } });
+    let waits = second.client.ask("command_submit", ask).await.unwrap();
+    let shown = json!({ "command_id": waits["id"] });
+    let shown = second.client.ask("command_show", shown).await.unwrap();
+    assert_eq!(shown["route"]["decisions"][0]["considered"], 1);
+    assert!(!shown.to_string().contains(theirs["runner_id"].as_str().unwrap()));
     // A runner of the second org reports about the first one's attempt.
     let text = json!({ "message": {
         "timestamp": Timestamp::now(), "direction": "claude", "kind": "text", "text": "forged",

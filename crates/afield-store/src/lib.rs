@@ -38,8 +38,9 @@ pub mod conformance;
 pub use approvals::Answered;
 pub use audit::Checkpoint;
 pub use commands::{
-    Accept, Cancel, CommandFilter, Detail, EditCommand, Offers, OldCommands, Shown, SteerOrder,
-    SubmitCommand, Submitted, Swept, WhichDead,
+    Accept, Cancel, CommandFilter, Detail, EditCommand, NewRoute, Offers, OldCommands,
+    PlaceCommand, PlaceRow, Shown, SteerOrder, SubmitCommand, Submitted, Swept, WaitingRoute,
+    WaitingRoutes, WhichDead,
 };
 pub use device_messages::HoldMessage;
 pub use error::{Error, Refusal};

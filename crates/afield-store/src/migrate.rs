@@ -12,6 +12,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("V4__pairing", include_str!("../migrations/V4__pairing.sql")),
     ("V5__shared", include_str!("../migrations/V5__shared.sql")),
     ("V8__labels", include_str!("../migrations/V8__labels.sql")),
+    ("V9__routes", include_str!("../migrations/V9__routes.sql")),
 ];
 
 /// Brings a SQLite database up to date.

@@ -215,6 +215,7 @@ mod tests {
             "afield run -p x --argv make -j4",
             "afield run -p x --detach --at 10m --expires 2h --priority high --order k --mode steer hi",
             "afield run -d --retry 3 --retry-safe --wait-for-limit --hold --on os=\"linux\" hi",
+            "afield run -d --on os=\"linux\" --route order --prefer box --prefer other hi",
             "afield run --mcp-config f --dangerously-skip-permissions hi",
             "afield queue ls -p x --runner box --all --state dead --json",
             "afield queue move 01234567 --after 76543210",

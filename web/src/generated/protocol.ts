@@ -304,6 +304,93 @@ safe?: boolean,
  * When the agent's usage limit is reached, wait until it ends.
  */
 wait_for_limit?: boolean, };
+export type RouteMode = "best" | "round_robin" | "sticky" | "order";
+export type RouteWish = { 
+/**
+ * Any runner this is true of.
+ */
+selector: string, 
+/**
+ * Its project at this path.
+ */
+path?: string, 
+/**
+ * How one of several is chosen.
+ */
+mode: RouteMode, 
+/**
+ * With `order`: who is asked first.
+ */
+prefer?: Array<DeviceId>, };
+export type Route = { 
+/**
+ * What was asked for.
+ */
+wish: RouteWish, 
+/**
+ * Whether it has a runner. Otherwise it waits for one that fits.
+ */
+placed: boolean, 
+/**
+ * Every decision, the first one first.
+ */
+decisions: Array<RouteDecision>, };
+export type RouteCause = "submitted" | "fits" | "lost" | "asleep";
+export type RouteDecision = { 
+/**
+ * When.
+ */
+at: Timestamp, 
+/**
+ * Why something was decided.
+ */
+cause: RouteCause, 
+/**
+ * Where to; absent when nobody fitted.
+ */
+runner_id?: DeviceId, 
+/**
+ * Its project.
+ */
+project_id?: ProjectId, 
+/**
+ * Why there, for people.
+ */
+reason: string, 
+/**
+ * Places that were looked at.
+ */
+considered: number, 
+/**
+ * Places that fitted.
+ */
+fitted: number, 
+/**
+ * Those that matter most: the chosen one, others that fitted, some that did not.
+ */
+candidates: Array<RouteCandidate>, };
+export type RouteCandidate = { 
+/**
+ * The runner.
+ */
+runner_id: DeviceId, 
+/**
+ * Its name then.
+ */
+runner: string, 
+/**
+ * The project; absent when it has none.
+ */
+project_id?: ProjectId, 
+/**
+ * What became of it.
+ */
+verdict: RouteVerdict, 
+/**
+ * Why, for people.
+ */
+reason: string, };
+export type RouteVerdict = "chosen" | "fits" | "rejected";
 export type Target = { 
 /**
  * A project.
@@ -314,14 +401,22 @@ project_id?: ProjectId,
  */
 runner_id?: DeviceId, 
 /**
- * Any runner this is true of, such as `agents has "claude" and os = "linux"`: a connected one
- * before others, then the one with the fewest waiting commands.
+ * Any runner this is true of, such as `agents has "claude" and os = "linux"`. While nobody fits,
+ * the command waits.
  */
 selector?: string, 
 /**
  * With a runner or a selector: the path of the project.
  */
-path?: string, };
+path?: string, 
+/**
+ * With a selector: how one of several runners is chosen; `best` when not given.
+ */
+mode?: RouteMode, 
+/**
+ * With the mode `order`: the runners in the order they are asked; by their priority when empty.
+ */
+prefer?: Array<DeviceId>, };
 export type Payload = { 
 /**
  * What to do: the prompt, or the shell line.
@@ -392,7 +487,7 @@ finished_at?: Timestamp,
  * How it ended.
  */
 outcome?: Outcome, };
-export type ChainStep = "submitted" | "accepted" | "leased" | "consumed" | "finished";
+export type ChainStep = "submitted" | "accepted" | "moved" | "leased" | "consumed" | "finished";
 export type ChainLink = { 
 /**
  * Which step.
@@ -427,6 +522,10 @@ chain: Array<ChainLink>,
  * Why it is not running, while it could be.
  */
 waiting?: Waiting, 
+/**
+ * How it came to its runner, when it was sent to whichever fits.
+ */
+route?: Route, 
 /**
  * Its id.
  */
@@ -1981,7 +2080,11 @@ command: Command,
 /**
  * Why it is not running; absent when it runs or is over.
  */
-waiting?: Waiting, };
+waiting?: Waiting, 
+/**
+ * How it came to its runner, when it was sent to whichever fits.
+ */
+route?: Route, };
 export type CommandCancel = { 
 /**
  * Which.

@@ -3,5 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
+mod moves;
 mod registry;
+mod routing;
 mod world;

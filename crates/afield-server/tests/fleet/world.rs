@@ -13,6 +13,7 @@ pub(crate) struct World {
 /// A runner and its connection.
 pub(crate) struct Runner {
     pub(crate) id: String,
+    token: String,
     pub(crate) client: Client,
 }
 
@@ -47,7 +48,7 @@ impl World {
         let token = made["token"].as_str().unwrap().to_owned();
         let id = made["device"]["id"].as_str().unwrap().to_owned();
         let client = Client::connect(&self.server.url, &token).await.unwrap();
-        Runner { id, client }
+        Runner { id, token, client }
     }
 
     /// A runner with these facts that said hello in the words of today.
@@ -55,6 +56,17 @@ impl World {
         let mut runner = self.silent(owner, name).await;
         runner.hello(facts).await.unwrap();
         runner
+    }
+}
+
+impl World {
+    /// The same runner on a new connection, with these attempts in its journal.
+    pub(crate) async fn again(&self, runner: &mut Runner, attempts: Value) {
+        runner.client = Client::connect(&self.server.url, &runner.token).await.unwrap();
+        let agents = json!([{ "agent": "demo", "available": true }]);
+        let facts = json!({ "agents": agents, "concurrency": 4, "labels": ["a"] });
+        let hello = json!({ "protocol": [1, 3], "facts": facts, "attempts": attempts });
+        runner.client.ask("runner_hello", hello).await.unwrap();
     }
 }
 

@@ -9,7 +9,7 @@ use afield_proto::runner::Attempt;
 use afield_proto::{CommandId, DeviceId, OrgId, ProjectId, Timestamp};
 
 use super::accept::{encode_payload, summary};
-use super::{CommandRow, command_row, end, lane, locked, save, steer};
+use super::{CommandRow, command_row, end, lane, locked, routes, save, steer};
 use crate::sql::{params, statements, to_json};
 use crate::tx::Tx;
 use crate::{Error, Refusal, Store, approvals, projects};
@@ -239,9 +239,7 @@ pub(crate) async fn cancelled(
 ) -> Result<(), Error> {
     let outcome = Outcome::new(OutcomeKind::Cancelled);
     end(tx, row, CommandState::Cancelled, Some(outcome), now).await?;
-    let mut project = projects::locked(tx, row.org, row.command.project_id).await?;
-    project.last_active = now;
-    projects::save(tx, &project).await?;
+    projects::touch(tx, row.project, now).await?;
     row.tell(tx, now);
     Ok(())
 }
@@ -464,6 +462,8 @@ async fn put_back(
         if let Some((prompt, options, agent)) = payload {
             set_payload(tx, &mut row, prompt, options, *agent).await?;
         }
+        // One that was never given to a runner may go to another.
+        routes::set_waits(tx, id, true).await?;
         back.push(again(tx, row, *expires_at, *now).await?);
     }
     Ok(back)
@@ -548,6 +548,7 @@ async fn purge(tx: &mut Tx, (org, dead): &(OrgId, WhichDead)) -> Result<Vec<Comm
 /// Takes a command out; its events stay.
 pub(crate) async fn forget(tx: &mut Tx, id: CommandId) -> Result<(), Error> {
     tx.execute(&FORGET_ATTEMPTS, params![id]).await?;
+    routes::forget(tx, id).await?;
     tx.execute(&FORGET, params![id]).await.map(drop)
 }
 
