@@ -21,6 +21,7 @@ pub mod pairing;
 pub mod project;
 pub mod proof;
 pub mod queue;
+pub mod repository;
 pub mod request;
 pub mod rest;
 pub mod route;

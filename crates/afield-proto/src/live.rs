@@ -10,9 +10,11 @@ use crate::runner::{AgentFacts, RunnerFacts};
 
 /// Tells how busy it is with `runner_beat`.
 pub const BEAT: &str = "beat";
+/// Answers the order `runner_inspect`.
+pub const INSPECT: &str = "inspect";
 /// What this build has beyond the base of its protocol version. Both sides name theirs; what both
 /// have is used.
-pub const FEATURES: [&str; 1] = [BEAT];
+pub const FEATURES: [&str; 2] = [BEAT, INSPECT];
 
 /// How well what an agent starts is kept together and apart.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -156,6 +156,8 @@ requests! {
     CommandResolve = "command_resolve" => Command;
     /// A result too long for its command.
     BlobGet = "blob_get" => BlobGetReply;
+    /// Goes on with a conversation in another project.
+    SessionMove = "session_move" => SessionMoveReply;
     /// Approvals, oldest first.
     ApprovalList = "approval_list" => ApprovalListReply;
     /// Answers an approval. The first answer counts.

@@ -11,7 +11,7 @@ use crate::request::{self, Request};
 use crate::runner;
 use crate::{
     ErrorBody, agent, approval, command, device, fact, handoff, live, output, project, queue,
-    route, state, wire,
+    repository, route, state, wire,
 };
 
 /// JSON Schema 2020-12 of requests, replies, facts and errors in one document.
@@ -216,7 +216,11 @@ pub fn typescript() -> String {
         request::DeviceList,
         request::DeviceListReply,
         request::DeviceRevoke,
+        repository::RunnerInspect,
+        repository::RunnerRepository,
         request::DeviceLabel,
+        request::SessionMove,
+        request::SessionMoveReply,
         request::HandoffGet,
         request::HandoffTake,
         request::HandoffMove,

@@ -21,6 +21,7 @@ mod partials;
 pub mod path;
 pub mod policy;
 mod process;
+mod repository;
 mod runner;
 mod sender;
 mod timing;

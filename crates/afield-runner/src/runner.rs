@@ -13,6 +13,7 @@ use std::time::Duration;
 use afield_proto::command::{Outcome, OutcomeKind};
 use afield_proto::limits::PROTOCOL_VERSIONS;
 use afield_proto::live::{BEAT, FEATURES};
+use afield_proto::repository::RunnerInspect;
 use afield_proto::request::Empty;
 use afield_proto::runner::{
     Acknowledged, Attempt, AttemptReport, KilledProcess, Record, RunnerAnswer, RunnerExecute,
@@ -524,6 +525,7 @@ impl RunnerHandle {
             "runner_kill" => Some(self.kill(data).await),
             "runner_steer" => Some(self.steer(data).await),
             "runner_set_mode" => Some(self.set_mode(data).await),
+            "runner_inspect" => Some(self.inspect(data).await),
             "runner_resolve_path" => Some(self.resolve(data).await),
             "runner_measure" => Some(self.measure().await),
             _ => {
@@ -590,6 +592,18 @@ impl RunnerHandle {
             .await
             .map_err(|error| ErrorBody::new(ErrorCode::InternalError, error.to_string()))?;
         write(&resolved.map_err(crate::path::PathError::body)?)
+    }
+
+    async fn inspect(&self, data: &RawValue) -> Reply {
+        let RunnerInspect { path } = read(data)?;
+        let policy = &self.0.shared.policy;
+        let roots = policy.roots.clone();
+        let resolved = tokio::task::spawn_blocking(move || crate::path::resolve(&path, &roots));
+        let resolved = resolved
+            .await
+            .map_err(|error| ErrorBody::new(ErrorCode::InternalError, error.to_string()))?;
+        let place = resolved.map_err(crate::path::PathError::body)?;
+        write(&crate::repository::inspect(policy, std::path::Path::new(&place.path)).await?)
     }
 
     async fn measure(&self) -> Reply {

@@ -30,6 +30,7 @@ mod requests;
 mod routing;
 mod runners;
 mod serve;
+mod sessions;
 mod socket;
 mod state;
 mod tls;

@@ -39,6 +39,11 @@ impl Agreed {
         let both = FEATURES.into_iter().filter(|name| hello.features.iter().any(|it| it == name));
         Ok(Self { protocol, features: both.map(str::to_owned).collect() })
     }
+
+    /// Whether a feature was agreed.
+    pub(crate) fn has(&self, feature: &str) -> bool {
+        self.features.iter().any(|agreed| agreed == feature)
+    }
 }
 
 fn mismatch(ours: (u32, u32), theirs: (u32, u32)) -> ErrorBody {

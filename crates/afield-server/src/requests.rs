@@ -28,7 +28,7 @@ use crate::socket::drive::Received;
 use crate::topics::Form;
 use crate::{
     audit, commands, devices, handoff, health, messages, pairing, presence, projects, queue,
-    registry, runners, state,
+    registry, runners, sessions, state,
 };
 
 /// Whether a request changes what later requests of the same connection mean, and therefore runs
@@ -64,6 +64,7 @@ pub(crate) fn is_exclusive(request: &Request) -> bool {
         | Request::CommandRetry(_)
         | Request::CommandPurge(_)
         | Request::CommandResolve(_)
+        | Request::SessionMove(_)
         | Request::HandoffTake(_)
         | Request::DeviceInbox(_)
         | Request::RunnerHello(_) => true,
@@ -105,7 +106,8 @@ pub(crate) fn is_exclusive(request: &Request) -> bool {
 
 /// Whether a frame of a runner answers an order. Orders are numbered, requests are not.
 pub(crate) fn is_order_reply(frame: &Incoming) -> bool {
-    const ORDERS: [&str; 6] = [
+    const ORDERS: [&str; 7] = [
+        "runner_inspect",
         "error",
         "runner_resolve_path",
         "runner_kill",
@@ -277,6 +279,7 @@ pub(crate) async fn perform(
         Request::CommandPurge(ask) => json(&queue::purge(core, actor, ask).await?),
         Request::CommandResolve(ask) => json(&queue::resolve(core, actor, ask).await?),
         Request::BlobGet(ask) => json(&queue::blob(core, actor, ask).await?),
+        Request::SessionMove(ask) => json(&sessions::move_session(core, actor, ask).await?),
         Request::CommandGet(ask) => json(&commands::get(core, actor, ask).await?),
         Request::CommandList(ask) => json(&commands::list(core, actor, ask).await?),
         Request::ApprovalList(ask) => json(&commands::approvals(core, actor, ask).await?),

@@ -311,6 +311,8 @@ async fn own_objects_do_not_reach_across_either() {
                 "payload": { "prompt": "x", "agent": "demo", "session_id": theirs["session_id"] },
             }),
         ),
+        ("session_move", json!({ "session_id": theirs["session_id"], "to": own["project_id"] })),
+        ("session_move", json!({ "session_id": own["session_id"], "to": theirs["project_id"] })),
         ("command_retry", json!({ "command_ids": [theirs["command_id"]] })),
         ("command_list", json!({ "runner_id": theirs["runner_id"] })),
         ("approval_list", json!({ "project_id": theirs["project_id"], "all": true })),

@@ -147,6 +147,7 @@ macro_rules! for_each_case {
             what_may_have_begun_is_never_placed_again,
             placing_and_leasing_exclude_each_other,
             a_route_lives_with_its_command,
+            a_session_moves_between_idle_projects,
             random_walks_keep_the_promises,
             records_are_applied_once,
             lines_become_messages,

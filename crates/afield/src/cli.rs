@@ -20,6 +20,7 @@ mod patience;
 mod projects;
 mod queue;
 mod run;
+mod sessions;
 mod shell;
 mod state;
 mod token;
@@ -70,6 +71,9 @@ pub(crate) enum Command {
     /// See what waits and why; stop, move, hold, retry it
     #[command(subcommand)]
     Queue(queue::Command),
+    /// Go on with a conversation in another project
+    #[command(subcommand)]
+    Sessions(sessions::Command),
     /// Show what was said in a project
     History(history::Args),
     /// Show what agents ask, and answer
@@ -144,6 +148,7 @@ async fn dispatch(global: Global, command: Command) -> Outcome {
         Command::NewSession(args) => control::new_session(&global, &args).await,
         Command::Projects(command) => projects::run(&global, command).await,
         Command::Queue(command) => Box::pin(queue::run(&global, command)).await,
+        Command::Sessions(command) => sessions::run(&global, command).await,
         Command::History(args) => history::run(&global, &args).await,
         Command::Approvals(args) => approvals::run(&global, &args).await,
         Command::Pair(args) => pair::run(&global, args).await,
@@ -243,6 +248,7 @@ mod tests {
             "afield devices",
             "afield devices message phone hi --hold",
             "afield devices sleep",
+            "afield sessions move shop shop-on-box",
             "afield handoff --json",
             "afield attach --here",
             "afield explain",

@@ -60,7 +60,8 @@ fn needed(device: DeviceId, request: &Request) -> Option<Scope> {
         | Request::CommandRelease(_)
         | Request::CommandRetry(_)
         | Request::CommandPurge(_)
-        | Request::CommandResolve(_) => Some(Scope::Prompt),
+        | Request::CommandResolve(_)
+        | Request::SessionMove(_) => Some(Scope::Prompt),
         Request::ApprovalAnswer(_) => Some(Scope::Approve),
         Request::DeviceCreate(_)
         | Request::DeviceLink(_)

@@ -143,3 +143,46 @@ async fn a_runner_that_comes_back_has_nothing_of_what_moved() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_session_goes_on_elsewhere_only_at_the_same_clean_commit() {
+    let (world, mut owner, mut first, mut second) = world(LONG).await;
+    let command = submit(&mut owner, to(&first)).await;
+    let order = first.order().await;
+    first.end(&order, "succeeded").await;
+    let projects = owner.ask("project_list", json!({})).await.unwrap();
+    let projects = projects["projects"].as_array().unwrap();
+    let there = projects.iter().find(|it| it["path"] == "/second").unwrap()["id"].clone();
+    let ask = json!({ "session_id": order["session_id"], "to": there });
+    for (here, other, word) in [
+        ((Some("aa"), 0), (Some("bb"), 0), "at commit aa, the other directory at bb"),
+        ((Some("aa"), 0), (Some("aa"), 3), "3 changed files"),
+        ((Some("aa"), 1), (Some("aa"), 0), "its own directory has 1"),
+        ((None, 0), (Some("aa"), 0), "no git repository"),
+    ] {
+        let asked = owner.begin("session_move", ask.clone()).await.unwrap();
+        tokio::join!(first.tells(here.0, here.1), second.tells(other.0, other.1));
+        let refused = owner.reply(&asked).await.unwrap_err().to_string();
+        assert!(refused.contains("CONFLICT") && refused.contains(word), "{refused}");
+    }
+    let asked = owner.begin("session_move", ask.clone()).await.unwrap();
+    tokio::join!(first.tells(Some("aa"), 0), second.tells(Some("aa"), 0));
+    let moved = owner.reply(&asked).await.unwrap();
+    assert_eq!((&moved["from"], &moved["commit"]), (&command["project_id"], &json!("aa")));
+    let prompt = json!({ "project_id": there, "prompt": "more", "agent": "demo" });
+    owner.ask("execute", prompt).await.unwrap();
+    let next = second.order().await;
+    assert_eq!(next["session_id"], order["session_id"]);
+    assert!(next["native_session"].is_null(), "what the agent remembers is on the first machine");
+    // Its old project begins a new one; while something works, nothing moves.
+    let prompt = json!({ "project_id": command["project_id"], "prompt": "new", "agent": "demo" });
+    owner.ask("execute", prompt).await.unwrap();
+    assert_ne!(first.order().await["session_id"], order["session_id"]);
+    let back = json!({ "session_id": order["session_id"], "to": command["project_id"] });
+    let asked = owner.begin("session_move", back.clone()).await.unwrap();
+    tokio::join!(first.tells(Some("aa"), 0), second.tells(Some("aa"), 0));
+    assert_eq!(testkit::harness::code(owner.reply(&asked).await), "PROCESS_ACTIVE");
+    // A runner of an older version is not asked.
+    world.again(&mut first, json!([])).await;
+    assert_eq!(testkit::harness::code(owner.ask("session_move", back).await), "CONFLICT");
+}

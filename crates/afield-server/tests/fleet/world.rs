@@ -98,6 +98,14 @@ impl Runner {
         owner.reply(&asked).await.unwrap()["id"].as_str().unwrap().to_owned()
     }
 
+    /// Answers the next question about its repository.
+    pub(crate) async fn tells(&mut self, commit: Option<&str>, changes: u32) {
+        let asked = self.client.wait_for("a question", |f| f["type"] == "runner_inspect").await;
+        let data = json!({ "commit": commit, "changes": changes });
+        let reply = json!({ "type": "runner_inspect", "id": asked.unwrap()["id"], "data": data });
+        self.client.send_text(reply.to_string()).await.unwrap();
+    }
+
     /// The next order to carry something out.
     pub(crate) async fn order(&mut self) -> Value {
         let frame = self.client.wait_for("an order", |f| f["type"] == "runner_execute").await;

@@ -245,3 +245,24 @@ pub async fn a_route_lives_with_its_command(on: Place) -> Outcome {
     assert_eq!(archived.command.state, CommandState::Cancelled);
     Ok(())
 }
+
+/// A session is in one project; the other goes on without it, and nothing moves under what works.
+pub async fn a_session_moves_between_idle_projects(on: Place) -> Outcome {
+    let world = World::open(&on).await?;
+    let (here, goal) = (world.project("/here").await?, world.elsewhere("/goal").await?);
+    let attempt = world.leased(here.id).await?;
+    let session = world.command(attempt.command_id).await?.session_id.ok_or("no session")?;
+    let go = async |from, to| world.store.move_session(world.org, session, from, to, at(5)).await;
+    assert_refused!(go(here.id, goal.id).await, Refusal::ProcessActive { .. });
+    world.run(attempt, OutcomeKind::Succeeded).await?;
+    assert_refused!(go(here.id, here.id).await, Refusal::NotPossible { .. });
+    assert_refused!(go(goal.id, here.id).await, Refusal::SessionNotFound);
+    go(here.id, goal.id).await?;
+    assert_eq!(world.store.project(world.org, here.id).await?.session_id, None);
+    assert_eq!(world.store.project(world.org, goal.id).await?.session_id, Some(session));
+    assert_eq!(world.store.project_of_session(world.org, session).await?, goal.id);
+    let foreign = super::another_org(&world.store).await?.org_id;
+    let refused = world.store.move_session(foreign, session, goal.id, here.id, at(6)).await;
+    assert_refused!(refused, Refusal::ProjectNotFound);
+    Ok(())
+}
