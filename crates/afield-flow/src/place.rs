@@ -136,6 +136,19 @@ fn rejection(wanted: &Wanted<'_>, offer: &Offer) -> Option<String> {
     lacks(wanted, facts, project)
 }
 
+/// Whether a selector is true of the runner of an offer, whatever project it has.
+pub fn is_meant(selector: &Selector, offer: &Offer) -> bool {
+    offer.facts.as_ref().is_some_and(|facts| {
+        selector.matches(&Subject { name: &offer.runner, facts, labels: &offer.labels })
+    })
+}
+
+/// How well a runner can be reached and how busy it is; smaller is better.
+pub fn reach(offer: &Offer) -> (u8, u32) {
+    let load = offer.facts.as_ref().and_then(|facts| facts.load);
+    (tier(offer), load.map_or(0, |load| load.percent))
+}
+
 fn is_path(project: &OfferedProject, path: &str) -> bool {
     project.path == path.trim_end_matches('/')
 }

@@ -208,6 +208,8 @@ requests! {
     HandoffRelease = "handoff_release" => Handoff;
     /// Sends a message to a device; answered when that has acknowledged it, or it is held.
     DeviceMessageSend = "device_message" => MessageStatus;
+    /// Sends a message to every other device of the person.
+    DeviceBroadcast = "device_broadcast" => DeviceBroadcastReply;
     /// Receives this device's messages on this connection from now on.
     DeviceInbox = "device_inbox" => Empty;
     /// Acknowledges a message that was received.
@@ -924,7 +926,12 @@ shape! {
     /// `device_message`
     DeviceMessageSend {
         /// The receiver, a device of the same org.
-        to: DeviceId,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        to: Option<DeviceId>,
+        /// Instead of `to`: whichever runner this is true of; one that listens before others, then
+        /// the least busy.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        selector: Option<String>,
         /// What it says: any JSON of at most 16 KiB.
         #[cfg_attr(feature = "schema", ts(type = "unknown"))]
         body: serde_json::Value,

@@ -69,6 +69,8 @@ pub const ROUTES: &[Route] = &[
     route("POST", "/api/v1/state", "state_set"),
     route("GET", "/api/v1/handoff", "handoff_get"),
     route("POST", "/api/v1/devices/{to}/messages", "device_message"),
+    route("POST", "/api/v1/messages", "device_message"),
+    route("POST", "/api/v1/messages/all", "device_broadcast"),
     route("GET", "/api/v1/presence", "device_presence"),
     route("GET", "/api/v1/runners", "runner_list"),
 ];

@@ -93,6 +93,7 @@ pub(crate) fn is_exclusive(request: &Request) -> bool {
         | Request::HandoffOffer(_)
         | Request::HandoffRelease(_)
         | Request::DeviceMessageSend(_)
+        | Request::DeviceBroadcast(_)
         | Request::DeviceMessageAck(_)
         | Request::DevicePresenceAsk(_)
         | Request::RunnerSleep(_)
@@ -304,6 +305,7 @@ pub(crate) async fn perform(
         Request::HandoffOffer(ask) => json(&handoff::offer(core, actor, ask).await?),
         Request::HandoffRelease(ask) => json(&handoff::release(core, actor, ask).await?),
         Request::DeviceMessageSend(ask) => json(&messages::message(core, actor, ask).await?),
+        Request::DeviceBroadcast(ask) => json(&messages::broadcast(core, actor, ask).await?),
         Request::DeviceMessageAck(ask) => json(&messages::acknowledge(core, actor, ask).await?),
         Request::DevicePresenceAsk(_) => json(&presence::list(core, actor).await?),
         Request::RunnerSleep(_) => json(&presence::sleep(core, actor)?),

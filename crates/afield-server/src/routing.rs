@@ -200,3 +200,23 @@ pub(crate) fn accepted(core: &Core, org: OrgId, route: &NewRoute) {
         core.routing.again.look(org, core.limits().failover_grace);
     }
 }
+
+/// The runner a message goes to that names a selector: one that listens before others, then by how well
+/// it can be reached and how busy it is.
+///
+/// **Errors**: VALIDATION_FAILED for a selector that is none, NOT_FOUND when nobody fits.
+pub(crate) async fn best_runner(
+    core: &Core,
+    org: OrgId,
+    selector: &str,
+    listens: impl Fn(DeviceId) -> bool,
+) -> Result<DeviceId, ErrorBody> {
+    let parsed = parse(selector)?;
+    let fleet = Fleet::gather(core, org).await?;
+    let rank = |offer: &&Offer| (!listens(offer.runner_id), place::reach(offer), offer.runner_id);
+    let best = fleet.offers.iter().filter(|offer| place::is_meant(&parsed, offer)).min_by_key(rank);
+    best.map(|offer| offer.runner_id).ok_or_else(|| {
+        let message = format!("no runner fits {selector:?}; runner_list shows what they are");
+        ErrorBody::new(ErrorCode::NotFound, message)
+    })
+}

@@ -51,6 +51,8 @@ statements! {
     FORGET = "UPDATE devices SET forgotten_at = ?3 WHERE org_id = ?1 AND id = ?2";
     DEVICES = concat!("SELECT ", device_columns!(), " FROM devices WHERE org_id = ?1 \
         AND forgotten_at IS NULL ORDER BY id");
+    DEVICES_OF = concat!("SELECT ", device_columns!(), " FROM devices WHERE org_id = ?1 \
+        AND user_id = ?2 AND forgotten_at IS NULL ORDER BY id");
     REVOKE_DEVICE = concat!("UPDATE devices SET revoked_at = COALESCE(revoked_at, ?3) \
         WHERE org_id = ?1 AND id = ?2 RETURNING ", device_columns!());
     DEVICE_SEEN = "UPDATE devices SET last_seen_at = ?2, \
@@ -237,6 +239,11 @@ impl Store {
     /// The devices of an org that were not forgotten, oldest first.
     pub async fn devices(&self, org: OrgId) -> Result<Vec<Device>, Error> {
         self.read(org, devices).await
+    }
+
+    /// The devices of a person that were not forgotten, oldest first.
+    pub async fn devices_of(&self, org: OrgId, user: UserId) -> Result<Vec<Device>, Error> {
+        self.read((org, user), devices_of).await
     }
 
     /// Throws a device out: its credential, and the links and pairings it made, work no more.
@@ -433,6 +440,10 @@ async fn label_device(
 
 async fn devices(tx: &mut Tx, org: &OrgId) -> Result<Vec<Device>, Error> {
     tx.all(&DEVICES, params![org], device).await
+}
+
+async fn devices_of(tx: &mut Tx, (org, user): &(OrgId, UserId)) -> Result<Vec<Device>, Error> {
+    tx.all(&DEVICES_OF, params![org, user], device).await
 }
 
 async fn revoke_device(

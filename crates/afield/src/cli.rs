@@ -247,6 +247,7 @@ mod tests {
             "afield state set pref:theme dark",
             "afield devices",
             "afield devices message phone hi --hold",
+            "afield devices message all hi",
             "afield devices sleep",
             "afield sessions move shop shop-on-box",
             "afield handoff --json",

@@ -86,7 +86,7 @@ fn needed(device: DeviceId, request: &Request) -> Option<Scope> {
         // What is sent to a device is for it, whatever it may do.
         Request::DeviceInbox(_) | Request::DeviceMessageAck(_) => None,
         // Runners and those who may prompt: the handler knows which it is.
-        Request::DeviceMessageSend(_) => None,
+        Request::DeviceMessageSend(_) | Request::DeviceBroadcast(_) => None,
         Request::ProjectLeave(_) | Request::Unsubscribe(_) => None,
     }
 }

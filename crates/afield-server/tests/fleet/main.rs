@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
+mod messages;
 mod moves;
 mod registry;
 mod routing;

@@ -7,8 +7,8 @@ use afield_client::Connection;
 use afield_proto::device::{CredentialKind, Device, MessageState, Presence, Scopes, shown_name};
 use afield_proto::live::Skew;
 use afield_proto::request::{
-    DeviceForget, DeviceLabel, DeviceList, DeviceMessageSend, DeviceRename, DeviceRevoke,
-    DeviceRevokeOthers, DeviceSetScopes, RunnerSleep,
+    DeviceBroadcast, DeviceForget, DeviceLabel, DeviceList, DeviceMessageSend, DeviceRename,
+    DeviceRevoke, DeviceRevokeOthers, DeviceSetScopes, RunnerSleep,
 };
 use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::Value;
@@ -76,7 +76,7 @@ pub(crate) enum Command {
     },
     /// Send a message to a device
     Message {
-        /// The device: id, the beginning of it, or its name
+        /// The device: id, the beginning of it, or its name; all: every other device of yours
         #[arg(value_name = "DEVICE")]
         device: String,
         /// JSON, or a text
@@ -139,6 +139,9 @@ pub(super) async fn run(global: &Global, args: Args) -> Outcome {
             }
             let device = connection.ask(&DeviceLabel { device_id, labels, priority }).await?;
             done(global, &device, &labelled(&device));
+        }
+        Command::Message { device, body, hold } if device == "all" => {
+            broadcast(global, &connection, body, hold).await?;
         }
         Command::Message { device, body, hold } => {
             let to = choose(&devices, &device, true)?;
@@ -237,7 +240,8 @@ async fn message(
 ) -> Result<(), Failure> {
     let body = serde_json::from_str(&body).unwrap_or(Value::String(body));
     let (expires_in_ms, message_id) = (None, None);
-    let request = DeviceMessageSend { to: to.id, body, hold, expires_in_ms, message_id };
+    let (to_id, selector) = (Some(to.id), None);
+    let request = DeviceMessageSend { to: to_id, selector, body, hold, expires_in_ms, message_id };
     let status = connection.ask(&request).await?;
     if global.json {
         out::json(&status);
@@ -248,6 +252,29 @@ async fn message(
         MessageState::Delivered => format!("{name} has it"),
         MessageState::Held => format!("kept until {name} comes"),
     });
+    Ok(())
+}
+
+async fn broadcast(
+    global: &Global,
+    connection: &Connection,
+    body: String,
+    hold: bool,
+) -> Result<(), Failure> {
+    let body = serde_json::from_str(&body).unwrap_or(Value::String(body));
+    let reply = connection.ask(&DeviceBroadcast { body, hold, expires_in_ms: None }).await?;
+    if global.json {
+        out::json(&reply);
+        return Ok(());
+    }
+    for receiver in &reply.receivers {
+        let name = shown_name(&receiver.name);
+        out::line(match receiver.state {
+            Some(MessageState::Delivered) => format!("{name} has it"),
+            Some(MessageState::Held) => format!("kept until {name} comes"),
+            None => format!("{name} does not listen"),
+        });
+    }
     Ok(())
 }
 
