@@ -158,7 +158,7 @@ fn data(ids: &BTreeMap<&'static str, Value>, topic: &str) -> Value {
         "path": "/x", "prompt": "x", "agent": "demo", "permission_mode": "plan", "behavior": "allow",
         "name": "x", "scopes": ["view"], "approve": true, "digits": "00", "resolution": "failed",
         "to": { "after": ids["command_id"] }, "hash": "0".repeat(64), "priority": "high",
-        "labels": ["x"], "load": {}, "settings": {}, "after": 0, "all": true, "limit": 1000,
+        "labels": ["x"], "load": {}, "body": "x", "settings": {}, "after": 0, "all": true, "limit": 1000,
         "protocol": [1, 1], "facts": {}, "attempts": [], "attempt": attempt, "first_record": 1,
         "records": [{ "started": { "at": Timestamp::now() } }], "messages": [],
     })

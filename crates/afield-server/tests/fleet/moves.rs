@@ -186,3 +186,23 @@ async fn a_session_goes_on_elsewhere_only_at_the_same_clean_commit() {
     world.again(&mut first, json!([])).await;
     assert_eq!(testkit::harness::code(owner.ask("session_move", back).await), "CONFLICT");
 }
+
+#[tokio::test]
+async fn what_waits_finds_its_runner_after_a_restart_of_the_server() {
+    let (world, mut owner, mut first, second) = world(LONG).await;
+    submit(&mut owner, to(&first)).await;
+    first.order().await;
+    let lost = submit(&mut owner, to(&first)).await;
+    let nobody = submit(&mut owner, json!({ "selector": "labels has 'b'" })).await;
+    drop((owner, first));
+    let limits = Limits { failover_grace: SHORT, ..Limits::default() };
+    let world = world.restarted(limits).await;
+    let mut owner = world.owner().await;
+    let mut second = second;
+    world.again(&mut second, json!([])).await;
+    arrived(&mut second, &lost).await;
+    assert_eq!(shown(&mut owner, &lost).await["route"]["decisions"][1]["cause"], "lost");
+    let mut late = world.runner(&mut owner, "late", json!({ "labels": ["b"] })).await;
+    late.project(&mut owner, "/late").await;
+    arrived(&mut late, &nobody).await;
+}

@@ -7,7 +7,7 @@ use testkit::client::{Client, ClientError};
 /// A server in a directory of its own.
 pub(crate) struct World {
     pub(crate) server: Running,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 /// A runner and its connection.
@@ -23,7 +23,16 @@ impl World {
     }
 
     pub(crate) async fn open_with(limits: Limits) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        Self::start(tempfile::tempdir().unwrap(), limits).await
+    }
+
+    /// The same server, stopped and started again.
+    pub(crate) async fn restarted(self, limits: Limits) -> Self {
+        self.server.shutdown().await;
+        Self::start(self.dir, limits).await
+    }
+
+    async fn start(dir: tempfile::TempDir, limits: Limits) -> Self {
         let options = Options {
             data_dir: dir.path().join("data"),
             listen: "127.0.0.1:0".parse().unwrap(),
@@ -34,7 +43,7 @@ impl World {
             limits,
             version: "1.2.0".into(),
         };
-        Self { server: afield_server::start(options).await.unwrap(), _dir: dir }
+        Self { server: afield_server::start(options).await.unwrap(), dir }
     }
 
     pub(crate) async fn owner(&self) -> Client {
