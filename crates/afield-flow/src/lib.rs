@@ -3,9 +3,11 @@
 //! The store asks this crate inside its transactions, the server before it acts. Nothing here
 //! knows a clock, randomness, a database or a socket.
 
+pub mod breaker;
 pub mod command;
 pub mod handoff;
 pub mod path;
+pub mod place;
 pub mod presence;
 pub mod queue;
 pub mod retry;

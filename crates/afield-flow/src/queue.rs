@@ -5,10 +5,13 @@
 
 use afield_proto::command::{Command, CommandState};
 use afield_proto::queue::{Hold, Priority, Steer, WaitReason, Waiting};
+use afield_proto::route::Route;
 use afield_proto::{CommandId, DeviceId, Timestamp};
 
 /// How long a command waits for each level it rises, in milliseconds.
 pub const AGEING_STEP_MS: i64 = 60_000;
+/// Runners that are named when none fits.
+const NAMED_MAX: usize = 3;
 /// Room between two neighbours in an order, so that others can be moved in between.
 pub const POSITION_STEP: i64 = 1 << 20;
 
@@ -97,6 +100,8 @@ pub fn waiting_for(
 pub struct Situation<'a> {
     /// The command.
     pub command: &'a Command,
+    /// No runner fits what its sender asked for.
+    pub nobody: Option<&'a Route>,
     /// When it may start, with the wait of a retry.
     pub due_at: Option<Timestamp>,
     /// That wait is for the end of the agent's usage limit.
@@ -161,6 +166,9 @@ fn why_queued(situation: &Situation<'_>, now: Timestamp) -> Waiting {
             format!("held by device {by}; release it to let it start"),
         );
     }
+    if let Some(route) = situation.nobody {
+        return fits_nobody(route);
+    }
     if let (Some(Steer::Offered), Some(turn)) = (command.steer, command.into) {
         return into_turn(situation, turn);
     }
@@ -189,6 +197,19 @@ fn why_queued(situation: &Situation<'_>, now: Timestamp) -> Waiting {
         return on_runner(situation, waiting(WaitReason::Slot, message));
     }
     on_runner(situation, waiting(WaitReason::Start, "about to be given to its runner"))
+}
+
+/// With what keeps the first few from fitting.
+fn fits_nobody(route: &Route) -> Waiting {
+    let candidates = route.decisions.last().map(|last| last.candidates.as_slice());
+    let why = candidates.unwrap_or_default().iter().take(NAMED_MAX);
+    let why: Vec<_> = why.map(|it| format!("{} ({})", it.runner, it.reason)).collect();
+    let path = route.wish.path.as_ref().map(|path| format!(" at {path}")).unwrap_or_default();
+    let mut message = format!("no runner with a project{path} fits {}", route.wish.selector);
+    if !why.is_empty() {
+        message.push_str(&format!("; when it was looked at: {}", why.join(", ")));
+    }
+    waiting(WaitReason::Runner, message)
 }
 
 fn into_turn(situation: &Situation<'_>, turn: CommandId) -> Waiting {

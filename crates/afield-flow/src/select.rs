@@ -1,7 +1,7 @@
-//! Selectors over what a runner can do: `agents has "claude" and os = "linux" and cores >= 4`.
+//! Selectors over what a runner can do: `agents has "claude" and labels has "gpu" and load < 50`.
 //!
 //! Comparisons joined by `and`. Text is compared with `=` and `!=`, numbers also with `<`, `<=`,
-//! `>`, `>=`, lists with `has`. Parsed once, evaluated against [`RunnerFacts`].
+//! `>`, `>=`, lists with `has`. Parsed once, evaluated against many a [`Subject`].
 
 use afield_proto::queue::SELECTOR_BYTES_MAX;
 use afield_proto::runner::RunnerFacts;
@@ -9,7 +9,19 @@ use afield_proto::runner::RunnerFacts;
 /// A parsed selector.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Selector {
-    terms: Vec<Term>,
+    /// Each with its own text.
+    terms: Vec<(Term, String)>,
+}
+
+/// What a selector is true of, or not.
+#[derive(Debug, Clone, Copy)]
+pub struct Subject<'a> {
+    /// The runner's name.
+    pub name: &'a str,
+    /// What it said about itself.
+    pub facts: &'a RunnerFacts,
+    /// The labels its owner gave it.
+    pub labels: &'a [String],
 }
 
 /// Why a text is no selector.
@@ -32,7 +44,7 @@ pub enum SelectorError {
 enum Term {
     Text(TextField, bool, String),
     Number(NumberField, Comparison, u64),
-    HasAgent(String),
+    Has(List, String),
     Shell(bool),
 }
 
@@ -41,7 +53,15 @@ enum TextField {
     Os,
     Arch,
     Host,
+    Name,
     Version,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum List {
+    Agents,
+    Labels,
+    Tools,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -49,6 +69,9 @@ enum NumberField {
     Cores,
     MemoryBytes,
     Concurrency,
+    Load,
+    FreeSlots,
+    MemoryFreeBytes,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -61,8 +84,8 @@ enum Comparison {
     AtLeast,
 }
 
-const FIELDS: &str =
-    "a field (os, arch, host, version, cores, memory_bytes, concurrency, shell, agents)";
+const FIELDS: &str = "a field (os, arch, host, name, version, cores, memory_bytes, \
+    memory_free_bytes, concurrency, free_slots, load, shell, agents, labels, tools)";
 
 impl Selector {
     /// Reads a selector.
@@ -71,9 +94,9 @@ impl Selector {
             return Err(SelectorError::TooLong);
         }
         let mut reader = Reader { text, at: 0 };
-        let mut terms = vec![reader.term()?];
+        let mut terms = vec![reader.whole_term()?];
         while reader.keyword("and") {
-            terms.push(reader.term()?);
+            terms.push(reader.whole_term()?);
         }
         match reader.rest().is_empty() {
             true => Ok(Self { terms }),
@@ -82,41 +105,64 @@ impl Selector {
     }
 
     /// Whether a runner is meant.
-    pub fn matches(&self, facts: &RunnerFacts) -> bool {
-        self.terms.iter().all(|term| term.matches(facts))
+    pub fn matches(&self, subject: &Subject<'_>) -> bool {
+        self.miss(subject).is_none()
+    }
+
+    /// The first part that is not true of a runner.
+    pub fn miss(&self, subject: &Subject<'_>) -> Option<&str> {
+        let missed = self.terms.iter().find(|(term, _)| !term.matches(subject));
+        missed.map(|(_, text)| text.as_str())
     }
 }
 
 impl Term {
-    fn matches(&self, facts: &RunnerFacts) -> bool {
+    fn matches(&self, subject: &Subject<'_>) -> bool {
         match self {
-            Self::Text(field, equal, value) => (field.of(facts) == value) == *equal,
-            Self::Number(field, comparison, value) => comparison.holds(field.of(facts), *value),
-            Self::HasAgent(name) => {
-                facts.agents.iter().any(|agent| agent.available && agent.agent.name() == name)
+            Self::Text(field, equal, value) => (field.of(subject) == value) == *equal,
+            Self::Number(field, comparison, value) => {
+                field.of(subject.facts).is_some_and(|own| comparison.holds(own, *value))
             }
-            Self::Shell(allowed) => facts.shell == *allowed,
+            Self::Has(list, name) => list.has(subject, name),
+            Self::Shell(allowed) => subject.facts.shell == *allowed,
         }
     }
 }
 
 impl TextField {
-    fn of(self, facts: &RunnerFacts) -> &str {
+    fn of<'a>(self, subject: &Subject<'a>) -> &'a str {
         match self {
-            Self::Os => &facts.os,
-            Self::Arch => &facts.arch,
-            Self::Host => &facts.host,
-            Self::Version => &facts.version,
+            Self::Os => &subject.facts.os,
+            Self::Arch => &subject.facts.arch,
+            Self::Host => &subject.facts.host,
+            Self::Name => subject.name,
+            Self::Version => &subject.facts.version,
+        }
+    }
+}
+
+impl List {
+    fn has(self, Subject { facts, labels, .. }: &Subject<'_>, name: &str) -> bool {
+        match self {
+            Self::Agents => {
+                facts.agents.iter().any(|agent| agent.available && agent.agent.name() == name)
+            }
+            Self::Labels => labels.iter().chain(&facts.labels).any(|label| label == name),
+            Self::Tools => facts.tools.iter().any(|tool| tool == name),
         }
     }
 }
 
 impl NumberField {
-    fn of(self, facts: &RunnerFacts) -> u64 {
+    /// `None` for what is not known: how busy a runner is that is away.
+    fn of(self, facts: &RunnerFacts) -> Option<u64> {
         match self {
-            Self::Cores => facts.cores.into(),
-            Self::MemoryBytes => facts.memory_bytes,
-            Self::Concurrency => facts.concurrency.into(),
+            Self::Cores => Some(facts.cores.into()),
+            Self::MemoryBytes => Some(facts.memory_bytes),
+            Self::Concurrency => Some(facts.concurrency.into()),
+            Self::Load => facts.load.map(|load| load.percent.into()),
+            Self::FreeSlots => facts.load.map(|load| load.free_slots.into()),
+            Self::MemoryFreeBytes => facts.load.map(|load| load.memory_free_bytes),
         }
     }
 }
@@ -151,6 +197,13 @@ impl<'a> Reader<'a> {
         SelectorError::Expected { column: self.text[..self.at].chars().count() + 1, expected }
     }
 
+    fn whole_term(&mut self) -> Result<(Term, String), SelectorError> {
+        self.rest();
+        let begin = self.at;
+        let term = self.term()?;
+        Ok((term, self.text[begin..self.at].to_owned()))
+    }
+
     fn term(&mut self) -> Result<Term, SelectorError> {
         let before = self.at;
         let name = self.word();
@@ -158,11 +211,17 @@ impl<'a> Reader<'a> {
             "os" => self.text_term(TextField::Os),
             "arch" => self.text_term(TextField::Arch),
             "host" => self.text_term(TextField::Host),
+            "name" => self.text_term(TextField::Name),
             "version" => self.text_term(TextField::Version),
             "cores" => self.number_term(NumberField::Cores),
             "memory_bytes" => self.number_term(NumberField::MemoryBytes),
             "concurrency" => self.number_term(NumberField::Concurrency),
-            "agents" => self.agents_term(),
+            "load" => self.number_term(NumberField::Load),
+            "free_slots" => self.number_term(NumberField::FreeSlots),
+            "memory_free_bytes" => self.number_term(NumberField::MemoryFreeBytes),
+            "agents" => self.list_term(List::Agents),
+            "labels" => self.list_term(List::Labels),
+            "tools" => self.list_term(List::Tools),
             "shell" => self.shell_term(),
             _ => {
                 self.at = before;
@@ -194,9 +253,9 @@ impl<'a> Reader<'a> {
         Ok(Term::Number(field, comparison, number))
     }
 
-    fn agents_term(&mut self) -> Result<Term, SelectorError> {
+    fn list_term(&mut self, list: List) -> Result<Term, SelectorError> {
         match self.keyword("has") {
-            true => Ok(Term::HasAgent(self.string()?)),
+            true => Ok(Term::Has(list, self.string()?)),
             false => Err(self.expected("\"has\"")),
         }
     }
@@ -262,26 +321,52 @@ impl<'a> Reader<'a> {
 mod tests {
     use super::*;
     use afield_proto::agent::AgentKind;
+    use afield_proto::live::RunnerLoad;
     use afield_proto::runner::AgentFacts;
     use proptest::prelude::*;
 
     fn facts() -> RunnerFacts {
-        let agent = |agent, available| AgentFacts { agent, available, version: None, note: None };
+        let agent = |agent, available| AgentFacts {
+            agent,
+            available,
+            version: None,
+            note: None,
+            can: Vec::new(),
+        };
         RunnerFacts {
             os: "linux".into(),
             cores: 8,
             agents: vec![agent(AgentKind::Claude, true), agent(AgentKind::Command, false)],
+            tools: vec!["make".into()],
+            labels: vec!["own".into()],
+            load: Some(RunnerLoad { percent: 40, free_slots: 2, ..RunnerLoad::default() }),
             ..RunnerFacts::default()
         }
     }
 
+    fn miss(text: &str, facts: &RunnerFacts) -> Option<String> {
+        let subject = Subject { name: "box", facts, labels: &["given".to_owned()] };
+        Selector::parse(text).unwrap().miss(&subject).map(str::to_owned)
+    }
+
     #[test]
     fn comparisons_are_joined() {
-        let matches = |text: &str| Selector::parse(text).unwrap().matches(&facts());
+        let matches = |text: &str| miss(text, &facts()).is_none();
         assert!(matches(r#"agents has "claude" and os = "linux""#));
         assert!(matches("os != 'macos' and cores >= 8 and shell = false"));
         assert!(!matches(r#"agents has "command""#), "what can't be used does not count");
         assert!(!matches("cores > 8"));
+    }
+
+    #[test]
+    fn labels_tools_and_load_are_seen() {
+        let matches = |text: &str| miss(text, &facts()).is_none();
+        assert!(matches(r#"labels has "given" and labels has "own" and tools has "make""#));
+        assert!(matches("load < 50 and free_slots >= 2 and name = 'box'"));
+        assert!(!matches("load < 40") && !matches("tools has 'own'"));
+        let away = RunnerFacts { load: None, ..facts() };
+        let why = miss("cores >= 8  and  load  <  50", &away);
+        assert_eq!(why.as_deref(), Some("load  <  50"), "what is not known is not so");
     }
 
     #[test]

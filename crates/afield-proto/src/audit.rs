@@ -149,6 +149,15 @@ pub enum Audited {
         /// The new name.
         name: String,
     },
+    /// A device has other labels, or another rank when work is placed.
+    DeviceLabelled {
+        /// Which.
+        device_id: DeviceId,
+        /// Its labels now.
+        labels: Vec<String>,
+        /// Its rank now.
+        priority: i32,
+    },
     /// A device was thrown out.
     DeviceRevoked {
         /// Which.
@@ -219,6 +228,7 @@ impl Audited {
             Self::PairingLocked { .. } => "pairing_locked",
             Self::ScopesChanged { .. } => "scopes_changed",
             Self::DeviceRenamed { .. } => "device_renamed",
+            Self::DeviceLabelled { .. } => "device_labelled",
             Self::DeviceRevoked { .. } => "device_revoked",
             Self::ApprovalAnswered { .. } => "approval_answered",
             Self::WorkStarted { .. } => "work_started",

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::live::Skew;
 use crate::{DeviceId, MessageId, Timestamp};
 
 /// What a device is.
@@ -226,6 +227,18 @@ pub struct Device {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", ts(optional))]
     pub about: Option<DeviceAbout>,
+    /// The words its owner gave it, for selectors.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", ts(as = "Option<Vec<String>>", optional))]
+    pub labels: Vec<String>,
+    /// Its rank when work is placed by order: greater is asked first.
+    #[serde(default)]
+    #[cfg_attr(feature = "schema", ts(as = "Option<i32>", optional))]
+    pub priority: i32,
+    /// How its version compares with the server's; only in lists, absent when it is the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", ts(optional))]
+    pub skew: Option<Skew>,
     /// Whether it is there; only in lists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", ts(optional))]

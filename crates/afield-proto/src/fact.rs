@@ -7,6 +7,7 @@ use crate::approval::Approval;
 use crate::command::Command;
 use crate::device::{DeviceMessage, DevicePresence, MessageStatus};
 use crate::handoff::Handoff;
+use crate::live::Skew;
 use crate::project::Project;
 use crate::runner::{AgentFacts, KilledProcess, RunnerFacts};
 use crate::state::StateRegister;
@@ -114,6 +115,42 @@ pub struct RunnerState {
     /// What it said about itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub facts: Option<RunnerFacts>,
+    /// The labels its owner gave it; those of its own policy are among the facts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", ts(as = "Option<Vec<String>>"))]
+    pub labels: Vec<String>,
+    /// Its rank when work is placed by order: greater is asked first.
+    #[serde(default)]
+    #[cfg_attr(feature = "schema", ts(as = "Option<i32>"))]
+    pub priority: i32,
+    /// The protocol version it was agreed to speak on its connection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<u32>,
+    /// The features that were agreed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", ts(as = "Option<Vec<String>>"))]
+    pub features: Vec<String>,
+    /// How its version compares with the server's; absent when it is the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skew: Option<Skew>,
+}
+
+impl RunnerState {
+    /// A runner nothing is known of.
+    pub fn unknown(runner_id: DeviceId) -> Self {
+        Self {
+            runner_id,
+            name: String::new(),
+            online: false,
+            last_seen_at: None,
+            facts: None,
+            labels: Vec::new(),
+            priority: 0,
+            protocol: None,
+            features: Vec::new(),
+            skew: None,
+        }
+    }
 }
 
 /// The server's own figures.

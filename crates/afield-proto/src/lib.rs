@@ -15,13 +15,16 @@ pub mod error;
 pub mod fact;
 pub mod handoff;
 pub mod limits;
+pub mod live;
 pub mod output;
 pub mod pairing;
 pub mod project;
 pub mod proof;
 pub mod queue;
+pub mod repository;
 pub mod request;
 pub mod rest;
+pub mod route;
 pub mod runner;
 #[cfg(feature = "schema")]
 pub mod schema;

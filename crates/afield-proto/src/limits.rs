@@ -4,8 +4,9 @@ use std::time::Duration;
 
 /// The WebSocket subprotocol.
 pub const SUBPROTOCOL: &str = "afield.v1";
-/// The protocol versions this build speaks, lowest and highest.
-pub const PROTOCOL_VERSIONS: (u32, u32) = (1, 1);
+/// The protocol versions this build speaks, lowest and highest: its own and the two before it.
+/// 1 is the base, 2 has words into a running turn, 3 agrees on features.
+pub const PROTOCOL_VERSIONS: (u32, u32) = (1, 3);
 /// Largest frame from a client, in bytes. Prompts are text; larger things are files on the runner.
 pub const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
 /// Largest frame from a runner, in bytes: one batch of records, or one trimmed line.
@@ -18,6 +19,10 @@ pub const CORRELATION_BYTES_MAX: usize = 128;
 pub const PATH_BYTES_MAX: usize = 4096;
 /// Longest name of a device, project or session, in bytes. Names are shown in one line.
 pub const NAME_BYTES_MAX: usize = 200;
+/// Longest label of a device or name of a tool, in bytes: a word.
+pub const LABEL_BYTES_MAX: usize = 64;
+/// Most labels of a device, and most tools it names.
+pub const LABELS_MAX: usize = 64;
 /// Most messages in one page of history.
 pub const PAGE_MESSAGES_MAX: u32 = 1000;
 /// Messages in a page of history when the client names no limit.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::agent::{AgentKind, ExecuteOptions};
 use crate::command::{Command, Outcome, OutcomeKind};
+use crate::route::{Route, RouteMode};
 use crate::{CommandId, DeviceId, ProjectId, SessionId, Timestamp};
 
 /// Attempts when a policy names none: a command runs once.
@@ -261,13 +262,20 @@ pub struct Target {
     /// A runner: its project at `path`, or the only one it has.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub runner_id: Option<DeviceId>,
-    /// Any runner this is true of, such as `agents has "claude" and os = "linux"`: a connected one
-    /// before others, then the one with the fewest waiting commands.
+    /// Any runner this is true of, such as `agents has "claude" and os = "linux"`. While nobody fits,
+    /// the command waits.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub selector: Option<String>,
     /// With a runner or a selector: the path of the project.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
+    /// With a selector: how one of several runners is chosen; `best` when not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mode: Option<RouteMode>,
+    /// With the mode `order`: the runners in the order they are asked; by their priority when empty.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", ts(as = "Option<Vec<DeviceId>>"))]
+    pub prefer: Vec<DeviceId>,
 }
 
 /// What a command carries.
@@ -413,6 +421,8 @@ pub enum ChainStep {
     Submitted,
     /// It is on the server's disk.
     Accepted,
+    /// It was given another place: a runner that fits, after it had none, or after its own was lost.
+    Moved,
     /// It was given to its runner.
     Leased,
     /// The runner wrote that it starts, and gave it to the agent.
@@ -454,6 +464,9 @@ pub struct CommandDetail {
     /// Why it is not running, while it could be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting: Option<Waiting>,
+    /// How it came to its runner, when it was sent to whichever fits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub route: Option<Route>,
 }
 
 /// Something that keeps commands from starting.

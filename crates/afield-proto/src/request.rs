@@ -12,6 +12,7 @@ use crate::device::{Device, MessageStatus, Scope};
 use crate::error::{ErrorBody, ErrorCode};
 use crate::fact::HealthCheck;
 use crate::handoff::Handoff;
+use crate::live::RunnerBeat;
 use crate::pairing::Pairing;
 use crate::project::Project;
 use crate::queue::CommandDetail;
@@ -42,6 +43,7 @@ mod approval;
 mod audit;
 mod command;
 mod device;
+mod fleet;
 mod follow;
 mod handoff;
 mod message;
@@ -64,6 +66,9 @@ pub use self::command::{
 pub use self::device::{
     DeviceCreate, DeviceCreateReply, DeviceForget, DeviceList, DeviceListReply, DeviceRename,
     DeviceRevoke, DeviceRevokeOthers, DeviceSetScopes, RunnerList, RunnerListReply, RunnerSleep,
+};
+pub use self::fleet::{
+    DeviceBroadcast, DeviceBroadcastReply, DeviceLabel, Receiver, SessionMove, SessionMoveReply,
 };
 pub use self::follow::{HealthCheckAsk, Subscribe, SubscribeReply, Unsubscribe, Verdict};
 pub use self::handoff::{HandoffGet, HandoffMove, HandoffOffer, HandoffRelease, HandoffTake};
@@ -262,6 +267,8 @@ requests! {
     CommandResolve = "command_resolve" => Command, prompt, alone;
     /// A result too long for its command.
     BlobGet = "blob_get" => BlobGetReply, view, beside;
+    /// Goes on with a conversation in another project.
+    SessionMove = "session_move" => SessionMoveReply, prompt, alone;
     /// Approvals, oldest first.
     ApprovalList = "approval_list" => ApprovalListReply, view, beside;
     /// Answers an approval. The first answer counts.
@@ -282,6 +289,8 @@ requests! {
     DeviceSetScopes = "device_set_scopes" => Device, admin, alone;
     /// Gives a device another name.
     DeviceRename = "device_rename" => Device, admin, alone;
+    /// Changes a device's labels and its rank when work is placed.
+    DeviceLabel = "device_label" => Device, admin, alone;
     /// Starts to let a new device in.
     DevicePairStart = "device_pair_start" => DevicePairStartReply, admin, alone;
     /// How far that is.
@@ -310,6 +319,8 @@ requests! {
     HandoffRelease = "handoff_release" => Handoff, view, beside;
     /// Sends a message to a device; answered when that has acknowledged it, or it is held.
     DeviceMessageSend = "device_message" => MessageStatus, any, beside;
+    /// Sends a message to every other device of the person.
+    DeviceBroadcast = "device_broadcast" => DeviceBroadcastReply, any, beside;
     /// Receives this device's messages on this connection from now on.
     DeviceInbox = "device_inbox" => Empty, any, alone;
     /// Acknowledges a message that was received.
@@ -322,6 +333,8 @@ requests! {
     RunnerList = "runner_list" => RunnerListReply, view, beside;
     /// First request of a runner.
     RunnerHello = "runner_hello" => RunnerWelcome, runner, alone;
+    /// How busy a runner is; has no reply.
+    RunnerBeat = "runner_beat" => Empty, runner, beside;
     /// Records of an attempt.
     RunnerRecords = "runner_records" => Acknowledged, runner, beside;
     /// Messages that are relayed and not stored; has no reply.
@@ -380,6 +393,7 @@ pub(crate) fn declarations(config: &ts_rs::Config) -> Vec<String> {
         command::declarations,
         approval::declarations,
         device::declarations,
+        fleet::declarations,
         pairing::declarations,
         audit::declarations,
         state::declarations,

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::agent::{AgentKind, AgentMessage, ExecuteOptions, PermissionMode};
 use crate::approval::{Answer, ApprovalAsk};
 use crate::command::Outcome;
+use crate::live::{RunnerLoad, Sandbox};
 use crate::output::{OutputLines, OutputStream};
 use crate::{ApprovalId, CommandId, DeviceId, ProjectId, RequestId, SessionId, Timestamp};
 
@@ -35,6 +36,9 @@ pub struct Attempt {
 pub struct RunnerHello {
     /// Lowest and highest protocol version it speaks.
     pub protocol: (u32, u32),
+    /// What it can do beyond that version's base; see [`crate::live::FEATURES`].
+    #[serde(default)]
+    pub features: Vec<String>,
     /// Facts about the machine.
     pub facts: RunnerFacts,
     /// Every attempt whose records the server has not acknowledged in full, from the journal.
@@ -66,6 +70,18 @@ pub struct RunnerFacts {
     pub shell: bool,
     /// Most commands it works on at once.
     pub concurrency: u32,
+    /// Programs found on its PATH that work often needs, such as `git` or `node`.
+    pub tools: Vec<String>,
+    /// Labels its own policy gives it; its owner gives others.
+    pub labels: Vec<String>,
+    /// How well what an agent starts is kept together and apart.
+    pub sandbox: Sandbox,
+    /// Longest a command may take there, in seconds.
+    pub execution_timeout_seconds: u32,
+    /// How busy it is; absent where it is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", ts(optional))]
+    pub load: Option<RunnerLoad>,
 }
 
 /// One agent as found on a runner.
@@ -83,6 +99,10 @@ pub struct AgentFacts {
     /// Why it can't be used, or what is odd about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// What it can do, in words: `ask`, `interrupt`, `modes`, `resume`, `steer`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", ts(as = "Option<Vec<String>>"))]
+    pub can: Vec<String>,
 }
 
 /// What a runner's journal knows about an attempt.
@@ -105,6 +125,9 @@ pub struct RunnerWelcome {
     pub runner_id: DeviceId,
     /// The protocol version both will speak.
     pub protocol: u32,
+    /// The features both have.
+    #[serde(default)]
+    pub features: Vec<String>,
     /// Per reported attempt: the last record the server has. The runner sends what follows and
     /// forgets an attempt when its last record is acknowledged.
     pub acknowledged: Vec<Acknowledged>,

@@ -10,8 +10,8 @@ use crate::fact::Fact;
 use crate::request::{self, Request};
 use crate::runner;
 use crate::{
-    ErrorBody, agent, approval, audit, command, device, fact, handoff, output, pairing, project,
-    queue, state, wire,
+    ErrorBody, agent, approval, audit, command, device, fact, handoff, live, output, pairing,
+    project, queue, repository, route, state, wire,
 };
 
 /// JSON Schema 2020-12 of requests, replies, facts and errors in one document.
@@ -81,6 +81,13 @@ pub fn typescript() -> String {
         queue::Steer,
         queue::Failure,
         queue::RetryPolicy,
+        route::RouteMode,
+        route::RouteWish,
+        route::Route,
+        route::RouteCause,
+        route::RouteDecision,
+        route::RouteCandidate,
+        route::RouteVerdict,
         queue::Target,
         queue::Payload,
         queue::Place,
@@ -113,6 +120,10 @@ pub fn typescript() -> String {
         project::ProjectState,
         project::ProjectSettings,
         project::Project,
+        live::Sandbox,
+        live::RunnerLoad,
+        live::RunnerBeat,
+        live::Skew,
         runner::Attempt,
         runner::AgentFacts,
         runner::RunnerFacts,
@@ -163,6 +174,8 @@ pub fn typescript() -> String {
         wire::HistoryMessage,
         request::Verdict,
         request::Empty,
+        repository::RunnerInspect,
+        repository::RunnerRepository,
         Request,
     );
     for declaration in request::declarations(&config) {

@@ -1,23 +1,26 @@
 //! What can be told about the machine: its facts, its health, and the agents found on it.
 //!
-//! Called on connecting, when the server asks for a measurement, and before an agent is started.
-//! Programs are asked for their version at most every half minute.
+//! Called on connecting, for every beat, when the server asks for a measurement, and before an agent
+//! is started. Programs are asked for their version at most every half minute.
+
+mod tools;
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use afield_proto::Timestamp;
 use afield_proto::agent::AgentKind;
+use afield_proto::live::{RunnerLoad, Sandbox};
 use afield_proto::runner::{AgentFacts, RunnerFacts, RunnerHealth};
 use sysinfo::System;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::agents::claude;
 use crate::policy::Policy;
 use crate::process::environment::environment;
-use crate::process::{Launch, probe};
+use crate::process::{Launch, has_cgroups, probe};
 
 /// A probe of a program counts for this long.
 const PROBE_LIFE: Duration = Duration::from_secs(30);
@@ -56,19 +59,37 @@ pub(crate) struct Facts {
     /// Absent where the system can't be measured.
     system: Mutex<Option<System>>,
     claude: Mutex<Option<(Instant, Arc<ClaudeFound>)>>,
-    executing: AtomicU32,
+    executing: watch::Sender<u32>,
 }
 
 impl Facts {
     /// Facts of a runner of this version; `demo` tells whether it has its demonstration agent.
     pub(crate) fn new(policy: Arc<Policy>, version: String, demo: bool) -> Self {
         let (system, claude) = (Mutex::new(System::new().ok()), Mutex::new(None));
-        Self { policy, version, demo, system, claude, executing: AtomicU32::new(0) }
+        Self { policy, version, demo, system, claude, executing: watch::Sender::new(0) }
     }
 
     /// Tells how many commands are worked on.
     pub(crate) fn set_executing(&self, count: usize) {
-        self.executing.store(u32::try_from(count).unwrap_or(u32::MAX), Ordering::Relaxed);
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        self.executing.send_if_modified(|executing| std::mem::replace(executing, count) != count);
+    }
+
+    /// How many commands are worked on, as it changes.
+    pub(crate) fn executing(&self) -> watch::Receiver<u32> {
+        self.executing.subscribe()
+    }
+
+    /// How busy the machine is. Blocking.
+    pub(crate) fn load(&self) -> RunnerLoad {
+        let read = |system: &System| {
+            let free = system.total_memory().saturating_sub(system.used_memory());
+            (system.global_cpu_usage().clamp(0.0, 100.0) as u32, free)
+        };
+        let (percent, memory_free_bytes) = self.with_system(read).unwrap_or_default();
+        let executing = *self.executing.borrow();
+        let free_slots = self.policy.concurrency.max(1).saturating_sub(executing);
+        RunnerLoad { percent, memory_free_bytes, executing, free_slots }
     }
 
     /// The facts of the machine.
@@ -93,6 +114,11 @@ impl Facts {
             roots: roots.map(|root| root.display().to_string()).collect(),
             shell: self.policy.shell,
             concurrency: self.policy.concurrency,
+            tools: tools::found(std::env::var_os("PATH")),
+            labels: self.policy.labels.clone(),
+            sandbox: if has_cgroups() { Sandbox::Cgroup } else { Sandbox::None },
+            execution_timeout_seconds: self.policy.execution_timeout_seconds,
+            load: Some(self.load()),
         }
     }
 
@@ -118,7 +144,7 @@ impl Facts {
             memory_used_bytes: used,
             memory_total_bytes: total,
             disk_free_bytes: self.policy.roots.first().map_or(0, |root| free_bytes(root)),
-            executing: self.executing.load(Ordering::Relaxed),
+            executing: *self.executing.borrow(),
             agents,
         }
     }
@@ -132,12 +158,12 @@ impl Facts {
     }
 
     /// The agents the policy allows, as they are now.
-    async fn agents(&self) -> Vec<AgentFacts> {
+    pub(crate) async fn agents(&self) -> Vec<AgentFacts> {
         let mut agents = Vec::new();
         for &agent in &self.policy.agents {
             agents.push(match agent {
                 AgentKind::Claude => claude_facts(&*self.claude().await),
-                AgentKind::Demo => simple(agent, self.demo),
+                AgentKind::Demo => AgentFacts { can: abilities(), ..simple(agent, self.demo) },
                 AgentKind::Command => simple(agent, true),
             });
         }
@@ -163,7 +189,12 @@ impl Facts {
 }
 
 fn simple(agent: AgentKind, available: bool) -> AgentFacts {
-    AgentFacts { agent, available, version: None, note: None }
+    AgentFacts { agent, available, version: None, note: None, can: Vec::new() }
+}
+
+/// What an agent can do that speaks the dialogue of Claude Code.
+fn abilities() -> Vec<String> {
+    ["ask", "interrupt", "modes", "resume", "steer"].map(String::from).to_vec()
 }
 
 fn claude_facts(found: &ClaudeFound) -> AgentFacts {
@@ -172,6 +203,7 @@ fn claude_facts(found: &ClaudeFound) -> AgentFacts {
         available: found.usable(),
         version: found.version.map(|(major, minor, patch)| format!("{major}.{minor}.{patch}")),
         note: found.note.clone(),
+        can: abilities(),
     }
 }
 
@@ -247,6 +279,10 @@ mod tests {
         let told = facts.facts().await;
         assert!(told.cores > 0 && told.memory_bytes > 0);
         assert_eq!(told.roots.len(), 1);
+        assert_eq!(told.check(), Ok(()));
+        let load = told.load.unwrap();
+        assert_eq!((load.executing, load.free_slots), (3, told.concurrency - 3));
+        assert!(load.memory_free_bytes < told.memory_bytes && load.percent <= 100);
         let versions: Vec<_> =
             told.agents.iter().map(|agent| (agent.agent, agent.available)).collect();
         assert_eq!(

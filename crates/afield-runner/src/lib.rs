@@ -12,6 +12,7 @@
 //! ```
 
 mod agents;
+mod beat;
 mod facts;
 mod journal;
 mod lines;
@@ -20,6 +21,7 @@ mod partials;
 pub mod path;
 pub mod policy;
 mod process;
+mod repository;
 mod runner;
 mod sender;
 mod timing;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use afield_proto::agent::{AgentKind, ExecuteOptions, PermissionMode};
+use afield_proto::live::check_labels;
 use afield_proto::{ErrorBody, ErrorCode};
 use serde::{Deserialize, Serialize};
 
@@ -75,6 +76,8 @@ pub struct Policy {
     pub pass_environment: Vec<String>,
     /// Most bytes of records kept on disk while the server does not take them.
     pub spool_bytes_max: u64,
+    /// Words for selectors, beside those the owner gives on the server.
+    pub labels: Vec<String>,
 }
 
 impl Default for Policy {
@@ -96,6 +99,7 @@ impl Default for Policy {
             claude_path: PathBuf::new(),
             pass_environment: passed.map(String::from).to_vec(),
             spool_bytes_max: 1024 * 1024 * 1024,
+            labels: Vec::new(),
         }
     }
 }
@@ -144,6 +148,9 @@ impl Policy {
         let wrong = |key, reason: &str| Err(PolicyError::Value { key, reason: reason.to_owned() });
         if let Some(root) = self.roots.iter().find(|root| !root.is_absolute()) {
             return wrong("roots", &format!("{} is no absolute path", root.display()));
+        }
+        if let Err(reason) = check_labels("labels", &self.labels) {
+            return wrong("labels", &reason);
         }
         match () {
             () if self.roots.is_empty() => wrong("roots", "at least one directory is needed"),

@@ -21,6 +21,7 @@ use std::process::Stdio;
 
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 
+pub(crate) use cgroup::is_available as has_cgroups;
 pub(crate) use kin::Kin;
 pub use ladder::Ladder;
 pub(crate) use ladder::{Climb, Step};

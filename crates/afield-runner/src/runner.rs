@@ -12,6 +12,8 @@ use std::time::Duration;
 
 use afield_proto::command::{Outcome, OutcomeKind};
 use afield_proto::limits::PROTOCOL_VERSIONS;
+use afield_proto::live::{BEAT, FEATURES};
+use afield_proto::repository::RunnerInspect;
 use afield_proto::request::Empty;
 use afield_proto::runner::{
     Acknowledged, Attempt, AttemptReport, KilledProcess, Record, RunnerAnswer, RunnerExecute,
@@ -27,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
+use crate::beat;
 use crate::facts::Facts;
 use crate::journal::{self, AttemptLog, Journal, JournalError, Writer};
 use crate::link::Link;
@@ -456,9 +459,12 @@ impl RunnerHandle {
     pub async fn connected(&self) -> Result<(), AskError> {
         let inner = &self.0;
         let generation = inner.link.borrow().generation;
+        let facts = inner.shared.facts.facts().await;
+        let agents = facts.agents.clone();
         let hello = RunnerHello {
             protocol: PROTOCOL_VERSIONS,
-            facts: inner.shared.facts.facts().await,
+            features: FEATURES.map(String::from).to_vec(),
+            facts,
             attempts: inner.reports(),
         };
         let data = to_raw_value(&hello).map_err(|_| AskError::Disconnected)?;
@@ -466,7 +472,9 @@ impl RunnerHandle {
         let welcome: RunnerWelcome = serde_json::from_str(welcome.get()).map_err(|error| {
             AskError::Refused(ErrorBody::new(ErrorCode::ProtocolMismatch, error.to_string()))
         })?;
-        tracing::info!(runner = %welcome.runner_id, "welcomed by the server");
+        let RunnerWelcome { runner_id, protocol, ref features, .. } = welcome;
+        tracing::info!(runner = %runner_id, protocol, ?features, "welcomed by the server");
+        let beats = features.iter().any(|feature| feature == BEAT);
         for acknowledged in welcome.acknowledged {
             inner.welcomed(acknowledged).await;
         }
@@ -478,7 +486,19 @@ impl RunnerHandle {
             }
             same
         });
-        if still_there { Ok(()) } else { Err(AskError::Disconnected) }
+        if !still_there {
+            return Err(AskError::Disconnected);
+        }
+        if beats {
+            let (facts, uplink) = (Arc::clone(&inner.shared.facts), Arc::clone(&inner.uplink));
+            inner.tasks.spawn(inner.shared.shutdown.clone().run_until_cancelled_owned(beat::run(
+                facts,
+                uplink,
+                inner.link.subscribe(),
+                agents,
+            )));
+        }
+        Ok(())
     }
 
     /// The connection is gone: everything is kept on disk until it is back.
@@ -505,6 +525,7 @@ impl RunnerHandle {
             "runner_kill" => Some(self.kill(data).await),
             "runner_steer" => Some(self.steer(data).await),
             "runner_set_mode" => Some(self.set_mode(data).await),
+            "runner_inspect" => Some(self.inspect(data).await),
             "runner_resolve_path" => Some(self.resolve(data).await),
             "runner_measure" => Some(self.measure().await),
             _ => {
@@ -571,6 +592,18 @@ impl RunnerHandle {
             .await
             .map_err(|error| ErrorBody::new(ErrorCode::InternalError, error.to_string()))?;
         write(&resolved.map_err(crate::path::PathError::body)?)
+    }
+
+    async fn inspect(&self, data: &RawValue) -> Reply {
+        let RunnerInspect { path } = read(data)?;
+        let policy = &self.0.shared.policy;
+        let roots = policy.roots.clone();
+        let resolved = tokio::task::spawn_blocking(move || crate::path::resolve(&path, &roots));
+        let resolved = resolved
+            .await
+            .map_err(|error| ErrorBody::new(ErrorCode::InternalError, error.to_string()))?;
+        let place = resolved.map_err(crate::path::PathError::body)?;
+        write(&crate::repository::inspect(policy, std::path::Path::new(&place.path)).await?)
     }
 
     async fn measure(&self) -> Reply {

@@ -62,7 +62,7 @@ pub(crate) async fn execute(
         hold: false,
         submitted_at: None,
     };
-    queue::accept(core, submit, None).await
+    queue::accept(core, submit, None, None).await
 }
 
 /// **Errors**: VALIDATION_FAILED for a prompt no agent could take.
@@ -95,7 +95,8 @@ pub(crate) fn check_agent_for(
         return Ok(());
     }
     let Some(link) = core.runners.get(runner) else { return Ok(()) };
-    let facts = link.facts.agents.iter().find(|facts| facts.agent == agent);
+    let facts = link.facts();
+    let facts = facts.agents.iter().find(|facts| facts.agent == agent);
     let note = match facts {
         Some(facts) if facts.available => return Ok(()),
         Some(facts) => facts.note.clone().unwrap_or_default(),

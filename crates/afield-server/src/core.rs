@@ -26,6 +26,7 @@ use crate::presence::Presences;
 use crate::queue::clock::Clock;
 use crate::queue::order::Order;
 use crate::queue::quota::Quota;
+use crate::routing::Routing;
 use crate::runners::Runners;
 use crate::socket::codec;
 use crate::socket::conn::Conn;
@@ -38,6 +39,7 @@ pub(crate) struct Core {
     pub(crate) owner: Owner,
     pub(crate) topics: Topics,
     pub(crate) runners: Runners,
+    pub(crate) routing: Routing,
     pub(crate) clock: Clock,
     pub(crate) quota: Quota,
     pub(crate) order: Order,
@@ -88,6 +90,7 @@ impl Core {
         Self {
             throttle: Throttle::new(&options.limits),
             quota: Quota::new(&options.limits),
+            routing: Routing::new(&options.limits),
             order: Order::default(),
             key,
             replay: Replay::default(),

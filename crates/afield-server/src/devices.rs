@@ -1,10 +1,9 @@
 //! Devices and runners: made, listed, thrown out.
 
 use afield_proto::device::{Device, DeviceKind, Scope, Scopes, is_name};
-use afield_proto::fact::RunnerState;
 use afield_proto::request::{
     DeviceCreate, DeviceCreateReply, DeviceForget, DeviceListReply, DeviceRename, DeviceRevoke,
-    DeviceRevokeOthers, DeviceSetScopes, RunnerListReply,
+    DeviceRevokeOthers, DeviceSetScopes,
 };
 use afield_proto::{DeviceId, ErrorBody, ErrorCode, Timestamp, limits};
 use afield_store::NewDevice;
@@ -12,8 +11,8 @@ use afield_store::NewDevice;
 use crate::auth::token::Secret;
 use crate::core::Core;
 use crate::error::{from_store, invalid, not_found};
-use crate::presence;
 use crate::socket::conn::Actor;
+use crate::{presence, registry};
 
 /// `device_create`: the credential is shown once, in the reply.
 pub(crate) async fn create(
@@ -75,6 +74,8 @@ pub(crate) fn check_scopes(actor: &Actor, scopes: Scopes) -> Result<(), ErrorBod
 /// `device_list`
 pub(crate) async fn list(core: &Core, actor: &Actor) -> Result<DeviceListReply, ErrorBody> {
     let mut devices = core.store.devices(actor.org).await.map_err(from_store)?;
+    let runners = core.store.runners(actor.org).await.map_err(from_store)?;
+    registry::describe(core, &mut devices, &runners);
     presence::show(core, &mut devices);
     Ok(DeviceListReply { devices })
 }
@@ -166,21 +167,4 @@ pub(crate) async fn rename(
     let (org, by, now) = (actor.org, actor.device, Timestamp::now());
     let renamed = core.store.rename_device(org, ask.device_id, by, &ask.name, now).await;
     renamed.map_err(from_store)
-}
-
-/// `runner_list`
-pub(crate) async fn runners(core: &Core, actor: &Actor) -> Result<RunnerListReply, ErrorBody> {
-    let rows = core.store.runners(actor.org).await.map_err(from_store)?;
-    let live = rows.into_iter().filter(|row| row.device.revoked_at.is_none());
-    let state = |row: afield_store::RunnerRow| {
-        let link = core.runners.get(row.device.id);
-        RunnerState {
-            runner_id: row.device.id,
-            name: row.device.name,
-            online: link.is_some(),
-            last_seen_at: link.map_or(row.device.last_seen_at, |_| Some(Timestamp::now())),
-            facts: row.facts,
-        }
-    };
-    Ok(RunnerListReply { runners: live.map(state).collect() })
 }

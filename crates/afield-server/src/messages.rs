@@ -8,16 +8,20 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use afield_proto::device::{DeviceMessage, MessageState, MessageStatus, Scope};
+use afield_proto::device::{Device, DeviceKind, DeviceMessage, MessageState, MessageStatus, Scope};
 use afield_proto::fact::Fact;
 use afield_proto::limits::{DEVICE_MESSAGE_BYTES_MAX, HELD_FOR_DEFAULT, HELD_FOR_MAX};
-use afield_proto::request::{DeviceMessageAck, DeviceMessageSend, Empty};
+use afield_proto::request::{
+    DeviceBroadcast, DeviceBroadcastReply, DeviceMessageAck, DeviceMessageSend, Empty, Receiver,
+};
 use afield_proto::{DeviceId, ErrorBody, ErrorCode, MessageId, OrgId, Timestamp, wire};
 use afield_store::HoldMessage;
+use futures::future::join_all;
 use tokio::sync::oneshot;
 
 use crate::core::Core;
 use crate::error::{from_store, invalid};
+use crate::routing;
 use crate::socket::conn::{Actor, Conn};
 
 /// How long a receiver that listens may take to acknowledge.
@@ -166,9 +170,67 @@ async fn deliver(core: Arc<Core>, org: OrgId, device: DeviceId) {
 }
 
 /// `device_message`
+///
+/// **Errors**: NOT_FOUND when no runner fits the selector.
 pub(crate) async fn message(
     core: &Arc<Core>,
     actor: &Actor,
+    ask: DeviceMessageSend,
+) -> Result<MessageStatus, ErrorBody> {
+    let to = match (ask.to, &ask.selector) {
+        (Some(to), None) => to,
+        (None, Some(selector)) => {
+            let listens = |id| core.mail.listener(id).is_some();
+            routing::best_runner(core, actor.org, selector, listens).await?
+        }
+        _ => return Err(invalid("name the receiver: to, or a selector over runners")),
+    };
+    send_to(core, actor, to, ask).await
+}
+
+/// `device_broadcast`
+pub(crate) async fn broadcast(
+    core: &Arc<Core>,
+    actor: &Actor,
+    ask: DeviceBroadcast,
+) -> Result<DeviceBroadcastReply, ErrorBody> {
+    let others = core.store.devices_of(actor.org, actor.user).await.map_err(from_store)?;
+    let others = others.into_iter().filter(|device| {
+        let other = device.id != actor.device && device.kind != DeviceKind::Runner;
+        other && device.revoked_at.is_none()
+    });
+    let sent = others.map(|device| broadcast_to(core, actor, device, &ask));
+    let receivers = join_all(sent).await;
+    // What is refused for its own sake is refused as a whole.
+    let refused = receivers.iter().find_map(|receiver| receiver.error.clone());
+    match refused.filter(|error| error.code != ErrorCode::DeviceOffline) {
+        Some(error) if receivers.iter().all(|receiver| receiver.state.is_none()) => Err(error),
+        _ => Ok(DeviceBroadcastReply { receivers }),
+    }
+}
+
+async fn broadcast_to(
+    core: &Arc<Core>,
+    actor: &Actor,
+    device: Device,
+    ask: &DeviceBroadcast,
+) -> Receiver {
+    let DeviceBroadcast { body, hold, expires_in_ms } = ask.clone();
+    let (id, to) = (MessageId::generate(), device.id);
+    let message_id = Some(id);
+    let ask =
+        DeviceMessageSend { to: Some(to), selector: None, body, hold, expires_in_ms, message_id };
+    let (state, error) = match send_to(core, actor, to, ask).await {
+        Ok(status) => (Some(status.state), None),
+        Err(error) => (None, Some(error)),
+    };
+    Receiver { to, name: device.name, id, state, error }
+}
+
+async fn send_to(
+    core: &Arc<Core>,
+    actor: &Actor,
+    to: DeviceId,
     ask: DeviceMessageSend,
 ) -> Result<MessageStatus, ErrorBody> {
     if !actor.scopes.has(Scope::Runner) {
@@ -182,7 +244,7 @@ pub(crate) async fn message(
         body: ask.body,
         sent_at: Timestamp::now(),
     };
-    let (to, id) = (ask.to, message.id);
+    let id = message.id;
     let acknowledged = core.mail.expect(to, id);
     let sent = match ask.hold {
         true => {

@@ -79,6 +79,13 @@ pub struct Limits {
     pub held_messages: u64,
     /// How long a screen holds the focus after its connection was lost.
     pub handoff_grace: Duration,
+    /// Commands that were not begun and were sent to whichever runner fits move on when their runner
+    /// was away for so long.
+    pub failover_grace: Duration,
+    /// So many failures of its own in a row leave a runner out of such choices.
+    pub breaker_failures: u32,
+    /// For so long at first; up to sixteen times as long while it goes on failing.
+    pub breaker_open: Duration,
     /// Requests per second on one WebSocket connection.
     pub requests_per_second: u32,
     /// HTTP requests per second from one address.
@@ -132,6 +139,9 @@ impl Default for Limits {
             state_bytes: 8 * 1024 * 1024,
             held_messages: 256,
             handoff_grace: Duration::from_secs(15),
+            failover_grace: Duration::from_secs(30),
+            breaker_failures: 3,
+            breaker_open: Duration::from_secs(60),
             requests_per_second: 5_000,
             http_requests_per_second: 500,
             auth_failures: 30,

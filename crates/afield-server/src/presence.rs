@@ -92,6 +92,7 @@ pub(crate) fn sleep(core: &Core, actor: &Actor) -> Result<Empty, ErrorBody> {
     heard.asleep = Some(now);
     let signs = heard.signs(now);
     tell(core, actor, heard, signs);
+    core.routing.again.look(actor.org, Duration::ZERO);
     Ok(Empty {})
 }
 
@@ -125,6 +126,20 @@ fn tell(core: &Core, actor: &Actor, heard: &mut Heard, signs: Signs) {
         at: now,
     };
     core.topics.relay(topic, &wire::fact_body(None, &Fact::DevicePresence(presence)), now);
+}
+
+/// How present a device is, as far as connections tell.
+pub(crate) fn of(core: &Core, device: DeviceId) -> Presence {
+    let now = Timestamp::now();
+    let signs = core.presences.all().get(&device).map(|heard| heard.signs(now));
+    word(signs.unwrap_or_default(), core.limits().ping_interval)
+}
+
+/// How long nothing was heard of a device that is not connected, at most since the server started.
+pub(crate) fn gone_for(core: &Core, device: DeviceId) -> Duration {
+    let heard = core.presences.all().get(&device).and_then(|heard| heard.last);
+    let since = heard.map(|last| Timestamp::now().since(last));
+    since.unwrap_or(Duration::MAX).min(core.started.elapsed())
 }
 
 fn silent_ms(signs: Signs) -> Option<u64> {

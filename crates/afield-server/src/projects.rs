@@ -1,5 +1,7 @@
 //! Projects: made, listed, changed, forgotten; and their history.
 
+use std::time::Duration;
+
 use afield_proto::project::{Project, ProjectSettings};
 use afield_proto::request::{
     Empty, GetMessages, GetMessagesReply, ProjectCreate, ProjectDelete, ProjectGet,
@@ -53,7 +55,9 @@ pub(crate) async fn create(
         settings: ask.settings,
     };
     let limit = core.limits().projects_per_org;
-    core.store.create_project(project, limit, Timestamp::now()).await.map_err(from_store)
+    let made = core.store.create_project(project, limit, Timestamp::now()).await;
+    core.routing.again.look(actor.org, Duration::ZERO);
+    made.map_err(from_store)
 }
 
 /// What can be said of a path without its file system.

@@ -16,7 +16,7 @@ use afield_flow::queue::{Situation, explain};
 use afield_proto::agent::{AgentKind, ExecuteOptions};
 use afield_proto::command::{Command, CommandKind};
 use afield_proto::device::Scope;
-use afield_proto::project::Project;
+use afield_proto::project::ProjectSettings;
 use afield_proto::queue::{
     BULK_MAX, CommandDetail, EXPIRY, Hold, KEY_BYTES_MAX, Payload, Resolution, SendMode, Waiting,
 };
@@ -27,12 +27,13 @@ use afield_proto::request::{
 };
 use afield_proto::runner::{KilledProcess, RunnerInterrupt, RunnerKill, RunnerKilled};
 use afield_proto::{CommandId, DeviceId, ErrorBody, ErrorCode, ProjectId, RequestId, Timestamp};
-use afield_store::{Accept, Cancel, EditCommand, Shown, SubmitCommand, WhichDead};
-use futures::future;
+use afield_store::{Accept, Cancel, EditCommand, NewRoute, Shown, SubmitCommand, WhichDead};
+use futures::future::{self, Either};
 
 use self::order::Turn;
 use crate::core::Core;
 use crate::error::{from_store, invalid};
+use crate::routing::{self, Routed};
 use crate::runners::{ORDER_TIMEOUT, lease_at_once};
 use crate::socket::conn::Actor;
 
@@ -56,9 +57,21 @@ pub(crate) async fn submit(
     turn: Turn<'_>,
 ) -> Result<Command, ErrorBody> {
     let target = ask.target.clone().unwrap_or_default();
-    let project = target::project(core, actor.org, &target).await?;
-    let submit = drafted(core, actor, &project, ask.clone(), request_id)?;
-    let command = accept(core, submit, Some(turn)).await?;
+    let (submit, route) = match target.selector {
+        Some(_) if target.project_id.is_none() && target.runner_id.is_none() => {
+            let Routed { project_id, runner_id, settings, route } =
+                routing::route(core, actor, &target, &ask).await?;
+            let here = Here { project_id, runner_id, settings: &settings };
+            (drafted(core, actor, &here, ask.clone(), request_id)?, Some(route))
+        }
+        _ => {
+            let project = target::project(core, actor.org, &target).await?;
+            let runner_id = Some(project.runner_id);
+            let here = Here { project_id: project.id, runner_id, settings: &project.settings };
+            (drafted(core, actor, &here, ask.clone(), request_id)?, None)
+        }
+    };
+    let command = accept(core, submit, route, Some(turn)).await?;
     match ask.mode {
         SendMode::Interrupt => interrupt_active(core, actor, command.project_id).await?,
         SendMode::Steer => core.runners.steer(command.runner_id),
@@ -70,10 +83,19 @@ pub(crate) async fn submit(
     Ok(command)
 }
 
+/// Where a command goes.
+struct Here<'a> {
+    project_id: ProjectId,
+    /// Absent while it waits for one.
+    runner_id: Option<DeviceId>,
+    settings: &'a ProjectSettings,
+}
+
 /// The one way a command is accepted. A turn is given on as soon as the order can't change any more.
 pub(crate) async fn accept(
     core: &Core,
     submit: SubmitCommand,
+    route: Option<NewRoute>,
     turn: Option<Turn<'_>>,
 ) -> Result<Command, ErrorBody> {
     let bytes = submit.prompt.len() as u64;
@@ -81,7 +103,11 @@ pub(crate) async fn accept(
     let (request_id, org) = (submit.request_id, submit.org);
     let (project, device) = (submit.project_id, submit.submitted_by);
     let runner = core.store.last_runner(project);
-    let submit = core.store.submit_command(submit, Timestamp::now());
+    let now = Timestamp::now();
+    let submit = match route.clone() {
+        Some(route) => Either::Left(core.store.submit_routed(submit, route, now)),
+        None => Either::Right(core.store.submit_command(submit, now)),
+    };
     let lease = async {
         if let Some(runner) = runner {
             lease_at_once(core, runner).await;
@@ -101,6 +127,9 @@ pub(crate) async fn accept(
     if !submitted.duplicate {
         core.quota.count(org, project, device, bytes);
         core.clock.note(&command);
+        if let Some(route) = &route {
+            routing::accepted(core, org, route);
+        }
     }
     tracing::info!(%request_id, command = %command.id, agent = command.agent.name(), "command accepted");
     core.runners.deliver(command.runner_id);
@@ -110,7 +139,7 @@ pub(crate) async fn accept(
 fn drafted(
     core: &Core,
     actor: &Actor,
-    project: &Project,
+    here: &Here<'_>,
     ask: CommandSubmit,
     request_id: RequestId,
 ) -> Result<SubmitCommand, ErrorBody> {
@@ -123,8 +152,10 @@ fn drafted(
     let expires_at = expiry(ask.expires_at, ask.not_before, now)?;
     let kind = ask.kind.unwrap_or(CommandKind::Prompt);
     let session_id = ask.payload.session_id;
-    let (prompt, options, agent) = carried(actor, project, kind, ask.payload)?;
-    crate::commands::check_agent_for(core, project.runner_id, kind, agent)?;
+    let (prompt, options, agent) = carried(actor, here.settings, kind, ask.payload)?;
+    if let Some(runner) = here.runner_id {
+        crate::commands::check_agent_for(core, runner, kind, agent)?;
+    }
     let accept = match (ask.mode, kind) {
         (SendMode::Queue, _) => Accept::Queue,
         (SendMode::Steer, CommandKind::Prompt) => Accept::Steer,
@@ -135,7 +166,7 @@ fn drafted(
     }
     Ok(SubmitCommand {
         org: actor.org,
-        project_id: project.id,
+        project_id: here.project_id,
         submitted_by: actor.device,
         kind,
         agent,
@@ -163,13 +194,13 @@ fn is_believable(at: Timestamp, now: Timestamp) -> bool {
 /// What a command carries, with the project's own options in it.
 fn carried(
     actor: &Actor,
-    project: &Project,
+    settings: &ProjectSettings,
     kind: CommandKind,
     payload: Payload,
 ) -> Result<(String, ExecuteOptions, AgentKind), ErrorBody> {
-    let base = project.settings.options.clone().unwrap_or_default();
+    let base = settings.options.clone().unwrap_or_default();
     let options = payload.options.unwrap_or_default().or(&base);
-    let usual = payload.agent.or(project.settings.agent).unwrap_or(AgentKind::Claude);
+    let usual = payload.agent.or(settings.agent).unwrap_or(AgentKind::Claude);
     let agent = if kind == CommandKind::Shell { AgentKind::Command } else { usual };
     match kind {
         CommandKind::NewSession | CommandKind::Kill => Ok((String::new(), options, agent)),
@@ -235,9 +266,9 @@ pub(crate) async fn show(
 ) -> Result<CommandDetail, ErrorBody> {
     let shown = core.store.show_command(actor.org, ask.command_id).await.map_err(from_store)?;
     let waiting = why(core, &shown);
-    let Shown { mut command, payload, retry, attempts, chain, .. } = shown;
+    let Shown { mut command, payload, retry, attempts, chain, route, .. } = shown;
     command.waiting_for = waiting.as_ref().map(|waiting| waiting.reason.name().to_owned());
-    Ok(CommandDetail { command, payload, retry, attempts, chain, waiting })
+    Ok(CommandDetail { command, payload, retry, attempts, chain, waiting, route })
 }
 
 /// `command_explain`
@@ -247,8 +278,8 @@ pub(crate) async fn explain_command(
     ask: CommandExplain,
 ) -> Result<CommandExplainReply, ErrorBody> {
     let ask = CommandShow { command_id: ask.command_id };
-    let CommandDetail { command, waiting, .. } = show(core, actor, ask).await?;
-    Ok(CommandExplainReply { command, waiting })
+    let CommandDetail { command, waiting, route, .. } = show(core, actor, ask).await?;
+    Ok(CommandExplainReply { command, waiting, route })
 }
 
 fn why(core: &Core, shown: &Shown) -> Option<Waiting> {
@@ -257,6 +288,7 @@ fn why(core: &Core, shown: &Shown) -> Option<Waiting> {
     let slots = link.as_ref().map_or(1, |link| link.slots());
     let situation = Situation {
         command: &shown.command,
+        nobody: shown.route.as_ref().filter(|route| !route.placed),
         due_at: around.due_at,
         for_limit: around.for_limit,
         head: around.head.as_ref(),
@@ -357,9 +389,9 @@ async fn edited(
     payload: Payload,
 ) -> Result<(String, ExecuteOptions, AgentKind), ErrorBody> {
     let command = core.store.command(actor.org, id).await.map_err(from_store)?;
-    let project = core.store.project(actor.org, command.project_id).await.map_err(from_store)?;
+    let settings = core.store.settings(actor.org, command.project_id).await.map_err(from_store)?;
     let payload = Payload { agent: payload.agent.or(Some(command.agent)), ..payload };
-    carried(actor, &project, command.kind, payload)
+    carried(actor, &settings, command.kind, payload)
 }
 
 /// `command_move`
@@ -445,6 +477,7 @@ pub(crate) async fn release(
         None => core.store.release(actor.org, project_id, runner_id).await.map_err(from_store)?,
     };
     core.runners.deliver_all();
+    core.routing.again.look(actor.org, Duration::ZERO);
     Ok(CommandHoldReply { changed })
 }
 
@@ -486,6 +519,7 @@ pub(crate) async fn retry(
     let back = core.store.put_back(actor.org, which, payload, now.plus(EXPIRY), now).await;
     let commands = back.map_err(from_store)?;
     commands.iter().for_each(|command| core.released(command));
+    core.routing.again.look(actor.org, Duration::ZERO);
     Ok(CommandsReply { more: commands.len() == BULK_MAX, commands })
 }
 

@@ -27,12 +27,13 @@ use crate::socket::drive::Received;
 use crate::topics::Form;
 use crate::{
     audit, commands, devices, handoff, health, messages, pairing, presence, projects, queue,
-    runners, state,
+    registry, runners, sessions, state,
 };
 
 /// Whether a frame of a runner answers an order. Orders are numbered, requests are not.
 pub(crate) fn is_order_reply(frame: &Incoming) -> bool {
-    const ORDERS: [&str; 6] = [
+    const ORDERS: [&str; 7] = [
+        "runner_inspect",
         "error",
         "runner_resolve_path",
         "runner_kill",
@@ -55,6 +56,7 @@ pub(crate) fn handle_now(
         Received::Request(frame, mut request) => {
             let relayed = match &mut *request {
                 Request::RunnerPartial(ask) => runners::partial_now(core, conn, ask),
+                Request::RunnerBeat(beat) => runners::beat_now(core, conn, beat),
                 _ => false,
             };
             (!relayed).then_some((frame, request))
@@ -138,6 +140,7 @@ async fn serve(
             runners::partial(core, conn, ask).await?;
             Ok(None)
         }
+        Request::RunnerBeat(beat) => Err(registry::refuse_beat(&beat)),
         Request::ProjectCreate(ask) => {
             let project = projects::create(core, conn.actor(), ask).await?;
             follow_as_cause(core, conn, project.id, Some(0)).await?;
@@ -200,6 +203,7 @@ pub(crate) async fn perform(
         Request::CommandPurge(ask) => json(&queue::purge(core, actor, ask).await?),
         Request::CommandResolve(ask) => json(&queue::resolve(core, actor, ask).await?),
         Request::BlobGet(ask) => json(&queue::blob(core, actor, ask).await?),
+        Request::SessionMove(ask) => json(&sessions::move_session(core, actor, ask).await?),
         Request::CommandGet(ask) => json(&commands::get(core, actor, ask).await?),
         Request::CommandList(ask) => json(&commands::list(core, actor, ask).await?),
         Request::ApprovalList(ask) => json(&commands::approvals(core, actor, ask).await?),
@@ -212,6 +216,7 @@ pub(crate) async fn perform(
         Request::DeviceForget(ask) => json(&devices::forget(core, actor, ask).await?),
         Request::DeviceSetScopes(ask) => json(&devices::set_scopes(core, actor, ask).await?),
         Request::DeviceRename(ask) => json(&devices::rename(core, actor, ask).await?),
+        Request::DeviceLabel(ask) => json(&registry::label(core, actor, ask).await?),
         Request::DevicePairStart(ask) => json(&pairing::start(core, actor, ask).await?),
         Request::DevicePairStatus(ask) => json(&pairing::status(core, actor, ask).await?),
         Request::DevicePairList(_) => json(&pairing::list(core, actor).await?),
@@ -223,12 +228,13 @@ pub(crate) async fn perform(
         Request::HandoffOffer(ask) => json(&handoff::offer(core, actor, ask).await?),
         Request::HandoffRelease(ask) => json(&handoff::release(core, actor, ask).await?),
         Request::DeviceMessageSend(ask) => json(&messages::message(core, actor, ask).await?),
+        Request::DeviceBroadcast(ask) => json(&messages::broadcast(core, actor, ask).await?),
         Request::DeviceMessageAck(ask) => json(&messages::acknowledge(core, actor, ask).await?),
         Request::DevicePresenceAsk(_) => json(&presence::list(core, actor).await?),
         Request::RunnerSleep(_) => json(&presence::sleep(core, actor)?),
         Request::StateGet(ask) => json(&state::get(core, actor, ask).await?),
         Request::StateSet(ask) => json(&state::set(core, actor, ask).await?),
-        Request::RunnerList(_) => json(&devices::runners(core, actor).await?),
+        Request::RunnerList(_) => json(&registry::runners(core, actor).await?),
         Request::ProjectJoin(_)
         | Request::ProjectLeave(_)
         | Request::Subscribe(_)
@@ -236,6 +242,7 @@ pub(crate) async fn perform(
         | Request::HandoffTake(_)
         | Request::DeviceInbox(_)
         | Request::RunnerHello(_)
+        | Request::RunnerBeat(_)
         | Request::RunnerRecords(_)
         | Request::RunnerPartial(_) => {
             Err(invalid(format!("{} needs a WebSocket connection", request.name())))
@@ -384,8 +391,9 @@ async fn subscribe(
 /// **Errors**: NOT_FOUND, PROJECT_NOT_FOUND or FORBIDDEN for topics that are not the actor's.
 async fn check_topic(core: &Core, actor: &Actor, topic: Topic) -> Result<(), ErrorBody> {
     match topic {
+        // A waiting room is followed like a project.
         Topic::Project(project) => {
-            core.store.project(actor.org, project).await.map_err(from_store).map(drop)
+            core.store.settings(actor.org, project).await.map_err(from_store).map(drop)
         }
         Topic::Org(org) if org == actor.org => Ok(()),
         Topic::User(user) if user == actor.user => Ok(()),

@@ -9,8 +9,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use afield_proto::agent::AgentMessage;
+use afield_proto::command::Command;
 use afield_proto::fact::{Fact, RunnerState};
-use afield_proto::limits::PROTOCOL_VERSIONS;
+use afield_proto::live::RunnerBeat;
 use afield_proto::runner::{
     Acknowledged, RunnerExecute, RunnerFacts, RunnerHello, RunnerKill, RunnerPartial,
     RunnerRecords, RunnerSteered, RunnerWelcome,
@@ -24,7 +25,8 @@ use serde_json::value::RawValue;
 use tokio::sync::{Notify, oneshot};
 
 use crate::core::Core;
-use crate::error::{from_store, internal};
+use crate::error::{from_store, internal, invalid};
+use crate::registry::{self, Agreed};
 use crate::socket::conn::Conn;
 
 /// How long an order with a reply may take, unless said otherwise.
@@ -40,7 +42,10 @@ type Reply = Result<Box<RawValue>, ErrorBody>;
 /// One runner's live connection.
 pub(crate) struct Link {
     pub(crate) conn: Arc<Conn>,
-    pub(crate) facts: RunnerFacts,
+    /// What was agreed with it.
+    pub(crate) agreed: Agreed,
+    /// What it said about itself, its last beat in it.
+    facts: Mutex<Arc<RunnerFacts>>,
     pending: Mutex<HashMap<i64, oneshot::Sender<Reply>>>,
     next_order: AtomicI64,
     /// The projects of the commands it works on, for relaying without asking the store.
@@ -116,10 +121,11 @@ impl Runners {
 }
 
 impl Link {
-    fn new(conn: Arc<Conn>, facts: RunnerFacts) -> Self {
+    fn new(conn: Arc<Conn>, agreed: Agreed, facts: RunnerFacts) -> Self {
         Self {
             conn,
-            facts,
+            agreed,
+            facts: Mutex::new(Arc::new(facts)),
             pending: Mutex::default(),
             next_order: AtomicI64::new(1),
             projects: Mutex::default(),
@@ -130,9 +136,24 @@ impl Link {
         }
     }
 
+    /// What it said about itself, and how busy it is.
+    pub(crate) fn facts(&self) -> Arc<RunnerFacts> {
+        Arc::clone(&self.facts.lock().expect("nothing panics while it holds the facts"))
+    }
+
+    /// Takes a beat: nothing is written.
+    pub(crate) fn beat(&self, beat: RunnerBeat) {
+        let mut facts = self.facts.lock().expect("nothing panics while it holds the facts");
+        let facts = Arc::make_mut(&mut facts);
+        facts.load = Some(beat.load);
+        if let Some(agents) = beat.agents {
+            facts.agents = agents;
+        }
+    }
+
     /// How many commands the runner takes at once.
     pub(crate) fn slots(&self) -> usize {
-        usize::try_from(self.facts.concurrency).unwrap_or(usize::MAX).max(1)
+        usize::try_from(self.facts().concurrency).unwrap_or(usize::MAX).max(1)
     }
 
     fn pending(&self) -> MutexGuard<'_, HashMap<i64, oneshot::Sender<Reply>>> {
@@ -213,15 +234,18 @@ pub(crate) async fn hello(
     id: Option<&CorrelationId>,
     hello: RunnerHello,
 ) -> Result<(), ErrorBody> {
-    let protocol = agree(hello.protocol)?;
+    let agreed = Agreed::with(&hello)?;
+    hello.facts.check().map_err(|reason| invalid(format!("facts: {reason}")))?;
     let (org, runner) = (conn.actor().org, conn.actor().device);
     let now = Timestamp::now();
-    core.store.record_runner_facts(org, runner, &hello.facts, now).await.map_err(from_store)?;
+    // How busy it is now says nothing about it once it is away.
+    let lasting = RunnerFacts { load: None, ..hello.facts.clone() };
+    core.store.record_runner_facts(org, runner, &lasting, now).await.map_err(from_store)?;
     let acknowledged =
         core.store.reconcile_runner(org, runner, &hello.attempts, now).await.map_err(from_store)?;
     // What ended by that may have kept others waiting.
     core.clock.look_again();
-    let link = Arc::new(Link::new(Arc::clone(conn), hello.facts));
+    let link = Arc::new(Link::new(Arc::clone(conn), agreed, hello.facts));
     let before = core.runners.links().insert(runner, Arc::clone(&link));
     if let Some(before) = before {
         before.deliver.notify_one();
@@ -231,42 +255,31 @@ pub(crate) async fn hello(
     }
     let welcome = RunnerWelcome {
         runner_id: runner,
-        protocol,
+        protocol: link.agreed.protocol,
+        features: link.agreed.features.clone(),
         acknowledged,
         ping_interval_ms: u64::try_from(core.limits().ping_interval.as_millis())
             .unwrap_or(u64::MAX),
     };
     conn.reply(&wire::reply_frame("runner_hello", id, None, &welcome));
     tracing::info!(%runner, name = conn.actor().device_name, "runner connected");
-    announce(core, conn, true, Some(link.facts.clone())).await;
+    announce(core, conn, Some(&link)).await;
     redeliver_answers(core, &link).await;
     tokio::spawn(deliver(Arc::clone(core), Arc::clone(&link)));
     link.deliver.notify_one();
+    core.routing.again.look(org, Duration::ZERO);
     Ok(())
 }
 
-fn agree(theirs: (u32, u32)) -> Result<u32, ErrorBody> {
-    let ours = PROTOCOL_VERSIONS;
-    let common = ours.1.min(theirs.1);
-    if common >= ours.0.max(theirs.0) {
-        return Ok(common);
-    }
-    let message = format!(
-        "the server speaks protocol {} to {}, the runner {} to {}; update the older side",
-        ours.0, ours.1, theirs.0, theirs.1
-    );
-    Err(ErrorBody::new(ErrorCode::ProtocolMismatch, message)
-        .with_details(serde_json::json!({ "server": ours, "runner": theirs })))
-}
-
-async fn announce(core: &Core, conn: &Conn, online: bool, facts: Option<RunnerFacts>) {
-    let state = RunnerState {
-        runner_id: conn.actor().device,
+async fn announce(core: &Core, conn: &Conn, link: Option<&Link>) {
+    let mut state = RunnerState {
         name: conn.actor().device_name.clone(),
-        online,
         last_seen_at: Some(Timestamp::now()),
-        facts,
+        ..RunnerState::unknown(conn.actor().device)
     };
+    if let Some(link) = link {
+        registry::connected(core, &mut state, link);
+    }
     core.record_org_fact(conn.actor().org, &Fact::RunnerState(state)).await;
 }
 
@@ -397,7 +410,8 @@ pub(crate) async fn left(core: &Core, conn: &Conn) {
     link.pending().clear();
     link.deliver.notify_one();
     tracing::info!(%runner, name = conn.actor().device_name, "runner disconnected");
-    announce(core, conn, false, None).await;
+    announce(core, conn, None).await;
+    core.routing.again.look(conn.actor().org, core.limits().failover_grace);
     let seen = core.store.record_device_seen(runner, None, Timestamp::now()).await;
     if let Err(error) = seen {
         tracing::warn!(%error, "can't record when a runner was last seen");
@@ -415,12 +429,32 @@ pub(crate) async fn records(
     let applied = core.store.apply_records(org, runner, batch, Timestamp::now()).await;
     let applied = applied.map_err(from_store)?;
     if applied.attempt_over {
+        judge(core, conn, &applied.command);
         core.is_final(command);
         core.released(&applied.command);
     } else if applied.executing_changed {
         core.runners.turn_began(runner);
     }
     Ok(applied.acknowledged)
+}
+
+/// What the end of an attempt says about its runner.
+fn judge(core: &Core, conn: &Conn, command: &Command) {
+    let Some(outcome) = &command.outcome else { return };
+    let (runner, now) = (conn.actor().device, Timestamp::now());
+    if let Some(until) = core.routing.breakers.ended(runner, outcome.kind, now) {
+        tracing::warn!(%runner, %until, "it keeps failing; no more is sent there by selector");
+    }
+    // A success may have closed its breaker.
+    core.routing.again.beat(conn.actor().org);
+}
+
+/// How busy a runner is, at once. `false` for one that may not say so here.
+pub(crate) fn beat_now(core: &Core, conn: &Conn, beat: &RunnerBeat) -> bool {
+    let link = conn.is_runner().then(|| core.runners.get(conn.actor().device)).flatten();
+    let link = link.filter(|link| link.conn.id() == conn.id() && registry::is_sound(beat));
+    core.routing.again.beat(conn.actor().org);
+    link.map(|link| link.beat(beat.clone())).is_some()
 }
 
 /// Messages to relay, of a command this runner works on.

@@ -22,7 +22,7 @@ use crate::options::{Options, Tls};
 use crate::pairing::{self, Maker};
 use crate::socket::codec;
 use crate::socket::conn::Conn;
-use crate::{files, handoff, health, http, listen, metrics, presence, queue, tls};
+use crate::{files, handoff, health, http, listen, metrics, presence, queue, routing, tls};
 
 /// Batches of committed events that may wait to be published. A full queue holds the writer back.
 const COMMITTED_BATCHES_MAX: usize = 1024;
@@ -81,6 +81,7 @@ pub async fn start(options: Options) -> Result<Running, Error> {
     tasks.spawn(publish(Arc::clone(&core), events));
     tasks.spawn(timers(Arc::clone(&core), shutdown.clone()));
     tasks.spawn(queue_clock(Arc::clone(&core), shutdown.clone()));
+    tasks.spawn(placing(Arc::clone(&core), shutdown.clone()));
     let accept = listen::Listen {
         core: Arc::clone(&core),
         router: http::router(Arc::clone(&core), allowed),
@@ -239,6 +240,14 @@ async fn timers(core: Arc<Core>, shutdown: CancellationToken) {
 async fn queue_clock(core: Arc<Core>, shutdown: CancellationToken) {
     tokio::select! {
         () = queue::clock::run(&core) => {}
+        () = shutdown.cancelled() => {}
+    }
+}
+
+/// What finds its runner later, or another one.
+async fn placing(core: Arc<Core>, shutdown: CancellationToken) {
+    tokio::select! {
+        () = routing::again::run(&core) => {}
         () = shutdown.cancelled() => {}
     }
 }

@@ -158,7 +158,7 @@ fn data(ids: &BTreeMap<&'static str, Value>, topic: &str) -> Value {
         "path": "/x", "prompt": "x", "agent": "demo", "permission_mode": "plan", "behavior": "allow",
         "name": "x", "scopes": ["view"], "approve": true, "digits": "00", "resolution": "failed",
         "to": { "after": ids["command_id"] }, "hash": "0".repeat(64), "priority": "high",
-        "settings": {}, "after": 0, "all": true, "limit": 1000,
+        "labels": ["x"], "load": {}, "body": "x", "settings": {}, "after": 0, "all": true, "limit": 1000,
         "protocol": [1, 1], "facts": {}, "attempts": [], "attempt": attempt, "first_record": 1,
         "records": [{ "started": { "at": Timestamp::now() } }], "messages": [],
     })
@@ -236,7 +236,7 @@ async fn nothing_of_another_org_is_seen_or_changed() {
                     // It waits for a runner that does not answer, and names nothing.
                     continue;
                 }
-                let without_reply = *name == "runner_partial";
+                let without_reply = ["runner_partial", "runner_beat"].contains(name);
                 let asked = who.begin(name, data.clone()).await.unwrap();
                 if without_reply {
                     continue;
@@ -297,6 +297,22 @@ async fn own_objects_do_not_reach_across_either() {
                 "payload": { "prompt": "x", "agent": "demo", "session_id": theirs["session_id"] },
             }),
         ),
+        (
+            "command_submit",
+            json!({
+                "target": { "selector": "cores >= 0", "mode": "order", "prefer": [theirs["runner_id"]] },
+                "payload": { "prompt": "x", "agent": "demo" },
+            }),
+        ),
+        (
+            "command_submit",
+            json!({
+                "target": { "selector": "cores >= 0", "mode": "sticky" },
+                "payload": { "prompt": "x", "agent": "demo", "session_id": theirs["session_id"] },
+            }),
+        ),
+        ("session_move", json!({ "session_id": theirs["session_id"], "to": own["project_id"] })),
+        ("session_move", json!({ "session_id": own["session_id"], "to": theirs["project_id"] })),
         ("command_retry", json!({ "command_ids": [theirs["command_id"]] })),
         ("command_list", json!({ "runner_id": theirs["runner_id"] })),
         ("approval_list", json!({ "project_id": theirs["project_id"], "all": true })),
@@ -314,6 +330,14 @@ async fn own_objects_do_not_reach_across_either() {
         };
         assert_eq!(said, Vec::<String>::new(), "{name}");
     }
+    // Nobody of the first org is looked at, whatever is asked for.
+    let selector = format!("host = '{CANARY}'");
+    let ask = json!({ "target": { "selector": selector }, "payload": { "prompt": "x", "agent": "demo" } });
+    let waits = second.client.ask("command_submit", ask).await.unwrap();
+    let shown = json!({ "command_id": waits["id"] });
+    let shown = second.client.ask("command_show", shown).await.unwrap();
+    assert_eq!(shown["route"]["decisions"][0]["considered"], 1);
+    assert!(!shown.to_string().contains(theirs["runner_id"].as_str().unwrap()));
     // A runner of the second org reports about the first one's attempt.
     let text = json!({ "message": {
         "timestamp": Timestamp::now(), "direction": "claude", "kind": "text", "text": "forged",

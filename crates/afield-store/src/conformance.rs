@@ -23,6 +23,7 @@ mod queue_walk;
 mod rearranging;
 mod records;
 mod retries;
+mod routes;
 mod shown;
 mod state;
 mod steering;
@@ -47,6 +48,7 @@ pub use queue_walk::*;
 pub use rearranging::*;
 pub use records::*;
 pub use retries::*;
+pub use routes::*;
 pub use shown::*;
 pub use state::*;
 pub use steering::*;
@@ -68,6 +70,7 @@ macro_rules! for_each_case {
             a_probe_is_a_durable_write,
             the_owner_is_made_once,
             devices_are_found_by_their_token_and_thrown_out,
+            devices_are_labelled,
             runners_keep_their_facts,
             the_audit_log_tells_what_was_done,
             the_audit_log_goes_in_pages,
@@ -139,6 +142,12 @@ macro_rules! for_each_case {
             words_without_a_turn_are_first_in_the_queue,
             words_wait_and_are_cancelled,
             a_database_of_the_first_version_goes_on,
+            the_waiting_room_is_out_of_sight,
+            what_waits_is_placed_once,
+            what_may_have_begun_is_never_placed_again,
+            placing_and_leasing_exclude_each_other,
+            a_route_lives_with_its_command,
+            a_session_moves_between_idle_projects,
             random_walks_keep_the_promises,
             records_are_applied_once,
             lines_become_messages,

@@ -15,7 +15,7 @@ use crate::{Error, Refusal, Store};
 macro_rules! device_columns {
     () => {
         "id, name, kind, scopes, created_at, last_seen_at, expires_at, revoked_at, public_key, about, \
-         last_address"
+         last_address, labels, priority"
     };
 }
 
@@ -46,9 +46,13 @@ statements! {
         RETURNING ", device_columns!());
     RENAME = concat!("UPDATE devices SET name = ?3 WHERE org_id = ?1 AND id = ?2 \
         RETURNING ", device_columns!());
+    LABEL = concat!("UPDATE devices SET labels = ?3, priority = ?4 WHERE org_id = ?1 AND id = ?2 \
+        RETURNING ", device_columns!());
     FORGET = "UPDATE devices SET forgotten_at = ?3 WHERE org_id = ?1 AND id = ?2";
     DEVICES = concat!("SELECT ", device_columns!(), " FROM devices WHERE org_id = ?1 \
         AND forgotten_at IS NULL ORDER BY id");
+    DEVICES_OF = concat!("SELECT ", device_columns!(), " FROM devices WHERE org_id = ?1 \
+        AND user_id = ?2 AND forgotten_at IS NULL ORDER BY id");
     REVOKE_DEVICE = concat!("UPDATE devices SET revoked_at = COALESCE(revoked_at, ?3) \
         WHERE org_id = ?1 AND id = ?2 RETURNING ", device_columns!());
     DEVICE_SEEN = "UPDATE devices SET last_seen_at = ?2, \
@@ -102,6 +106,17 @@ pub struct DeviceRecord {
     pub user: UserId,
     /// Its Ed25519 public key, when it has one.
     pub public_key: Option<Vec<u8>>,
+}
+
+/// What is changed of a device's labels and rank; what is absent stays.
+#[derive(Debug, Clone)]
+pub struct LabelDevice {
+    /// Which device.
+    pub id: DeviceId,
+    /// Its labels, all of them.
+    pub labels: Option<Vec<String>>,
+    /// Its rank.
+    pub priority: Option<i32>,
 }
 
 /// A runner: its device, and what it said about itself.
@@ -162,9 +177,27 @@ impl Store {
         self.write((org, id, by, name.to_owned(), now), rename).await
     }
 
+    /// Changes a device's labels and its rank when work is placed; what is absent stays.
+    ///
+    /// **Errors**: [`Refusal::DeviceNotFound`]
+    pub async fn label_device(
+        &self,
+        org: OrgId,
+        by: DeviceId,
+        label: LabelDevice,
+        now: Timestamp,
+    ) -> Result<Device, Error> {
+        self.write((org, by, label, now), label_device).await
+    }
+
     /// The devices of an org that were not forgotten, oldest first.
     pub async fn devices(&self, org: OrgId) -> Result<Vec<Device>, Error> {
         self.read(org, devices).await
+    }
+
+    /// The devices of a person that were not forgotten, oldest first.
+    pub async fn devices_of(&self, org: OrgId, user: UserId) -> Result<Vec<Device>, Error> {
+        self.read((org, user), devices_of).await
     }
 
     /// Throws a device out: its credential, and the pairings it started, work no more.
@@ -325,8 +358,26 @@ async fn rename(
     Ok(renamed)
 }
 
+async fn label_device(
+    tx: &mut Tx,
+    (org, by, label, now): &(OrgId, DeviceId, LabelDevice, Timestamp),
+) -> Result<Device, Error> {
+    let before = of_org(tx, *org, label.id).await?;
+    let labels = label.labels.clone().unwrap_or(before.labels);
+    let priority = label.priority.unwrap_or(before.priority);
+    let (words, rank) = (to_json(&labels), i64::from(priority));
+    let changed = tx.one(&LABEL, params![org, label.id, words, rank], device).await?;
+    let what = Audited::DeviceLabelled { device_id: label.id, labels, priority };
+    tx.audit(*org, Some(*by), what, *now);
+    Ok(changed)
+}
+
 async fn devices(tx: &mut Tx, org: &OrgId) -> Result<Vec<Device>, Error> {
     tx.all(&DEVICES, params![org], device).await
+}
+
+async fn devices_of(tx: &mut Tx, (org, user): &(OrgId, UserId)) -> Result<Vec<Device>, Error> {
+    tx.all(&DEVICES_OF, params![org, user], device).await
 }
 
 async fn revoke_device(
@@ -365,14 +416,14 @@ async fn record_runner_facts(
 
 async fn runners(tx: &mut Tx, org: &OrgId) -> Result<Vec<RunnerRow>, Error> {
     tx.all(&RUNNERS, params![org], |row| {
-        Ok(RunnerRow { device: device(row)?, facts: row.opt_json(11)? })
+        Ok(RunnerRow { device: device(row)?, facts: row.opt_json(13)? })
     })
     .await
 }
 
 fn device_record(row: &Row<'_>) -> Result<DeviceRecord, Error> {
     let public_key = row.opt_bytes(8)?.map(<[u8]>::to_vec);
-    Ok(DeviceRecord { device: device(row)?, org: row.id(11)?, user: row.id(12)?, public_key })
+    Ok(DeviceRecord { device: device(row)?, org: row.id(13)?, user: row.id(14)?, public_key })
 }
 
 fn device(row: &Row<'_>) -> Result<Device, Error> {
@@ -387,6 +438,9 @@ fn device(row: &Row<'_>) -> Result<Device, Error> {
         scopes: scopes(row, 3)?,
         credential,
         about: row.opt_json(9)?,
+        labels: row.opt_json(11)?.unwrap_or_default(),
+        priority: i32::try_from(row.int(12)?).unwrap_or_default(),
+        skew: None,
         presence: None,
         silent_ms: None,
         last_address: row.opt_text(10)?.map(str::to_owned),

@@ -38,12 +38,13 @@ pub mod conformance;
 pub use approvals::Answered;
 pub use audit::Checkpoint;
 pub use commands::{
-    Accept, Cancel, CommandFilter, Detail, EditCommand, Offers, OldCommands, Shown, SteerOrder,
-    SubmitCommand, Submitted, Swept, WhichDead,
+    Accept, Cancel, CommandFilter, Detail, EditCommand, NewRoute, Offers, OldCommands,
+    PlaceCommand, PlaceRow, Shown, SteerOrder, SubmitCommand, Submitted, Swept, WaitingRoute,
+    WaitingRoutes, WhichDead,
 };
 pub use device_messages::HoldMessage;
 pub use error::{Error, Refusal};
-pub use identity::{DeviceRecord, NewDevice, Owner, RunnerRow};
+pub use identity::{DeviceRecord, LabelDevice, NewDevice, Owner, RunnerRow};
 pub use log::{CommittedEvents, EventPage, Head, LogLimits, SegmentInfo, StoredEvent};
 pub use messages::{MessagePage, MessageQuery};
 pub use pairing::{Claimed, Coming, Decision, Entry, NewPairing, PairingRecord, ShownSecret};

@@ -13,6 +13,8 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("V5__shared", include_str!("../migrations/V5__shared.sql")),
     ("V6__links", include_str!("../migrations/V6__links.sql")),
     ("V7__log", include_str!("../migrations/V7__log.sql")),
+    ("V8__labels", include_str!("../migrations/V8__labels.sql")),
+    ("V9__routes", include_str!("../migrations/V9__routes.sql")),
 ];
 
 /// Brings a SQLite database up to date.

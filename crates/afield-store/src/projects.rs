@@ -43,6 +43,9 @@ statements! {
         created_at, last_active) VALUES (?1, ?2, ?3, ?4, ?5, 'IDLE', ?6, ?7, ?7)";
     SAVE_PROJECT = "UPDATE projects SET state = ?2, reason = ?3, session_id = ?4, settings = ?5, \
         last_active = ?6 WHERE id = ?1";
+    TOUCH = "UPDATE projects SET last_active = ?2 WHERE number = ?1";
+    SETTINGS = "SELECT settings FROM projects WHERE org_id = ?1 AND id = ?2 \
+        AND (deleted_at IS NULL OR path = '')";
     DELETE_PROJECT = "UPDATE projects SET deleted_at = ?2 WHERE id = ?1";
 }
 
@@ -84,6 +87,11 @@ impl Store {
     /// A live project.
     pub async fn project(&self, org: OrgId, id: ProjectId) -> Result<Project, Error> {
         Ok(self.project_place(org, id).await?.0)
+    }
+
+    /// What the owner of a project chose; nothing for the waiting room.
+    pub async fn settings(&self, org: OrgId, id: ProjectId) -> Result<ProjectSettings, Error> {
+        self.read((org, id), settings).await
     }
 
     /// A live project and the key of its path.
@@ -186,6 +194,11 @@ async fn project_place(
     Ok(tx.opt(&PROJECT, params![org, id], place).await?.ok_or(Refusal::ProjectNotFound)?)
 }
 
+async fn settings(tx: &mut Tx, (org, id): &(OrgId, ProjectId)) -> Result<ProjectSettings, Error> {
+    let found = tx.opt(&SETTINGS, params![org, id], |row| row.json(0)).await?;
+    Ok(found.ok_or(Refusal::ProjectNotFound)?)
+}
+
 async fn update_project(
     tx: &mut Tx,
     (org, id, settings, now): &(OrgId, ProjectId, ProjectSettings, Timestamp),
@@ -222,6 +235,11 @@ pub(crate) async fn locked(tx: &mut Tx, org: OrgId, id: ProjectId) -> Result<Pro
     tx.lock(&LOCK_PROJECT, params![id]).await?;
     let project = tx.opt(&PROJECT, params![org, id], project).await?;
     Ok(project.ok_or(Refusal::ProjectNotFound)?)
+}
+
+/// Something happened in a project, or in the waiting room.
+pub(crate) async fn touch(tx: &mut Tx, number: i64, now: Timestamp) -> Result<(), Error> {
+    tx.execute(&TOUCH, params![number, now]).await.map(drop)
 }
 
 /// Writes what can change of a project.

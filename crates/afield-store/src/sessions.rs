@@ -14,6 +14,7 @@ statements! {
     OF_PROJECT = "SELECT created_at FROM sessions WHERE id = ?1 AND org_id = ?2 AND project_id = ?3";
     SET_NATIVE = "UPDATE sessions SET native_id = ?2 WHERE id = ?1";
     SET_SESSION = "UPDATE projects SET session_id = ?2 WHERE number = ?1";
+    MOVE = "UPDATE sessions SET project_id = ?2, native_id = NULL WHERE id = ?1";
     MARK_LOST = "UPDATE sessions SET lost_at = ?2 WHERE id = ?1";
 }
 
@@ -29,6 +30,47 @@ impl Store {
     ) -> Result<SessionId, Error> {
         self.write((org, project_id, now), new_session).await
     }
+
+    /// Goes on with a conversation in another project. What the agent itself remembers of it lies on
+    /// the first machine: it begins anew there, under the same session.
+    ///
+    /// **Errors**: [`Refusal::SessionNotFound`] when it is not in `from`,
+    /// [`Refusal::ProcessActive`] while a command of one of the projects is not final.
+    pub async fn move_session(
+        &self,
+        org: OrgId,
+        id: SessionId,
+        from: ProjectId,
+        to: ProjectId,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        self.write((org, id, from, to, now), move_session).await
+    }
+}
+
+async fn move_session(
+    tx: &mut Tx,
+    (org, id, from, to, now): &(OrgId, SessionId, ProjectId, ProjectId, Timestamp),
+) -> Result<(), Error> {
+    if from == to {
+        let reason = "it is in this project already".to_owned();
+        return Err(Refusal::NotPossible { reason }.into());
+    }
+    // In one order for everybody.
+    let first = projects::locked(tx, *org, *from.min(to)).await?;
+    let second = projects::locked(tx, *org, *from.max(to)).await?;
+    let (mut here, mut there) = if first.id == *from { (first, second) } else { (second, first) };
+    check(tx, *org, *from, *id).await?;
+    projects::refuse_active(here.command_id.or(there.command_id))?;
+    tx.execute(&MOVE, params![id, to]).await?;
+    here.session_id = here.session_id.filter(|session| session != id);
+    there.session_id = Some(*id);
+    for project in [&mut here, &mut there] {
+        project.last_active = *now;
+        projects::save(tx, project).await?;
+        tx.tell_org(*org, project.id, &Fact::ProjectState(project.clone()), *now);
+    }
+    Ok(())
 }
 
 async fn new_session(

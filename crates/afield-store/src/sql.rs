@@ -65,6 +65,8 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Sql> {
         crate::commands::stop::STATEMENTS,
         crate::commands::lane::STATEMENTS,
         crate::commands::lease::STATEMENTS,
+        crate::commands::room::STATEMENTS,
+        crate::commands::routes::STATEMENTS,
         crate::commands::show::STATEMENTS,
         crate::commands::steer::STATEMENTS,
         crate::commands::sweep::STATEMENTS,

@@ -20,6 +20,7 @@ mod patience;
 mod projects;
 mod queue;
 mod run;
+mod sessions;
 mod shell;
 mod state;
 mod token;
@@ -70,6 +71,9 @@ pub(crate) enum Command {
     /// See what waits and why; stop, move, hold, retry it
     #[command(subcommand)]
     Queue(queue::Command),
+    /// Go on with a conversation in another project
+    #[command(subcommand)]
+    Sessions(sessions::Command),
     /// Show what was said in a project
     History(history::Args),
     /// Show what agents ask, and answer
@@ -144,6 +148,7 @@ async fn dispatch(global: Global, command: Command) -> Outcome {
         Command::NewSession(args) => control::new_session(&global, &args).await,
         Command::Projects(command) => projects::run(&global, command).await,
         Command::Queue(command) => Box::pin(queue::run(&global, command)).await,
+        Command::Sessions(command) => sessions::run(&global, command).await,
         Command::History(args) => history::run(&global, &args).await,
         Command::Approvals(args) => approvals::run(&global, &args).await,
         Command::Pair(args) => pair::run(&global, args).await,
@@ -214,6 +219,7 @@ mod tests {
             "afield run -p x -- make test",
             "afield run -p x --detach --at 10m --expires 2h --priority high --order k --mode steer hi",
             "afield run -d --retry 3 --retry-safe --wait-for-limit --hold --on os=\"linux\" hi",
+            "afield run -d --on os=\"linux\" --route order --prefer box --prefer other hi",
             "afield run --mcp-config f --dangerously-skip-permissions hi",
             "afield queue ls -p x --runner box --all --state dead --json",
             "afield queue move 01234567 --after 76543210",
@@ -233,12 +239,16 @@ mod tests {
             "afield devices revoke-others --runners",
             "afield devices scopes phone view,approve",
             "afield devices rename phone tablet",
+            "afield devices label box gpu office --priority -5",
+            "afield devices label box --none",
             "afield audit ls --limit 5 --before 9",
             "afield audit verify --since 5:aa",
             "afield state set pref:theme dark",
             "afield devices",
             "afield devices message phone hi --hold",
+            "afield devices message all hi",
             "afield devices sleep",
+            "afield sessions move shop shop-on-box",
             "afield handoff --json",
             "afield attach --here",
             "afield explain",

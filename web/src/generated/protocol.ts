@@ -306,6 +306,93 @@ safe?: boolean,
  * When the agent's usage limit is reached, wait until it ends.
  */
 wait_for_limit?: boolean, };
+export type RouteMode = "best" | "round_robin" | "sticky" | "order";
+export type RouteWish = { 
+/**
+ * Any runner this is true of.
+ */
+selector: string, 
+/**
+ * Its project at this path.
+ */
+path?: string, 
+/**
+ * How one of several is chosen.
+ */
+mode: RouteMode, 
+/**
+ * With `order`: who is asked first.
+ */
+prefer?: Array<DeviceId>, };
+export type Route = { 
+/**
+ * What was asked for.
+ */
+wish: RouteWish, 
+/**
+ * Whether it has a runner. Otherwise it waits for one that fits.
+ */
+placed: boolean, 
+/**
+ * Every decision, the first one first.
+ */
+decisions: Array<RouteDecision>, };
+export type RouteCause = "submitted" | "fits" | "lost" | "asleep";
+export type RouteDecision = { 
+/**
+ * When.
+ */
+at: Timestamp, 
+/**
+ * Why something was decided.
+ */
+cause: RouteCause, 
+/**
+ * Where to; absent when nobody fitted.
+ */
+runner_id?: DeviceId, 
+/**
+ * Its project.
+ */
+project_id?: ProjectId, 
+/**
+ * Why there, for people.
+ */
+reason: string, 
+/**
+ * Places that were looked at.
+ */
+considered: number, 
+/**
+ * Places that fitted.
+ */
+fitted: number, 
+/**
+ * Those that matter most: the chosen one, others that fitted, some that did not.
+ */
+candidates: Array<RouteCandidate>, };
+export type RouteCandidate = { 
+/**
+ * The runner.
+ */
+runner_id: DeviceId, 
+/**
+ * Its name then.
+ */
+runner: string, 
+/**
+ * The project; absent when it has none.
+ */
+project_id?: ProjectId, 
+/**
+ * What became of it.
+ */
+verdict: RouteVerdict, 
+/**
+ * Why, for people.
+ */
+reason: string, };
+export type RouteVerdict = "chosen" | "fits" | "rejected";
 export type Target = { 
 /**
  * A project.
@@ -316,14 +403,22 @@ project_id?: ProjectId,
  */
 runner_id?: DeviceId, 
 /**
- * Any runner this is true of, such as `agents has "claude" and os = "linux"`: a connected one
- * before others, then the one with the fewest waiting commands.
+ * Any runner this is true of, such as `agents has "claude" and os = "linux"`. While nobody fits,
+ * the command waits.
  */
 selector?: string, 
 /**
  * With a runner or a selector: the path of the project.
  */
-path?: string, };
+path?: string, 
+/**
+ * With a selector: how one of several runners is chosen; `best` when not given.
+ */
+mode?: RouteMode, 
+/**
+ * With the mode `order`: the runners in the order they are asked; by their priority when empty.
+ */
+prefer?: Array<DeviceId>, };
 export type Payload = { 
 /**
  * What to do: the prompt, or the shell line.
@@ -394,7 +489,7 @@ finished_at?: Timestamp,
  * How it ended.
  */
 outcome?: Outcome, };
-export type ChainStep = "submitted" | "accepted" | "leased" | "consumed" | "finished";
+export type ChainStep = "submitted" | "accepted" | "moved" | "leased" | "consumed" | "finished";
 export type ChainLink = { 
 /**
  * Which step.
@@ -429,6 +524,10 @@ chain: Array<ChainLink>,
  * Why it is not running, while it could be.
  */
 waiting?: Waiting, 
+/**
+ * How it came to its runner, when it was sent to whichever fits.
+ */
+route?: Route, 
 /**
  * Its id.
  */
@@ -746,6 +845,18 @@ credential: CredentialKind,
  */
 about?: DeviceAbout, 
 /**
+ * The words its owner gave it, for selectors.
+ */
+labels?: Array<string>, 
+/**
+ * Its rank when work is placed by order: greater is asked first.
+ */
+priority?: number, 
+/**
+ * How its version compares with the server's; only in lists, absent when it is the same.
+ */
+skew?: Skew, 
+/**
  * Whether it is there; only in lists.
  */
 presence?: Presence, 
@@ -944,7 +1055,19 @@ device_id: DeviceId,
 /**
  * The new name.
  */
-name: string, } | { "action": "device_revoked", 
+name: string, } | { "action": "device_labelled", 
+/**
+ * Which.
+ */
+device_id: DeviceId, 
+/**
+ * Its labels now.
+ */
+labels: Array<string>, 
+/**
+ * Its rank now.
+ */
+priority: number, } | { "action": "device_revoked", 
 /**
  * Which.
  */
@@ -1113,6 +1236,34 @@ created_at: Timestamp,
  * When something last happened in it.
  */
 last_active: Timestamp, };
+export type Sandbox = "cgroup" | "none";
+export type RunnerLoad = { 
+/**
+ * How much of all its processors is in use, 0 to 100.
+ */
+percent: number, 
+/**
+ * Memory that is free for programs, in bytes.
+ */
+memory_free_bytes: number, 
+/**
+ * Commands it works on.
+ */
+executing: number, 
+/**
+ * Commands it would take now.
+ */
+free_slots: number, };
+export type RunnerBeat = { 
+/**
+ * How busy.
+ */
+load: RunnerLoad, 
+/**
+ * Its agents, when something about them has changed.
+ */
+agents?: Array<AgentFacts>, };
+export type Skew = "older" | "newer";
 export type Attempt = { 
 /**
  * The command.
@@ -1142,7 +1293,11 @@ version?: string,
 /**
  * Why it can't be used, or what is odd about it.
  */
-note?: string, };
+note?: string, 
+/**
+ * What it can do, in words: `ask`, `interrupt`, `modes`, `resume`, `steer`.
+ */
+can?: Array<string>, };
 export type RunnerFacts = { 
 /**
  * Version of its Afield.
@@ -1183,7 +1338,27 @@ shell: boolean,
 /**
  * Most commands it works on at once.
  */
-concurrency: number, };
+concurrency: number, 
+/**
+ * Programs found on its PATH that work often needs, such as `git` or `node`.
+ */
+tools: Array<string>, 
+/**
+ * Labels its own policy gives it; its owner gives others.
+ */
+labels: Array<string>, 
+/**
+ * How well what an agent starts is kept together and apart.
+ */
+sandbox: Sandbox, 
+/**
+ * Longest a command may take there, in seconds.
+ */
+execution_timeout_seconds: number, 
+/**
+ * How busy it is; absent where it is not known.
+ */
+load?: RunnerLoad, };
 export type KilledProcess = { 
 /**
  * Its process id.
@@ -1216,6 +1391,10 @@ export type RunnerHello = {
  */
 protocol: [number, number], 
 /**
+ * What it can do beyond that version's base; see [`crate::live::FEATURES`].
+ */
+features: Array<string>, 
+/**
  * Facts about the machine.
  */
 facts: RunnerFacts, 
@@ -1232,6 +1411,10 @@ runner_id: DeviceId,
  * The protocol version both will speak.
  */
 protocol: number, 
+/**
+ * The features both have.
+ */
+features: Array<string>, 
 /**
  * Per reported attempt: the last record the server has. The runner sends what follows and
  * forgets an attempt when its last record is acknowledged.
@@ -1684,7 +1867,27 @@ last_seen_at?: Timestamp,
 /**
  * What it said about itself.
  */
-facts?: RunnerFacts, };
+facts?: RunnerFacts, 
+/**
+ * The labels its owner gave it; those of its own policy are among the facts.
+ */
+labels?: Array<string>, 
+/**
+ * Its rank when work is placed by order: greater is asked first.
+ */
+priority?: number, 
+/**
+ * The protocol version it was agreed to speak on its connection.
+ */
+protocol?: number, 
+/**
+ * The features that were agreed.
+ */
+features?: Array<string>, 
+/**
+ * How its version compares with the server's; absent when it is the same.
+ */
+skew?: Skew, };
 export type ServerStats = { 
 /**
  * When they were taken.
@@ -1909,7 +2112,21 @@ flags?: MessageFlags,
 message: unknown, };
 export type Verdict = "ok" | "gap";
 export type Empty = Record<symbol, never>;
-export type Request = { "type": "project_create", "data": ProjectCreate } | { "type": "project_list", "data": ProjectList } | { "type": "project_get", "data": ProjectGet } | { "type": "project_update", "data": ProjectUpdate } | { "type": "project_delete", "data": ProjectDelete } | { "type": "project_join", "data": ProjectJoin } | { "type": "project_leave", "data": ProjectLeave } | { "type": "execute", "data": Execute } | { "type": "agent_new_session", "data": AgentNewSession } | { "type": "agent_kill", "data": AgentKill } | { "type": "agent_interrupt", "data": AgentInterrupt } | { "type": "agent_set_mode", "data": AgentSetMode } | { "type": "get_messages", "data": GetMessages } | { "type": "health_check", "data": HealthCheckAsk } | { "type": "subscribe", "data": Subscribe } | { "type": "unsubscribe", "data": Unsubscribe } | { "type": "command_submit", "data": CommandSubmit } | { "type": "command_get", "data": CommandGet } | { "type": "command_show", "data": CommandShow } | { "type": "command_list", "data": CommandList } | { "type": "command_explain", "data": CommandExplain } | { "type": "command_cancel", "data": CommandCancel } | { "type": "command_edit", "data": CommandEdit } | { "type": "command_move", "data": CommandMove } | { "type": "command_hold", "data": CommandHold } | { "type": "command_release", "data": CommandRelease } | { "type": "hold_list", "data": HoldList } | { "type": "command_retry", "data": CommandRetry } | { "type": "command_purge", "data": CommandPurge } | { "type": "command_resolve", "data": CommandResolve } | { "type": "blob_get", "data": BlobGet } | { "type": "approval_list", "data": ApprovalList } | { "type": "approval_answer", "data": ApprovalAnswer } | { "type": "device_create", "data": DeviceCreate } | { "type": "device_list", "data": DeviceList } | { "type": "device_link", "data": DeviceLink } | { "type": "device_revoke", "data": DeviceRevoke } | { "type": "device_revoke_others", "data": DeviceRevokeOthers } | { "type": "device_forget", "data": DeviceForget } | { "type": "device_set_scopes", "data": DeviceSetScopes } | { "type": "device_rename", "data": DeviceRename } | { "type": "device_pair_start", "data": DevicePairStart } | { "type": "device_pair_status", "data": DevicePairStatus } | { "type": "device_pair_list", "data": DevicePairList } | { "type": "device_pair_decide", "data": DevicePairDecide } | { "type": "audit_list", "data": AuditList } | { "type": "audit_verify", "data": AuditVerify } | { "type": "state_get", "data": StateGet } | { "type": "state_set", "data": StateSet } | { "type": "handoff_get", "data": HandoffGet } | { "type": "handoff_take", "data": HandoffTake } | { "type": "handoff_move", "data": HandoffMove } | { "type": "handoff_offer", "data": HandoffOffer } | { "type": "handoff_release", "data": HandoffRelease } | { "type": "device_message", "data": DeviceMessageSend } | { "type": "device_inbox", "data": DeviceInbox } | { "type": "device_message_ack", "data": DeviceMessageAck } | { "type": "device_presence", "data": DevicePresenceAsk } | { "type": "runner_sleep", "data": RunnerSleep } | { "type": "runner_list", "data": RunnerList } | { "type": "runner_hello", "data": RunnerHello } | { "type": "runner_records", "data": RunnerRecords } | { "type": "runner_partial", "data": RunnerPartial };
+export type RunnerInspect = { 
+/**
+ * The project's directory.
+ */
+path: string, };
+export type RunnerRepository = { 
+/**
+ * The commit that is checked out; absent when the directory is no repository with one.
+ */
+commit?: string, 
+/**
+ * Files that are changed or not known to it.
+ */
+changes: number, };
+export type Request = { "type": "project_create", "data": ProjectCreate } | { "type": "project_list", "data": ProjectList } | { "type": "project_get", "data": ProjectGet } | { "type": "project_update", "data": ProjectUpdate } | { "type": "project_delete", "data": ProjectDelete } | { "type": "project_join", "data": ProjectJoin } | { "type": "project_leave", "data": ProjectLeave } | { "type": "execute", "data": Execute } | { "type": "agent_new_session", "data": AgentNewSession } | { "type": "agent_kill", "data": AgentKill } | { "type": "agent_interrupt", "data": AgentInterrupt } | { "type": "agent_set_mode", "data": AgentSetMode } | { "type": "get_messages", "data": GetMessages } | { "type": "health_check", "data": HealthCheckAsk } | { "type": "subscribe", "data": Subscribe } | { "type": "unsubscribe", "data": Unsubscribe } | { "type": "command_submit", "data": CommandSubmit } | { "type": "command_get", "data": CommandGet } | { "type": "command_show", "data": CommandShow } | { "type": "command_list", "data": CommandList } | { "type": "command_explain", "data": CommandExplain } | { "type": "command_cancel", "data": CommandCancel } | { "type": "command_edit", "data": CommandEdit } | { "type": "command_move", "data": CommandMove } | { "type": "command_hold", "data": CommandHold } | { "type": "command_release", "data": CommandRelease } | { "type": "hold_list", "data": HoldList } | { "type": "command_retry", "data": CommandRetry } | { "type": "command_purge", "data": CommandPurge } | { "type": "command_resolve", "data": CommandResolve } | { "type": "blob_get", "data": BlobGet } | { "type": "session_move", "data": SessionMove } | { "type": "approval_list", "data": ApprovalList } | { "type": "approval_answer", "data": ApprovalAnswer } | { "type": "device_create", "data": DeviceCreate } | { "type": "device_list", "data": DeviceList } | { "type": "device_link", "data": DeviceLink } | { "type": "device_revoke", "data": DeviceRevoke } | { "type": "device_revoke_others", "data": DeviceRevokeOthers } | { "type": "device_forget", "data": DeviceForget } | { "type": "device_set_scopes", "data": DeviceSetScopes } | { "type": "device_rename", "data": DeviceRename } | { "type": "device_label", "data": DeviceLabel } | { "type": "device_pair_start", "data": DevicePairStart } | { "type": "device_pair_status", "data": DevicePairStatus } | { "type": "device_pair_list", "data": DevicePairList } | { "type": "device_pair_decide", "data": DevicePairDecide } | { "type": "audit_list", "data": AuditList } | { "type": "audit_verify", "data": AuditVerify } | { "type": "state_get", "data": StateGet } | { "type": "state_set", "data": StateSet } | { "type": "handoff_get", "data": HandoffGet } | { "type": "handoff_take", "data": HandoffTake } | { "type": "handoff_move", "data": HandoffMove } | { "type": "handoff_offer", "data": HandoffOffer } | { "type": "handoff_release", "data": HandoffRelease } | { "type": "device_message", "data": DeviceMessageSend } | { "type": "device_broadcast", "data": DeviceBroadcast } | { "type": "device_inbox", "data": DeviceInbox } | { "type": "device_message_ack", "data": DeviceMessageAck } | { "type": "device_presence", "data": DevicePresenceAsk } | { "type": "runner_sleep", "data": RunnerSleep } | { "type": "runner_list", "data": RunnerList } | { "type": "runner_hello", "data": RunnerHello } | { "type": "runner_beat", "data": RunnerBeat } | { "type": "runner_records", "data": RunnerRecords } | { "type": "runner_partial", "data": RunnerPartial };
 export type ProjectCreate = { 
 /**
  * An absolute path on the runner.
@@ -2187,7 +2404,11 @@ command: Command,
 /**
  * Why it is not running; absent when it runs or is over.
  */
-waiting?: Waiting, };
+waiting?: Waiting, 
+/**
+ * How it came to its runner, when it was sent to whichever fits.
+ */
+route?: Route, };
 export type CommandCancel = { 
 /**
  * Which.
@@ -2463,6 +2684,84 @@ export type RunnerListReply = {
  * The runners, oldest first.
  */
 runners: Array<RunnerState>, };
+export type DeviceLabel = { 
+/**
+ * Which device.
+ */
+device_id: DeviceId, 
+/**
+ * Its labels, all of them.
+ */
+labels?: Array<string>, 
+/**
+ * Its rank among others when work is placed by order: greater is asked first. 0 is usual.
+ */
+priority?: number, };
+export type SessionMove = { 
+/**
+ * Which.
+ */
+session_id: SessionId, 
+/**
+ * The project it goes on in, on whatever runner.
+ */
+to: ProjectId, };
+export type SessionMoveReply = { 
+/**
+ * Which.
+ */
+session_id: SessionId, 
+/**
+ * The project it was in.
+ */
+from: ProjectId, 
+/**
+ * The project the next prompt continues it in.
+ */
+to: ProjectId, 
+/**
+ * The commit both are at.
+ */
+commit: string, };
+export type DeviceBroadcast = { 
+/**
+ * What it says: any JSON of at most 16 KiB.
+ */
+body: unknown, 
+/**
+ * Keep it for those who do not listen.
+ */
+hold?: boolean, 
+/**
+ * How long it is kept, in milliseconds; a day when left out, seven days at most.
+ */
+expires_in_ms?: number, };
+export type DeviceBroadcastReply = { 
+/**
+ * What became of it, device by device, oldest first.
+ */
+receivers: Array<Receiver>, };
+export type Receiver = { 
+/**
+ * The device.
+ */
+to: DeviceId, 
+/**
+ * Its name.
+ */
+name: string, 
+/**
+ * The message to it.
+ */
+id: MessageId, 
+/**
+ * How far it is; absent when it did not get there.
+ */
+state?: MessageState, 
+/**
+ * Why it did not.
+ */
+error?: ErrorBody, };
 export type DeviceLink = { 
 /**
  * What the new device may do; what its maker may do when not given, never more.
@@ -2653,7 +2952,12 @@ export type DeviceMessageSend = {
 /**
  * The receiver, a device of the same org.
  */
-to: DeviceId, 
+to?: DeviceId, 
+/**
+ * Instead of `to`: whichever runner this is true of; one that listens before others, then
+ * the least busy.
+ */
+selector?: string, 
 /**
  * What it says: any JSON of at most 16 KiB.
  */
@@ -2720,6 +3024,7 @@ export interface Requests {
   command_purge: { data: CommandPurge; reply: CommandsReply };
   command_resolve: { data: CommandResolve; reply: Command };
   blob_get: { data: BlobGet; reply: BlobGetReply };
+  session_move: { data: SessionMove; reply: SessionMoveReply };
   approval_list: { data: ApprovalList; reply: ApprovalListReply };
   approval_answer: { data: ApprovalAnswer; reply: Approval };
   device_create: { data: DeviceCreate; reply: DeviceCreateReply };
@@ -2730,6 +3035,7 @@ export interface Requests {
   device_forget: { data: DeviceForget; reply: Device };
   device_set_scopes: { data: DeviceSetScopes; reply: Device };
   device_rename: { data: DeviceRename; reply: Device };
+  device_label: { data: DeviceLabel; reply: Device };
   device_pair_start: { data: DevicePairStart; reply: DevicePairStartReply };
   device_pair_status: { data: DevicePairStatus; reply: Pairing };
   device_pair_list: { data: DevicePairList; reply: DevicePairListReply };
@@ -2744,12 +3050,14 @@ export interface Requests {
   handoff_offer: { data: HandoffOffer; reply: Handoff };
   handoff_release: { data: HandoffRelease; reply: Handoff };
   device_message: { data: DeviceMessageSend; reply: MessageStatus };
+  device_broadcast: { data: DeviceBroadcast; reply: DeviceBroadcastReply };
   device_inbox: { data: DeviceInbox; reply: Empty };
   device_message_ack: { data: DeviceMessageAck; reply: Empty };
   device_presence: { data: DevicePresenceAsk; reply: DevicePresenceReply };
   runner_sleep: { data: RunnerSleep; reply: Empty };
   runner_list: { data: RunnerList; reply: RunnerListReply };
   runner_hello: { data: RunnerHello; reply: RunnerWelcome };
+  runner_beat: { data: RunnerBeat; reply: Empty };
   runner_records: { data: RunnerRecords; reply: Acknowledged };
   runner_partial: { data: RunnerPartial; reply: Empty };
 }

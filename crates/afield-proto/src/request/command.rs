@@ -4,6 +4,7 @@ use crate::command::{Command, CommandKind, CommandState};
 use crate::queue::{
     Hold, Payload, Place, Priority, Resolution, RetryPolicy, SendMode, Target, Waiting,
 };
+use crate::route::Route;
 use crate::{CommandId, DeviceId, ProjectId, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -71,6 +72,9 @@ shape! {
         /// Why it is not running; absent when it runs or is over.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         waiting: Option<Waiting>,
+        /// How it came to its runner, when it was sent to whichever fits.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        route: Option<Route>,
     }
     /// `command_cancel`
     CommandCancel {

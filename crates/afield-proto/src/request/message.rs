@@ -8,7 +8,12 @@ shape! {
     /// `device_message`
     DeviceMessageSend {
         /// The receiver, a device of the same org.
-        to: DeviceId,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        to: Option<DeviceId>,
+        /// Instead of `to`: whichever runner this is true of; one that listens before others, then
+        /// the least busy.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        selector: Option<String>,
         /// What it says: any JSON of at most 16 KiB.
         #[cfg_attr(feature = "schema", ts(type = "unknown"))]
         body: serde_json::Value,

@@ -53,6 +53,11 @@ impl Leaf {
     }
 }
 
+/// Whether attempts get a control group here.
+pub(crate) fn is_available() -> bool {
+    Leaf::create(&format!("probe-{}", std::process::id())).is_some()
+}
+
 impl Drop for Leaf {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir(&self.path);

@@ -136,6 +136,7 @@ impl Server {
             let welcome = RunnerWelcome {
                 runner_id: DeviceId::generate(),
                 protocol: 1,
+                features: Vec::new(),
                 acknowledged: known.collect(),
                 ping_interval_ms: 30_000,
             };

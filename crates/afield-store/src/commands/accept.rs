@@ -28,7 +28,7 @@ statements! {
     /// What accepting a command needs to know of its project, and nothing more.
     SLOT = "SELECT p.number, p.runner_id, (SELECT MAX(c.position) FROM commands c \
         WHERE c.project = p.number AND c.lane = ?3 AND c.finished_at IS NULL) FROM projects p \
-        WHERE p.id = ?2 AND p.org_id = ?1 AND p.deleted_at IS NULL";
+        WHERE p.id = ?2 AND p.org_id = ?1 AND (p.deleted_at IS NULL OR p.path = '')";
     LOCK_SLOT = "SELECT number FROM projects WHERE id = ?1 FOR UPDATE";
     BUSY = "SELECT id FROM commands WHERE project = ?1 AND head = 1 AND kind <> 'kill' \
         ORDER BY id LIMIT 1";
@@ -142,7 +142,7 @@ struct Slot {
 ///
 /// Made from what the project's last command told about runner and lane. The transaction looks,
 /// and drafts anew when that is no longer so.
-struct Draft {
+pub(super) struct Draft {
     command: Command,
     head: bool,
     lane: String,
@@ -160,7 +160,7 @@ impl Draft {
         let slot = slot.filter(|_| submit.accept != Accept::Steer);
         slot.map(|(runner_id, head)| {
             let id = CommandId::generate();
-            let lane = lane(submit, id, now);
+            let lane = lane(submit, id, false, now);
             Self::new(submit, id, lane, (runner_id, head), Aim::default(), now)
         })
     }
@@ -185,9 +185,10 @@ impl Draft {
 }
 
 /// What is not to start yet has a lane of its own, unless it was given one: it keeps nobody waiting.
-fn lane(submit: &SubmitCommand, id: CommandId, now: Timestamp) -> String {
+/// So has what waits for a runner.
+fn lane(submit: &SubmitCommand, id: CommandId, unplaced: bool, now: Timestamp) -> String {
     let early = submit.not_before.is_some_and(|at| at > now);
-    let alone = early || submit.kind == CommandKind::Kill;
+    let alone = early || unplaced || submit.kind == CommandKind::Kill;
     lane::lane_of(order(submit), submit.session_id, alone.then_some(id))
 }
 
@@ -198,13 +199,23 @@ fn order(submit: &SubmitCommand) -> Option<&str> {
 
 async fn submit_command(
     tx: &mut Tx,
-    (submit, draft, now): &(SubmitCommand, Option<Draft>, Timestamp),
+    (submit_command, draft, now): &(SubmitCommand, Option<Draft>, Timestamp),
+) -> Result<Submitted, Error> {
+    submit(tx, (submit_command, draft.as_ref()), false, *now).await
+}
+
+/// Accepts a command; `unplaced`: into the waiting room.
+pub(super) async fn submit(
+    tx: &mut Tx,
+    (submit, draft): (&SubmitCommand, Option<&Draft>),
+    unplaced: bool,
+    now: Timestamp,
 ) -> Result<Submitted, Error> {
     let fresh = CommandId::generate();
-    let id = draft.as_ref().map_or(fresh, |draft| draft.command.id);
+    let id = draft.map_or(fresh, |draft| draft.command.id);
     let lane = match draft {
         Some(draft) => draft.lane.clone(),
-        None => lane(submit, id, *now),
+        None => lane(submit, id, unplaced, now),
     };
     tx.lock(&LOCK_SLOT, params![submit.project_id]).await?;
     let slot = tx.opt(&SLOT, params![submit.org, submit.project_id, lane], slot).await?;
@@ -218,11 +229,11 @@ async fn submit_command(
     let aim = steer::aim(tx, submit, slot.number).await?;
     let place = place(tx, submit, &slot, &lane, aim).await?;
     let made;
-    let draft = match draft.as_ref().filter(|draft| draft.fits(slot.runner_id, place.head)) {
+    let draft = match draft.filter(|draft| draft.fits(slot.runner_id, place.head)) {
         Some(draft) => draft,
         None => {
             let at = (slot.runner_id, place.head);
-            made = Draft::new(submit, id, lane.clone(), at, aim, *now);
+            made = Draft::new(submit, id, lane.clone(), at, aim, now);
             &made
         }
     };
@@ -230,9 +241,9 @@ async fn submit_command(
     if aim.steer.is_some() {
         steer::save_aim(tx, draft.command.id, aim).await?;
     }
-    tx.tell_encoded(submit.org, submit.project_id, &draft.accepted, *now);
+    tx.tell_encoded(submit.org, submit.project_id, &draft.accepted, now);
     let command = match submit.kind {
-        CommandKind::Kill => kill(tx, submit, draft.command.id, slot.number, *now).await?,
+        CommandKind::Kill => kill(tx, submit, draft.command.id, slot.number, now).await?,
         _ => draft.command.clone(),
     };
     Ok(Submitted { command, duplicate: false })

@@ -4,6 +4,7 @@
 
 use afield_proto::command::{Command, CommandState};
 use afield_proto::queue::{AttemptView, ChainLink, Payload, RetryPolicy};
+use afield_proto::route::Route;
 use afield_proto::{CommandId, OrgId, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -47,6 +48,8 @@ struct Archived {
     retry: RetryPolicy,
     attempts: Vec<AttemptView>,
     chain: Vec<ChainLink>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    route: Option<Route>,
 }
 
 impl Store {
@@ -118,8 +121,8 @@ async fn archive_commands(
 }
 
 fn body(shown: Shown) -> Result<Vec<u8>, Error> {
-    let Shown { command, payload, retry, attempts, chain, .. } = shown;
-    let json = to_json(&Archived { command, payload, retry, attempts, chain });
+    let Shown { command, payload, retry, attempts, chain, route, .. } = shown;
+    let json = to_json(&Archived { command, payload, retry, attempts, chain, route });
     zstd::encode_all(json.as_bytes(), ZSTD_LEVEL)
         .map_err(|error| Error::corrupt(format!("a command can't be compressed: {error}")))
 }
@@ -134,7 +137,7 @@ pub(super) async fn find(tx: &mut Tx, org: OrgId, id: CommandId) -> Result<Shown
     let json = zstd::decode_all(body.as_slice()).map_err(|error| unreadable(&error))?;
     let kept: Archived = serde_json::from_slice(&json).map_err(|error| unreadable(&error))?;
     let (runner, last_seen_at) = show::runner(tx, kept.command.runner_id).await?;
-    let Archived { command, payload, retry, attempts, chain } = kept;
+    let Archived { command, payload, retry, attempts, chain, route } = kept;
     let around = Detail { runner, last_seen_at, ..Detail::default() };
-    Ok(Shown { command, payload, retry, attempts, chain, around })
+    Ok(Shown { command, payload, retry, attempts, chain, route, around })
 }

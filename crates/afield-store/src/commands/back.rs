@@ -7,7 +7,7 @@ use afield_proto::queue::AttemptView;
 use afield_proto::{CommandId, OrgId, ProjectId, Timestamp};
 
 use super::edit::set_payload;
-use super::{CommandRow, lane, locked, not_possible, save, steer, with_lane};
+use super::{CommandRow, lane, locked, not_possible, routes, save, steer, with_lane};
 use crate::sql::{params, statements, to_json};
 use crate::tx::Tx;
 use crate::{Error, Store};
@@ -87,6 +87,8 @@ async fn put_back(
         if let Some((prompt, options, agent)) = payload {
             set_payload(tx, &mut row, prompt, options, *agent).await?;
         }
+        // One that was never given to a runner may go to another.
+        routes::set_waits(tx, id, true).await?;
         back.push(again(tx, row, *expires_at, *now).await?);
     }
     Ok(back)
@@ -171,5 +173,6 @@ async fn purge(tx: &mut Tx, (org, dead): &(OrgId, WhichDead)) -> Result<Vec<Comm
 /// Takes a command out; its events stay.
 pub(crate) async fn forget(tx: &mut Tx, id: CommandId) -> Result<(), Error> {
     tx.execute(&FORGET_ATTEMPTS, params![id]).await?;
+    routes::forget(tx, id).await?;
     tx.execute(&FORGET, params![id]).await.map(drop)
 }

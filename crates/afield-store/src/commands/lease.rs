@@ -167,7 +167,9 @@ async fn claim(
     let Some(candidate) = candidate else { return Ok(None) };
     lane::lock(tx, candidate.project).await?;
     let found = tx.opt(&TO_LEASE, params![id], waiting).await?;
-    Ok(found.filter(|found| may_start(&found.row, now)))
+    // It may have been given another place since.
+    let here = |found: &Waiting| found.row.project == candidate.project;
+    Ok(found.filter(|found| here(found) && may_start(&found.row, now)))
 }
 
 fn may_start(row: &CommandRow, now: Timestamp) -> bool {

@@ -2,10 +2,11 @@
 
 use afield_proto::command::{Command, CommandState};
 use afield_proto::queue::{AttemptView, ChainLink, ChainStep, Hold, Payload, RetryPolicy};
+use afield_proto::route::{Route, RouteCause};
 use afield_proto::{CommandId, DeviceId, OrgId, ProjectId, Timestamp};
 
 use super::accept::StoredPayload;
-use super::{COLUMNS, CommandRow, archive, command_row, hold, lane, needs_no_runner};
+use super::{COLUMNS, CommandRow, archive, command_row, hold, lane, needs_no_runner, routes};
 use crate::sql::{Row, params, statements};
 use crate::tx::Tx;
 use crate::{Error, Refusal, Store};
@@ -44,6 +45,8 @@ pub struct Shown {
     pub attempts: Vec<AttemptView>,
     /// How far it came, of its latest attempt.
     pub chain: Vec<ChainLink>,
+    /// How it came to its runner, when it was sent to whichever fits.
+    pub route: Option<Route>,
     /// What may keep it from starting.
     pub around: Detail,
 }
@@ -123,8 +126,9 @@ pub(super) async fn stored(tx: &mut Tx, org: OrgId, id: CommandId) -> Result<Sho
         agent: Some(row.command.agent),
         session_id: row.command.session_id,
     };
-    let (chain, retry) = (chain(&row), row.policy());
-    Ok(Shown { payload, retry, attempts, chain, around, command: row.command })
+    let route = routes::route(tx, &row.command).await?;
+    let (chain, retry) = (chain(&row, route.as_ref()), row.policy());
+    Ok(Shown { payload, retry, attempts, chain, route, around, command: row.command })
 }
 
 async fn attempts(tx: &mut Tx, row: &CommandRow) -> Result<Vec<AttemptView>, Error> {
@@ -155,7 +159,7 @@ async fn attempts(tx: &mut Tx, row: &CommandRow) -> Result<Vec<AttemptView>, Err
     Ok(attempts)
 }
 
-fn chain(row: &CommandRow) -> Vec<ChainLink> {
+fn chain(row: &CommandRow, route: Option<&Route>) -> Vec<ChainLink> {
     let command = &row.command;
     let (sender, runner) = (command.submitted_by, command.runner_id);
     let ended_by = match (command.state, command.started_at) {
@@ -164,16 +168,20 @@ fn chain(row: &CommandRow) -> Vec<ChainLink> {
         (_, None) => command.kill_requested_by.or(Some(runner)),
     };
     let (sender, runner) = (Some(sender), Some(runner).filter(|_| !needs_no_runner(command.kind)));
-    [
+    let moves = route.into_iter().flat_map(|route| &route.decisions);
+    let moves = moves.filter(|decision| decision.cause != RouteCause::Submitted);
+    let moves = moves.map(|decision| (ChainStep::Moved, Some(decision.at), None));
+    let accepted = [
         (ChainStep::Submitted, row.submitted_at.or(Some(command.created_at)), sender),
         (ChainStep::Accepted, Some(command.created_at), sender),
+    ];
+    let worked_on = [
         (ChainStep::Leased, command.leased_at, runner),
         (ChainStep::Consumed, command.started_at, runner),
         (ChainStep::Finished, command.finished_at, ended_by),
-    ]
-    .into_iter()
-    .filter_map(|(step, at, by)| at.map(|at| ChainLink { step, at, by }))
-    .collect()
+    ];
+    let steps = accepted.into_iter().chain(moves).chain(worked_on);
+    steps.filter_map(|(step, at, by)| at.map(|at| ChainLink { step, at, by })).collect()
 }
 
 async fn around(tx: &mut Tx, row: &CommandRow) -> Result<Detail, Error> {

@@ -82,9 +82,7 @@ pub(crate) async fn cancelled(
 ) -> Result<(), Error> {
     let outcome = Outcome::new(OutcomeKind::Cancelled);
     end(tx, row, CommandState::Cancelled, Some(outcome), now).await?;
-    let mut project = projects::locked(tx, row.org, row.command.project_id).await?;
-    project.last_active = now;
-    projects::save(tx, &project).await?;
+    projects::touch(tx, row.project, now).await?;
     row.tell(tx, now);
     Ok(())
 }

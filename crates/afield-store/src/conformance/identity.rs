@@ -5,8 +5,8 @@ use afield_proto::runner::RunnerFacts;
 use afield_proto::{DeviceId, OrgId};
 
 use super::world::{assert_refused, new_device};
-use super::{Outcome, Place, World, at};
-use crate::Refusal;
+use super::{Outcome, Place, World, another_org, at};
+use crate::{LabelDevice, Refusal};
 
 /// Starting again finds the same owner.
 pub async fn the_owner_is_made_once(place: Place) -> Outcome {
@@ -40,6 +40,25 @@ pub async fn devices_are_found_by_their_token_and_thrown_out(place: Place) -> Ou
     let other =
         world.store.revoke_device(OrgId::generate(), made.id, world.phone, false, at(4)).await;
     assert_refused!(other, Refusal::DeviceNotFound);
+    Ok(())
+}
+
+/// Labels and rank are the owner's, change apart, and are told to the audit log.
+pub async fn devices_are_labelled(place: Place) -> Outcome {
+    let world = World::open(&place).await?;
+    let label = |labels, priority| LabelDevice { id: world.runner, labels, priority };
+    let labelled = label(Some(vec!["gpu".to_owned()]), None);
+    world.store.label_device(world.org, world.phone, labelled, at(1)).await?;
+    let ranked = world.store.label_device(world.org, world.phone, label(None, Some(-2)), at(2));
+    ranked.await?;
+    let runner = &world.store.runners(world.org).await?[0].device;
+    assert_eq!((runner.labels.as_slice(), runner.priority), (&["gpu".to_owned()][..], -2));
+    let records = world.store.audit_entries(world.org, None, 1).await?;
+    let what = records.last().map(|record| record.entry.what.name());
+    assert_eq!(what, Some("device_labelled"));
+    let foreign = another_org(&world.store).await?.org_id;
+    let refused = world.store.label_device(foreign, world.phone, label(None, Some(1)), at(3));
+    assert_refused!(refused.await, Refusal::DeviceNotFound);
     Ok(())
 }
 

@@ -106,6 +106,11 @@ pub(super) fn finished(kind: OutcomeKind) -> Record {
     Record::Finished { at: at(20), outcome: Ended::new(kind), killed: Vec::new() }
 }
 
+/// All records of an attempt that starts and ends.
+pub(super) fn over(attempt: Attempt, kind: OutcomeKind) -> RunnerRecords {
+    RunnerRecords { attempt, first_record: 1, records: vec![started(), finished(kind)] }
+}
+
 /// The record of a question.
 pub(super) fn asks(approval_id: ApprovalId) -> Record {
     let input = RawValue::from_string(r#"{"command": "ls  -l"}"#.into());

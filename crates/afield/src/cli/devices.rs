@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use afield_client::Connection;
 use afield_proto::device::{CredentialKind, Device, MessageState, Presence, Scopes, shown_name};
+use afield_proto::live::Skew;
 use afield_proto::request::{
-    DeviceForget, DeviceList, DeviceMessageSend, DeviceRename, DeviceRevoke, DeviceRevokeOthers,
-    DeviceSetScopes, RunnerSleep,
+    DeviceBroadcast, DeviceForget, DeviceLabel, DeviceList, DeviceMessageSend, DeviceRename,
+    DeviceRevoke, DeviceRevokeOthers, DeviceSetScopes, RunnerSleep,
 };
 use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::Value;
@@ -58,9 +59,24 @@ pub(crate) enum Command {
         #[arg(value_name = "NAME")]
         name: String,
     },
+    /// Give a device labels for selectors, such as gpu, and a rank when work is placed
+    Label {
+        /// The device: id, the beginning of it, or its name
+        #[arg(value_name = "DEVICE")]
+        device: String,
+        /// Its labels from now on, all of them
+        #[arg(value_name = "LABEL", conflicts_with = "none")]
+        labels: Vec<String>,
+        /// Take its labels away
+        #[arg(long)]
+        none: bool,
+        /// Its rank: of several runners the greater is asked first (afield run --route order)
+        #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
+        priority: Option<i32>,
+    },
     /// Send a message to a device
     Message {
-        /// The device: id, the beginning of it, or its name
+        /// The device: id, the beginning of it, or its name; all: every other device of yours
         #[arg(value_name = "DEVICE")]
         device: String,
         /// JSON, or a text
@@ -115,6 +131,18 @@ pub(super) async fn run(global: &Global, args: Args) -> Outcome {
             let device = connection.ask(&DeviceRename { device_id, name }).await?;
             done(global, &device, "is its name now");
         }
+        Command::Label { device, labels, none, priority } => {
+            let device_id = choose(&devices, &device, true)?.id;
+            let labels = (none || !labels.is_empty()).then_some(labels);
+            if labels.is_none() && priority.is_none() {
+                return Err(Failure::usage("name labels, --none or --priority"));
+            }
+            let device = connection.ask(&DeviceLabel { device_id, labels, priority }).await?;
+            done(global, &device, &labelled(&device));
+        }
+        Command::Message { device, body, hold } if device == "all" => {
+            broadcast(global, &connection, body, hold).await?;
+        }
         Command::Message { device, body, hold } => {
             let to = choose(&devices, &device, true)?;
             message(global, &connection, to, body, hold).await?;
@@ -129,6 +157,14 @@ fn done(global: &Global, device: &Device, what: &str) {
     } else {
         out::line(format!("{} {what}", shown_name(&device.name)));
     }
+}
+
+fn labelled(device: &Device) -> String {
+    let labels = match device.labels.is_empty() {
+        true => "no labels".to_owned(),
+        false => device.labels.join(", "),
+    };
+    format!("has now: {labels}; priority {}", device.priority)
 }
 
 async fn revoke_others(
@@ -157,7 +193,10 @@ fn list(global: &Global, devices: &[Device]) {
     table
         .load_style(presets::NOTHING)
         .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_header(["NAME", "KIND", "PRESENCE", "SCOPES", "HEARD", "FROM", "SYSTEM", "BY", "ID"]);
+        .set_header([
+            "NAME", "KIND", "PRESENCE", "SCOPES", "LABELS", "HEARD", "FROM", "SYSTEM", "VERSION",
+            "BY", "ID",
+        ]);
     for device in devices {
         let about = device.about.clone().unwrap_or_default();
         table.add_row([
@@ -165,14 +204,24 @@ fn list(global: &Global, devices: &[Device]) {
             format!("{:?}", device.kind).to_lowercase(),
             device.presence.map_or("", Presence::name).to_owned(),
             device.scopes.to_string(),
+            shown_name(&device.labels.join(",")),
             heard(device),
             device.last_address.clone().unwrap_or_default(),
             shown_name(&about.system),
+            version(&about.version, device.skew),
             credential(device.credential).to_owned(),
             device.id.to_string(),
         ]);
     }
     out::line(table);
+}
+
+/// The version of its Afield, and how that compares with the server's.
+fn version(version: &str, skew: Option<Skew>) -> String {
+    match skew {
+        Some(skew) => format!("{} ({} than the server)", shown_name(version), skew.name()),
+        None => shown_name(version),
+    }
 }
 
 fn heard(device: &Device) -> String {
@@ -191,7 +240,8 @@ async fn message(
 ) -> Result<(), Failure> {
     let body = serde_json::from_str(&body).unwrap_or(Value::String(body));
     let (expires_in_ms, message_id) = (None, None);
-    let request = DeviceMessageSend { to: to.id, body, hold, expires_in_ms, message_id };
+    let (to_id, selector) = (Some(to.id), None);
+    let request = DeviceMessageSend { to: to_id, selector, body, hold, expires_in_ms, message_id };
     let status = connection.ask(&request).await?;
     if global.json {
         out::json(&status);
@@ -202,6 +252,29 @@ async fn message(
         MessageState::Delivered => format!("{name} has it"),
         MessageState::Held => format!("kept until {name} comes"),
     });
+    Ok(())
+}
+
+async fn broadcast(
+    global: &Global,
+    connection: &Connection,
+    body: String,
+    hold: bool,
+) -> Result<(), Failure> {
+    let body = serde_json::from_str(&body).unwrap_or(Value::String(body));
+    let reply = connection.ask(&DeviceBroadcast { body, hold, expires_in_ms: None }).await?;
+    if global.json {
+        out::json(&reply);
+        return Ok(());
+    }
+    for receiver in &reply.receivers {
+        let name = shown_name(&receiver.name);
+        out::line(match receiver.state {
+            Some(MessageState::Delivered) => format!("{name} has it"),
+            Some(MessageState::Held) => format!("kept until {name} comes"),
+            None => format!("{name} does not listen"),
+        });
+    }
     Ok(())
 }
 

@@ -268,6 +268,7 @@ mod tests {
             available: false,
             version: None,
             note: None,
+            can: Vec::new(),
         });
         for online in [true, false] {
             health.runners.push(RunnerLinkHealth {

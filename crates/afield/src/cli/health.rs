@@ -94,6 +94,7 @@ mod tests {
             available,
             version: available.then(|| "2.1".to_owned()),
             note: note.map(str::to_owned),
+            can: Vec::new(),
         };
         let health = HealthCheck {
             status: HealthStatus::Degraded,

@@ -287,7 +287,7 @@ mod tests {
 
     fn runner_called(name: &str, online: bool) -> RunnerState {
         let runner_id = DeviceId::generate();
-        RunnerState { runner_id, name: name.into(), online, last_seen_at: None, facts: None }
+        RunnerState { name: name.into(), online, ..RunnerState::unknown(runner_id) }
     }
 
     #[test]

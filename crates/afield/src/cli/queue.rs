@@ -6,6 +6,7 @@ mod hold;
 mod list;
 mod names;
 mod reason;
+mod route;
 mod show;
 
 use afield_proto::command::CommandState;

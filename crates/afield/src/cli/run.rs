@@ -1,5 +1,6 @@
 //! `afield run`: one prompt, its work as it happens, an exit code that says how it ended.
 
+mod anywhere;
 mod detach;
 mod draft;
 mod watch;
@@ -13,8 +14,8 @@ use afield_proto::agent::{AgentKind, PermissionMode};
 use afield_proto::command::Command;
 use afield_proto::project::Project;
 use afield_proto::queue::{Priority, SendMode, Target};
-use afield_proto::request::{CommandGet, CommandSubmit, GetMessages};
-use afield_proto::wire::HistoryMessage;
+use afield_proto::request::CommandSubmit;
+use afield_proto::route::RouteMode;
 use afield_proto::{Timestamp, Topic};
 
 use super::when::when;
@@ -45,6 +46,9 @@ pub(crate) struct Args {
     /// project at that absolute path
     #[arg(long, value_name = "SELECTOR")]
     on: Option<String>,
+    /// Which of several runners.
+    #[command(flatten)]
+    anywhere: Anywhere,
     /// How it is driven.
     #[command(flatten)]
     driving: Driving,
@@ -54,6 +58,18 @@ pub(crate) struct Args {
     /// Hand it over and do not wait; kept here and sent later when the server is away
     #[arg(short, long)]
     detach: bool,
+}
+
+/// Which of several runners that fit.
+#[derive(Debug, Default, clap::Args)]
+#[command(next_help_heading = "With --on")]
+struct Anywhere {
+    /// How one of several runners is chosen: best, round_robin, or order (by priority, or --prefer)
+    #[arg(long, value_name = "MODE", requires = "on", value_parser = word::<RouteMode>)]
+    route: Option<RouteMode>,
+    /// Runner to be asked before others, in this order (repeatable)
+    #[arg(long, value_name = "RUNNER", requires = "on")]
+    prefer: Vec<String>,
 }
 
 /// How the agent is driven.
@@ -156,10 +172,13 @@ pub(super) async fn run(global: &Global, args: Args) -> Outcome {
     let link = link(global).await?;
     let connection = link.online().await?;
     let meant = args.project.as_deref();
-    let (command, backlog, follow) = match &args.on {
-        Some(selector) => {
+    let (command, backlog, follow) = match anywhere::target(&connection, &args).await? {
+        Some(target) => {
             drop(connection);
-            anywhere(&link, &ask.to(selected(selector, meant)?, None)).await?
+            let request = ask.to(target, None);
+            let command = link.ask_until_answered(&request, SUBMIT_TIMEOUT).await?;
+            let (command, follow) = anywhere::follow(&link, command).await?;
+            (command, VecDeque::new(), follow)
         }
         None => {
             let project = project_ref::find_and_remember(global, &connection, meant).await?;
@@ -179,46 +198,6 @@ pub(super) async fn run(global: &Global, args: Args) -> Outcome {
 
 fn on_project(project: &Project) -> Target {
     Target { project_id: Some(project.id), ..Target::default() }
-}
-
-/// Any runner, and its project at this path.
-fn selected(selector: &str, path: Option<&str>) -> Result<Target, Failure> {
-    if path.is_some_and(|path| !path.starts_with('/')) {
-        return Err(Failure::usage("with --on, -p is the absolute path of the project there"));
-    }
-    let (selector, path) = (Some(selector.to_owned()), path.map(str::to_owned));
-    Ok(Target { selector, path, ..Target::default() })
-}
-
-/// Hands the command over and follows the project it came to from then on.
-async fn anywhere(
-    link: &Link,
-    request: &CommandSubmit,
-) -> Result<(Command, VecDeque<Followed>, Follow), Failure> {
-    let command = link.ask_until_answered(request, SUBMIT_TIMEOUT).await?;
-    let first = GetMessages {
-        project_id: Some(command.project_id),
-        since: Some(command.created_at),
-        after: Some(0),
-        before: None,
-        limit: Some(1),
-        direction: None,
-        kind: None,
-        text: None,
-    };
-    let page = link.ask(&first).await?;
-    let silent = page.messages.is_empty();
-    let message = page.messages.first();
-    let message = message.and_then(|raw| serde_json::from_str::<HistoryMessage>(raw.get()).ok());
-    // What was said before the command was there is not about it.
-    let after = message.map_or(page.seq, |message| message.seq.saturating_sub(1));
-    let follow = link.follow(Topic::Project(command.project_id), Some(after)).await?;
-    // What became of it follows its first message; of one that said nothing it may have passed.
-    let command = match silent {
-        true => link.ask(&CommandGet { command_id: command.id }).await?,
-        false => command,
-    };
-    Ok((command, VecDeque::new(), follow))
 }
 
 /// Hands the command over, and meanwhile keeps taking events: one that is not taken would hold up

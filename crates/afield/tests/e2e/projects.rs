@@ -107,3 +107,42 @@ async fn a_working_project_takes_no_second_prompt_and_can_not_be_deleted() {
     client.ask("agent_kill", delete.clone()).await.unwrap();
     client.ask("project_delete", delete).await.unwrap();
 }
+
+/// A repository with one commit in a directory of the root.
+fn repository(afield: &Afield, name: &str, from: Option<&str>) -> String {
+    let path = afield.make_dir(name);
+    let git = |words: &[&str]| {
+        let identity = ["-c", "user.name=a", "-c", "user.email=a@b"];
+        let mut git = std::process::Command::new("git");
+        let done = git.current_dir(&path).args(identity).args(words).output().unwrap();
+        assert!(done.status.success(), "{done:?}");
+    };
+    match from {
+        Some(from) => git(&["clone", "-q", from, "."]),
+        None => {
+            git(&["init", "-q"]);
+            git(&["commit", "-q", "--allow-empty", "-m", "one"]);
+        }
+    }
+    path
+}
+
+#[tokio::test]
+async fn a_conversation_goes_on_in_the_same_commit_only() {
+    let afield = demo().await;
+    let here = repository(&afield, "here", None);
+    let there = repository(&afield, "there", Some(&here));
+    for path in [&here, &there] {
+        assert_eq!(afield.cli(&["projects", "add", path]).await.code, Some(0));
+    }
+    let ran = afield.cli(&["run", "-p", "here", "--agent", "demo", "first"]).await;
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    std::fs::write(format!("{there}/new"), "").unwrap();
+    let refused = afield.cli(&["sessions", "move", "here", "there"]).await;
+    assert!(refused.stderr.contains("the other directory has 1 changed files"), "{refused:?}");
+    std::fs::remove_file(format!("{there}/new")).unwrap();
+    let moved = afield.cli(&["sessions", "move", "here", "there"]).await;
+    assert!(moved.code == Some(0) && moved.stdout.contains("continues it"), "{moved:?}");
+    let ran = afield.cli(&["run", "-p", "there", "--agent", "demo", "second"]).await;
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+}

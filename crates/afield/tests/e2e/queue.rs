@@ -110,7 +110,7 @@ async fn a_failing_command_is_tried_again_and_put_back_from_the_dead() {
 }
 
 #[tokio::test]
-async fn a_selector_finds_a_runner_and_says_when_there_is_none() {
+async fn a_selector_finds_a_runner_and_what_fits_none_waits() {
     let afield = demo().await;
     let mut client = afield.client().await;
     let project = afield.project(&mut client, "p").await;
@@ -125,7 +125,16 @@ async fn a_selector_finds_a_runner_and_says_when_there_is_none() {
     let command = client.ask("command_submit", ask(&here)).await.unwrap();
     assert_eq!(command["project_id"], project);
     assert_eq!(finished(&mut client, &command).await["state"], "succeeded");
-    assert_eq!(code(client.ask("command_submit", ask("os = \"beos\"")).await), "NOT_FOUND");
+    let waits = client.ask("command_submit", ask("labels has \"gpu\"")).await.unwrap();
+    assert_eq!(waits["waiting_for"], "runner");
+    let why = json!({ "command_id": waits["id"] });
+    let why = client.ask("command_explain", why).await.unwrap();
+    let message = why["waiting"]["message"].as_str().unwrap();
+    assert!(message.contains("fits labels has \"gpu\""), "{message}");
+    let runners = client.ask("runner_list", json!({})).await.unwrap();
+    let label = json!({ "device_id": runners["runners"][0]["runner_id"], "labels": ["gpu"] });
+    client.ask("device_label", label).await.unwrap();
+    assert_eq!(finished(&mut client, &waits).await["state"], "succeeded");
     assert_eq!(code(client.ask("command_submit", ask("os ~ 1")).await), "VALIDATION_FAILED");
 }
 

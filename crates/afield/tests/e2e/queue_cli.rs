@@ -311,8 +311,38 @@ async fn a_program_and_a_selector_go_the_same_way() {
     assert_eq!((ran.code, ran.stdout.trim()), (Some(0), "two words"), "{ran:?}");
     let ran = afield.cli(&["run", "--on", "agents has \"demo\"", "--", "echo", "-n", "x"]).await;
     assert_eq!((ran.code, ran.stdout.trim()), (Some(0), "x"), "{ran:?}");
-    let nowhere = afield.cli(&["run", "--on", "os = \"plan9\"", "-d", "x"]).await;
-    assert_eq!(nowhere.code, Some(3), "{nowhere:?}");
+    let wrong = afield.cli(&["run", "--on", "os ~ 9", "-d", "x"]).await;
+    assert_eq!(wrong.code, Some(3), "{wrong:?}");
+}
+
+#[tokio::test]
+async fn what_fits_nobody_waits_and_is_followed_to_its_runner() {
+    let (afield, _) = with_project().await;
+    let on = "labels has \"gpu\"";
+    let id = text_of(&afield, &["run", "--on", on, "--agent", "demo", "-d", "later"]).await;
+    let list = text_of(&afield, &["queue", "ls"]).await;
+    assert!(list.contains("no runner fits"), "{list}");
+    let why = text_of(&afield, &["queue", "explain", id.trim()]).await;
+    assert!(why.contains("waits: nobody fits now (0 of 1 fitted)"), "{why}");
+    assert!(why.contains("rejected") && why.contains("not so: labels has \"gpu\""), "{why}");
+    let watched = ["run", "--on", on, "--agent", "demo", "watched"];
+    let (ran, ()) = tokio::join!(afield.cli(&watched), async {
+        let waits = async || {
+            let list = json_of(&afield, &["queue", "ls"]).await;
+            list.as_array().unwrap().len()
+        };
+        while waits().await < 2 {}
+        let runner = json_of(&afield, &["devices"]).await;
+        let runner = runner.as_array().unwrap().iter().find(|it| it["kind"] == "runner");
+        let name = runner.unwrap()["name"].as_str().unwrap().to_owned();
+        text_of(&afield, &["devices", "label", &name, "gpu"]).await;
+    });
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.stdout.contains("You said: “watched”"), "{ran:?}");
+    let id = id.trim();
+    assert_eq!(over(&afield, id).await["state"], "succeeded");
+    let shown = text_of(&afield, &["queue", "show", id]).await;
+    assert!(shown.contains("moved") && shown.contains("somebody fits: to"), "{shown}");
 }
 
 #[tokio::test]

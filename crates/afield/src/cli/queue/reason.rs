@@ -31,6 +31,9 @@ fn waits(command: &Command, names: &Names, now: Timestamp) -> Option<String> {
     let word = command.waiting_for.as_deref()?;
     let runner = names.runners.iter().find(|runner| runner.runner_id == command.runner_id);
     let away = runner.filter(|runner| !runner.online);
+    if word == "runner" && runner.is_none() {
+        return Some("no runner fits".to_owned());
+    }
     Some(match (word, command.not_before, away) {
         ("time", Some(at), _) if at > now => format!("in {}", duration(at.since(now))),
         ("runner", ..) if hold(command, names).is_some() => "hold".to_owned(),
@@ -53,6 +56,10 @@ pub(super) fn advice(command: &Command, waiting: Option<&Waiting>, names: &Names
             ),
             None => "see what runs: afield queue ls --state running".to_owned(),
         },
+        WaitReason::Runner if waiting.runner_id.is_none() => format!(
+            "nothing, it goes to the first runner that fits (afield devices label gives labels); \
+             or: afield queue cancel {id}"
+        ),
         WaitReason::Runner if command.state == CommandState::Leased => format!(
             "start its runner; if it never comes back: afield queue resolve {id} --requeue, \
              --failed or --succeeded"

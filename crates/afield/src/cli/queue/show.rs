@@ -7,7 +7,7 @@ use afield_proto::request::{CommandExplain, CommandExplainReply, CommandShow};
 use owo_colors::OwoColorize as _;
 
 use super::names::Names;
-use super::{OneArgs, find, reason};
+use super::{OneArgs, find, reason, route};
 use crate::connect::{Global, connect};
 use crate::exit::Exit;
 use crate::transcript::{clean, ending, steered};
@@ -41,12 +41,15 @@ pub(super) async fn explain(global: &Global, args: &OneArgs) -> Outcome {
     out::line(sentence(&reply, &names));
     let next = reason::advice(&reply.command, reply.waiting.as_ref(), &names);
     out::line(format!("  {} {next}", "next:".bold()));
+    if let Some(route) = &reply.route {
+        out::text(&route::text(route, &names));
+    }
     Ok(Exit::Done)
 }
 
 /// Why it is not running, in one sentence.
 fn sentence(reply: &CommandExplainReply, names: &Names) -> String {
-    let CommandExplainReply { command, waiting } = reply;
+    let CommandExplainReply { command, waiting, .. } = reply;
     match (waiting, command.state) {
         (Some(waiting), _) => {
             format!("{}: {}", command.state.name(), clean(&names.in_words(&waiting.message)))
@@ -101,6 +104,9 @@ fn text(detail: &CommandDetail, names: &Names, now: Timestamp) -> String {
     if detail.retry != RetryPolicy::default() {
         row("retry", retry(&detail.retry));
     }
+    if let Some(route) = &detail.route {
+        text.push_str(&route::text(route, names));
+    }
     text.push_str(&format!("\n{}\n", "Delivery".bold()));
     for link in &detail.chain {
         text.push_str(&chain(link, names, now));
@@ -120,6 +126,7 @@ fn chain(link: &ChainLink, names: &Names, now: Timestamp) -> String {
     let step = match link.step {
         ChainStep::Submitted => "submitted",
         ChainStep::Accepted => "accepted",
+        ChainStep::Moved => "moved",
         ChainStep::Leased => "leased",
         ChainStep::Consumed => "consumed",
         ChainStep::Finished => "finished",

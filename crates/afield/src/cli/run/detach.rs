@@ -6,7 +6,7 @@ use afield_proto::command::Command;
 use afield_proto::queue::Target;
 use afield_proto::request::CommandSubmit;
 
-use super::{Args, Draft, on_project, selected};
+use super::{Args, Draft, anywhere, on_project};
 use crate::connect::{Global, connect};
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -44,8 +44,8 @@ impl<E: Into<Failure>> From<E> for Missed {
 async fn hand_over(global: &Global, args: &Args, ask: &Draft) -> Result<Command, Missed> {
     let connection = connect(global).await?;
     let meant = args.project.as_deref();
-    let request = match &args.on {
-        Some(selector) => ask.to(selected(selector, meant)?, None),
+    let request = match anywhere::target(&connection, args).await? {
+        Some(target) => ask.to(target, None),
         None => {
             let project = project_ref::find_and_remember(global, &connection, meant).await?;
             ask.to(on_project(&project), project.settings.agent)
@@ -63,8 +63,8 @@ fn offline(
     failure: &Failure,
 ) -> Result<CommandSubmit, Failure> {
     let meant = args.project.as_deref();
-    if let Some(selector) = &args.on {
-        return Ok(ask.to(selected(selector, meant)?, None));
+    if let Some(target) = anywhere::offline(args)? {
+        return Ok(ask.to(target, None));
     }
     let known = unsent::remembered(global);
     if let Ok(project) = project_ref::choose(&known, meant) {

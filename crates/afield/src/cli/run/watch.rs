@@ -16,6 +16,7 @@ use owo_colors::OwoColorize as _;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
+use super::anywhere;
 use crate::cli::patience::Patience;
 use crate::cli::{answer, event_line, typed};
 use crate::exit::Exit;
@@ -87,7 +88,16 @@ impl Watch {
         for followed in backlog {
             self.take(followed)?;
         }
+        let mut here = self.command.project_id;
         while !self.command.state.is_final() {
+            if self.command.project_id != here {
+                // It was given another place.
+                let command;
+                (command, follow) = anywhere::follow(&self.link, self.command.clone()).await?;
+                here = command.project_id;
+                self.changed(command);
+                continue;
+            }
             tokio::select! {
                 followed = follow.next() => self.take(followed.ok_or(AskError::Disconnected)?)?,
                 Some(done) = self.requests.join_next() => self.done(done.unwrap_or(Done::Nothing)),

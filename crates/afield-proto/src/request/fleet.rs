@@ -1,0 +1,71 @@
+//! Requests about what devices are for: their labels and their rank when work is placed.
+
+use serde::{Deserialize, Serialize};
+
+use crate::device::MessageState;
+use crate::{DeviceId, ErrorBody, MessageId, ProjectId, SessionId};
+
+shape! {
+    /// `device_label`: what is given is changed.
+    DeviceLabel {
+        /// Which device.
+        device_id: DeviceId,
+        /// Its labels, all of them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        labels: Option<Vec<String>>,
+        /// Its rank among others when work is placed by order: greater is asked first. 0 is usual.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        priority: Option<i32>,
+    }
+    /// `session_move`: a conversation goes on in another project, if its repository is the same.
+    SessionMove {
+        /// Which.
+        session_id: SessionId,
+        /// The project it goes on in, on whatever runner.
+        to: ProjectId,
+    }
+    /// Reply to `session_move`.
+    SessionMoveReply {
+        /// Which.
+        session_id: SessionId,
+        /// The project it was in.
+        from: ProjectId,
+        /// The project the next prompt continues it in.
+        to: ProjectId,
+        /// The commit both are at.
+        commit: String,
+    }
+    /// `device_broadcast`: to every other device of the person but runners, each as a message of its own.
+    DeviceBroadcast {
+        /// What it says: any JSON of at most 16 KiB.
+        #[cfg_attr(feature = "schema", ts(type = "unknown"))]
+        body: serde_json::Value,
+        /// Keep it for those who do not listen.
+        #[serde(default)]
+        #[cfg_attr(feature = "schema", ts(as = "Option<bool>"))]
+        hold: bool,
+        /// How long it is kept, in milliseconds; a day when left out, seven days at most.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expires_in_ms: Option<u64>,
+    }
+    /// Reply to `device_broadcast`.
+    DeviceBroadcastReply {
+        /// What became of it, device by device, oldest first.
+        receivers: Vec<Receiver>,
+    }
+    /// What became of a message to one of many.
+    Receiver {
+        /// The device.
+        to: DeviceId,
+        /// Its name.
+        name: String,
+        /// The message to it.
+        id: MessageId,
+        /// How far it is; absent when it did not get there.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        state: Option<MessageState>,
+        /// Why it did not.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<ErrorBody>,
+    }
+}

@@ -1,0 +1,49 @@
+//! Sessions that go on elsewhere: only where the repository is the same, as both runners say.
+
+use afield_proto::live::INSPECT;
+use afield_proto::project::Project;
+use afield_proto::repository::{RunnerInspect, RunnerRepository};
+use afield_proto::request::{SessionMove, SessionMoveReply};
+use afield_proto::{ErrorBody, ErrorCode, Timestamp};
+
+use crate::core::Core;
+use crate::error::from_store;
+use crate::runners::ORDER_TIMEOUT;
+use crate::socket::conn::Actor;
+
+/// `session_move`
+///
+/// **Errors**: CONFLICT saying how the repositories differ; RUNNER_OFFLINE; PROCESS_ACTIVE while
+/// something waits or runs in one of the projects.
+pub(crate) async fn move_session(
+    core: &Core,
+    actor: &Actor,
+    ask: SessionMove,
+) -> Result<SessionMoveReply, ErrorBody> {
+    let SessionMove { session_id, to } = ask;
+    let from = core.store.project_of_session(actor.org, session_id).await.map_err(from_store)?;
+    let here = core.store.project(actor.org, from).await.map_err(from_store)?;
+    let there = core.store.project(actor.org, to).await.map_err(from_store)?;
+    let (here, there) = tokio::try_join!(inspect(core, &here), inspect(core, &there))?;
+    if let Some(reason) = here.differs(&there) {
+        let message = format!("the session stays where it is: {reason}");
+        let details = serde_json::json!({ "here": here, "there": there });
+        return Err(ErrorBody::new(ErrorCode::Conflict, message).with_details(details));
+    }
+    let moved = core.store.move_session(actor.org, session_id, from, to, Timestamp::now()).await;
+    moved.map_err(from_store)?;
+    tracing::info!(session = %session_id, %from, %to, by = %actor.device, "session moved");
+    Ok(SessionMoveReply { session_id, from, to, commit: here.commit.unwrap_or_default() })
+}
+
+async fn inspect(core: &Core, project: &Project) -> Result<RunnerRepository, ErrorBody> {
+    let link = core.runners.require(project.runner_id)?;
+    if !link.agreed.has(INSPECT) {
+        let message =
+            "a runner of an older version can't tell the state of its repository; update it";
+        let details = serde_json::json!({ "runner_id": project.runner_id });
+        return Err(ErrorBody::new(ErrorCode::Conflict, message).with_details(details));
+    }
+    let order = RunnerInspect { path: project.path.clone() };
+    link.ask("runner_inspect", &order, ORDER_TIMEOUT * 2).await
+}
