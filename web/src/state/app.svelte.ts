@@ -3,7 +3,7 @@
  *
  * Screens read its fields and call its methods; nothing else talks to link, outbox or disk.
  */
-import type { Command, ProjectId } from "../generated/protocol";
+import type { Command, CommandId, ProjectId } from "../generated/protocol";
 import { type Identity, Prover } from "../identity/identity";
 import { dial } from "../link/dial";
 import { Link, type Listener } from "../link/link";
@@ -16,7 +16,7 @@ import { askLists, askTopics, latest } from "./catch-up";
 import { Frames } from "./frames";
 import { keepSnapshot, loadSnapshot } from "./snapshot";
 import { NOTHING, oldest, type PageAsk, type Transcript, withEvents, withPage } from "./transcript";
-import { EMPTY, fold, oneLine, replace, subject, withLastLine, withRegisters, type World } from "./world";
+import { EMPTY, fold, oneLine, replace, subject, withLastLine, without, withRegisters, type World } from "./world";
 
 const PAGE_MESSAGES = 100;
 /** Projects whose last line is asked for at the start. */
@@ -98,8 +98,18 @@ export class App {
     return this.#outbox.discard(entry);
   }
 
+  /** Asks the lists anew, after a change that no topic tells. **Errors**: as `request`. */
+  refresh(): Promise<void> {
+    return this.#reload();
+  }
+
   tryNow(): void {
     this.#link.nudge();
+  }
+
+  /** Commands the server was made to forget: nothing will tell of them any more. */
+  forget(ids: readonly CommandId[]): void {
+    this.world = without(this.world, ids);
   }
 
   transcript(projectId: ProjectId): Transcript {
