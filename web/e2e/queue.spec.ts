@@ -85,7 +85,7 @@ test("what was given up says why, and several are put back or forgotten", async 
     await afield.cli("run", "-p", `${afield.folder}/demo`, "--detach", "--retry", "2", prompt);
   }
   await page.goto(`${afield.url}/queue`);
-  await expect(page.getByText("given up")).toHaveCount(2);
+  await expect(page.getByText("given up: failed")).toHaveCount(2);
   await expectSound(page);
   await shot("queue-dead");
 

@@ -57,7 +57,7 @@ export function stateWords(command: Command, around: Around): Words {
     case "interrupted":
       return { tone: "warn", text: "outcome unknown" };
     case "dead":
-      return { tone: "bad", text: "given up" };
+      return { tone: "bad", text: command.outcome === undefined ? "given up" : `given up: ${outcomeWords(command.outcome.kind)}` };
   }
 }
 

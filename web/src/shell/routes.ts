@@ -30,7 +30,10 @@ export const ROUTES: readonly Route[] = [
   { pattern: "/projects/:project", section: "projects", title: "Session", load: () => import("../session/Session.svelte") },
   { pattern: "/queue", section: "queue", title: "Queue", list: true, load: () => import("../queue/Queue.svelte") },
   { pattern: "/queue/:command", section: "queue", title: "Command", load: () => import("../queue/Command.svelte") },
-  { pattern: "/machines", section: "machines", title: "Machines", load: () => import("../machines/Machines.svelte") },
+  { pattern: "/machines", section: "machines", title: "Machines", list: true, load: () => import("../machines/Machines.svelte") },
+  { pattern: "/machines/pair", section: "machines", title: "Pair a device", load: () => import("../machines/Pairing.svelte") },
+  { pattern: "/machines/pair/:pairing", section: "machines", title: "Let a device in", load: () => import("../machines/Pairing.svelte") },
+  { pattern: "/machines/:device", section: "machines", title: "Device", load: () => import("../machines/Device.svelte") },
   { pattern: "/new", section: "new", title: "New", load: () => import("../new/New.svelte") },
   { pattern: "/more", section: "more", title: "More", load: () => import("../more/More.svelte") },
 ];

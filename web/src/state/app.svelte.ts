@@ -3,7 +3,7 @@
  *
  * Screens read its fields and call its methods; nothing else talks to link, outbox or disk.
  */
-import type { Command, CommandId, ProjectId } from "../generated/protocol";
+import type { Command, CommandId, ProjectId, Scope } from "../generated/protocol";
 import { type Identity, Prover } from "../identity/identity";
 import { dial } from "../link/dial";
 import { Link, type Listener } from "../link/link";
@@ -54,6 +54,11 @@ export class App {
     this.#link = new Link(around, this.#listener());
     const sender = { isUp: () => isUp(this.link.status), submit: (ask: Ask<"command_submit">) => this.#submit(ask) };
     this.#outbox = new Outbox(sender, (entries) => (this.outbox = entries));
+  }
+
+  /** What this device may do, as the server said last. */
+  get scopes(): readonly Scope[] {
+    return this.world.devices.get(this.identity.deviceId)?.scopes ?? this.identity.scopes;
   }
 
   /** Shows what was known, then connects. */
