@@ -116,8 +116,8 @@ for (const theme of ["light", "dark"] as const) {
     await expect(entry(page, /online/).first()).toBeVisible();
     await expectSound(page);
     await shot(`machines-list-${theme}`);
-    await page.locator("section", { has: page.getByRole("heading", { name: "Machines", exact: true, level: 2 }) }).getByRole("link").first().click();
-    await expect(page.getByRole("link", { name: /demo/ })).toBeVisible();
+    await entry(page, /online\s+demo/).click();
+    await expect(page.getByRole("link", { name: /\/demo/ })).toBeVisible();
     await page.getByRole("button", { name: "Hold", exact: true }).click();
     await expect(page.getByText("nothing new starts here")).toBeVisible();
     await expectSound(page);
