@@ -3,7 +3,7 @@
  *
  * Screens read its fields and call its methods; nothing else talks to link, outbox or disk.
  */
-import type { Command, CommandId, ProjectId, Scope } from "../generated/protocol";
+import type { Command, CommandId, Handoff, ProjectId, Scope } from "../generated/protocol";
 import { type Identity, Prover } from "../identity/identity";
 import { dial } from "../link/dial";
 import { Link, type Listener } from "../link/link";
@@ -16,7 +16,7 @@ import { askLists, askTopics, latest } from "./catch-up";
 import { Frames } from "./frames";
 import { keepSnapshot, loadSnapshot } from "./snapshot";
 import { NOTHING, oldest, type PageAsk, type Transcript, withEvents, withPage } from "./transcript";
-import { EMPTY, fold, oneLine, replace, subject, withLastLine, without, withRegisters, type World } from "./world";
+import { EMPTY, fold, oneLine, replace, subject, withLastLine, withHandoff, without, withRegisters, type World } from "./world";
 
 const PAGE_MESSAGES = 100;
 /** Projects whose last line is asked for at the start. */
@@ -117,6 +117,11 @@ export class App {
     this.world = without(this.world, ids);
   }
 
+  /** Where the focus is, from the answer to a request: the fact that tells it may come later. */
+  learn(handoff: Handoff): void {
+    this.world = withHandoff(this.world, handoff);
+  }
+
   transcript(projectId: ProjectId): Transcript {
     return this.#transcripts.get(projectId) ?? NOTHING;
   }
@@ -155,7 +160,7 @@ export class App {
   async #connected(): Promise<void> {
     const topics = await askTopics(this.#link);
     await Promise.all([topics.org, topics.person].map((topic) => this.#followOnce(topic)));
-    this.world = withRegisters(this.world, topics.registers);
+    this.world = withHandoff(withRegisters(this.world, topics.registers), topics.handoff);
     await this.#reload();
     await Promise.all([...this.world.projects.keys()].map((id) => this.#followOnce(`project:${id}`)));
     await Promise.all([...this.#transcripts.keys()].filter((id) => this.world.projects.has(id)).map((id) => this.load(id)));

@@ -111,6 +111,12 @@ export function withRegisters(world: World, registers: readonly StateRegister[])
   return draft.done();
 }
 
+export function withHandoff(world: World, handoff: Handoff): World {
+  const draft = new Draft(world);
+  draft.setHandoff(handoff);
+  return draft.done();
+}
+
 export function without(world: World, ids: readonly CommandId[]): World {
   const draft = new Draft(world);
   for (const id of ids) draft.map("commands").delete(id);
