@@ -52,3 +52,17 @@ test("the page of another device tells what it has open, and brings it here", as
   await expect(second.getByRole("heading", { name: "demo" })).toBeVisible();
   await expect(page.getByText("Continued on Chrome on Linux.")).toBeVisible();
 });
+
+test("a project pinned on one device is at the top on the other", async ({ paired: page, afield, browser, shot }) => {
+  await addProject(page, afield, "first");
+  await page.goto(`${afield.url}/projects`);
+  await addProject(page, afield, "second");
+  await page.goto(`${afield.url}/projects`);
+  const other = await another(browser, afield);
+  await expect(other.getByRole("listitem").filter({ hasText: "idle" }).first()).toContainText("second");
+  await page.getByRole("button", { name: "Pin first" }).click();
+  await expect(other.getByRole("listitem").filter({ hasText: "idle" }).first()).toContainText("first");
+  await expect(page.getByRole("button", { name: "Pin first" })).toHaveAttribute("aria-pressed", "true");
+  await expectSound(page);
+  await shot("projects-pinned");
+});

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import type { Handoff, Project } from "../generated/protocol";
+import type { Handoff, Project, StateRegister } from "../generated/protocol";
+import { pinAsk, pinnedFirst } from "./pins";
 import { focusOf, mayTakeUnasked, said, standing } from "./standing";
 
 const me = { deviceId: "d", screen: "s" };
@@ -39,5 +40,24 @@ describe("the bar", () => {
     expect(said(elsewhere, { project_id: "p" }, { ...looking, shown: "p" })).toEqual({ text: "Also open on phone.", button: "Continue here", asks: false });
     expect(said(elsewhere, { project_id: "p" }, { ...looking, wasHere: true })).toEqual({ text: "Continued on phone.", button: "Bring it back", asks: false });
     expect(said({ ...elsewhere, offered: true }, { project_id: "p" }, looking)).toEqual({ text: "Phone asks you to go on here with shop.", button: "Continue here", asks: true });
+  });
+});
+
+describe("pins", () => {
+  const project = (id: string, last_active: string) => ({ id, last_active }) as Project;
+  const registers = new Map([
+    ["pin:old", { key: "pin:old", version: 4, value: true } as StateRegister],
+    ["pin:gone", { key: "pin:gone", version: 6 } as StateRegister],
+  ]);
+
+  it("come first, each part the latest first", () => {
+    const projects = [project("gone", "2026-01-01"), project("new", "2026-01-03"), project("old", "2026-01-02")];
+    expect(pinnedFirst(projects, registers).map(({ id }) => id)).toEqual(["old", "new", "gone"]);
+  });
+
+  it("name the version they replace", () => {
+    expect(pinAsk("old", false, registers)).toEqual({ key: "pin:old", base_version: 4 });
+    expect(pinAsk("gone", true, registers)).toEqual({ key: "pin:gone", base_version: 6, value: true });
+    expect(pinAsk("new", true, registers)).toEqual({ key: "pin:new", base_version: 0, value: true });
   });
 });
