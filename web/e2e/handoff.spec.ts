@@ -41,6 +41,18 @@ test("a screen that reloads has its focus again", async ({ paired: page, afield 
   await expect.poll(holder).toBe(before);
 });
 
+test("a copy of a tab is another screen", async ({ paired: page, afield }) => {
+  await addProject(page, afield, "demo");
+  await expect.poll(() => page.evaluate(() => sessionStorage.getItem("afield.screen"))).not.toBeNull();
+  const [id, address] = [await page.evaluate(() => sessionStorage.getItem("afield.screen") ?? ""), page.url()];
+  const copy = await page.context().newPage();
+  await copy.addInitScript((same) => sessionStorage.setItem("afield.screen", same), id);
+  await copy.goto(address);
+  await expect(copy.getByText("Also open on another window of this device.")).toBeVisible();
+  await copy.getByRole("button", { name: "Continue here" }).click();
+  await expect(page.getByText("Continued on another window of this device.")).toBeVisible();
+});
+
 test("the page of another device tells what it has open, and brings it here", async ({ paired: page, afield, browser, shot }) => {
   await addProject(page, afield, "demo");
   const second = await another(browser, afield);

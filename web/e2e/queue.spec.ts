@@ -134,6 +134,7 @@ test("what is not sent yet is in the queue, in the dark as well", async ({ paire
   await page.getByRole("link", { name: "New" }).first().click();
   await page.getByLabel("Prompt").fill("for later");
   await page.getByRole("button", { name: "Send" }).click();
+  await expect(page.getByRole("heading", { name: "demo", level: 1 })).toBeVisible();
   await page.getByRole("link", { name: "Queue" }).first().click();
   await expect(page.getByText("sent when there is a connection")).toBeVisible();
   await expectSound(page);

@@ -1,21 +1,22 @@
 /** This screen's part in the hand-off: takes the focus, moves it, offers it. One for each app. */
-import type { DeviceId, Focus } from "../generated/protocol";
+import type { DeviceId, Focus, ReplicaId } from "../generated/protocol";
 import { Refusal } from "../identity/failure";
 import type { App } from "../state/app.svelte";
+import { claimScreen } from "./screen";
 import { mayTakeUnasked, type Screen, standing, type Standing } from "./standing";
 
-/** A reload keeps the screen, so that it takes its focus up again; a second tab is another one. */
-const KEY = "afield.screen";
 
 export class FocusHere {
   /** It was here until another screen took it; until that is put away. */
   wasHere = $state(false);
   readonly #app: App;
-  readonly #me: Screen;
+  readonly #screen: Promise<ReplicaId>;
+  #me = $state.raw<Screen>();
 
   constructor(app: App) {
     this.#app = app;
-    this.#me = { deviceId: app.identity.deviceId, screen: screenId() };
+    this.#screen = claimScreen();
+    void this.#screen.then((screen) => (this.#me = { deviceId: app.identity.deviceId, screen }));
   }
 
   get standing(): Standing {
@@ -33,8 +34,9 @@ export class FocusHere {
 
   /** Continues on this screen, with what the other one showed unless something else is named. **Errors**: as `request`. */
   async take(focus?: Focus): Promise<Focus> {
+    const screen = await this.#screen;
     const from_version = this.#app.world.handoff?.version ?? 0;
-    const taken = await this.#app.request("handoff_take", { from_version, screen: this.#me.screen, ...(focus === undefined ? {} : { focus }) });
+    const taken = await this.#app.request("handoff_take", { from_version, screen, ...(focus === undefined ? {} : { focus }) });
     this.#app.learn(taken);
     this.wasHere = false;
     return taken.focus;
@@ -43,14 +45,8 @@ export class FocusHere {
   /** Asks a device to go on with this. **Errors**: as `request`. */
   async offer(to: DeviceId, focus?: Focus): Promise<void> {
     if (this.standing.is !== "here" || focus !== undefined) await this.take(focus);
-    this.#app.learn(await this.#app.request("handoff_offer", { screen: this.#me.screen, to }));
+    this.#app.learn(await this.#app.request("handoff_offer", { screen: await this.#screen, to }));
   }
-}
-
-function screenId(): string {
-  const found = sessionStorage.getItem(KEY) ?? crypto.randomUUID();
-  sessionStorage.setItem(KEY, found);
-  return found;
 }
 
 const here = new WeakMap<App, FocusHere>();

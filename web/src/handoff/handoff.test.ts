@@ -9,7 +9,7 @@ const phone = { device_id: "e", device_name: "phone\u202e", screen: "t" };
 
 describe("the focus", () => {
   it("is here, elsewhere or with nobody", () => {
-    expect(standing(undefined, me).is).toBe("unknown");
+    expect([standing(undefined, me).is, standing(handoff({}), undefined).is]).toEqual(["unknown", "unknown"]);
     expect(standing(handoff({}), me).is).toBe("nobody");
     expect(standing(handoff({ holder: { device_id: "d", device_name: "me", screen: "s" } }), me).is).toBe("here");
     expect(standing(handoff({ holder: phone, offered_to: "d" }), me)).toEqual({ is: "elsewhere", name: "phone⟨RLO⟩", offered: true });

@@ -15,8 +15,8 @@ export type Standing =
   | { readonly is: "here" }
   | { readonly is: "elsewhere"; readonly name: string; readonly offered: boolean };
 
-export function standing(handoff: Handoff | undefined, me: Screen): Standing {
-  if (handoff === undefined) return { is: "unknown" };
+export function standing(handoff: Handoff | undefined, me: Screen | undefined): Standing {
+  if (handoff === undefined || me === undefined) return { is: "unknown" };
   const { holder, offered_to } = handoff;
   if (holder === undefined) return { is: "nobody" };
   if (holder.device_id === me.deviceId && holder.screen === me.screen) return { is: "here" };
