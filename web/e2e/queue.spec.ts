@@ -137,6 +137,7 @@ test("what is not sent yet is in the queue, in the dark as well", async ({ paire
   await expect(page.getByRole("heading", { name: "demo", level: 1 })).toBeVisible();
   await page.getByRole("link", { name: "Queue" }).first().click();
   await expect(page.getByText("sent when there is a connection")).toBeVisible();
+  await expect(page.getByText("was running")).toBeVisible();
   await expectSound(page);
   await shot("queue-unsent-dark");
 });

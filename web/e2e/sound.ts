@@ -1,11 +1,10 @@
-/** What holds for every picture of the app. */
+/** What holds for every screen: axe finds nothing, and nothing is wider than the screen. */
 import { readFileSync } from "node:fs";
-import { expect, type Page } from "@playwright/test";
 import type { AxeResults } from "axe-core";
+import { expect, type Page } from "@playwright/test";
 
 const AXE = readFileSync(new URL("../node_modules/axe-core/axe.min.js", import.meta.url), "utf8");
 
-/** axe finds nothing, and nothing is wider than the screen. */
 export async function expectSound(page: Page): Promise<void> {
   // Colours in the middle of a change have no fixed contrast.
   await page.evaluate(() => Promise.all(document.getAnimations().filter((one) => one.effect?.getComputedTiming().endTime !== Infinity).map((one) => one.finished)));

@@ -10,7 +10,7 @@ const AT = "2026-01-01T00:00:00Z";
 const NOW = Date.parse("2026-01-01T01:00:00Z");
 const command = (id: string, more: Partial<Command> = {}) => ({ id, state: "queued", kind: "prompt", created_at: AT, project_id: "p", runner_id: "r", ...more }) as Command;
 const runner = (online: boolean) => ({ runner_id: "r", name: "box", online }) as RunnerState;
-const around = (more: { holds?: Hold[]; online?: boolean } = {}) => ({ holds: more.holds ?? [], runner: runner(more.online ?? true), now: NOW });
+const around = (more: { holds?: Hold[]; online?: boolean; live?: boolean } = {}) => ({ holds: more.holds ?? [], runner: runner(more.online ?? true), live: more.live ?? true, now: NOW });
 
 describe("the order of the queue", () => {
   it("is the server's inside a project, with what was begun first", () => {
@@ -77,6 +77,11 @@ describe("the words of the queue", () => {
 
   it("count", () => {
     expect([countWords(0, 0), countWords(2, 0), countWords(1, 3)]).toEqual(["Nothing waits", "2 waiting or running", "1 waiting or running, 3 to decide"]);
+  });
+
+  it("claim nothing of the present without a connection", () => {
+    expect(says({ state: "running", started_at: AT }, around({ live: false }))).toBe("was running");
+    expect(says({ state: "leased" }, around({ live: false }))).toBe("was about to start");
   });
 
   it("tell how it ended", () => {

@@ -14,6 +14,8 @@ export interface Words {
 export interface Around {
   readonly holds: readonly Hold[];
   readonly runner: RunnerState | undefined;
+  /** There is a connection; without it nothing is known of the present. */
+  readonly live: boolean;
   readonly now: number;
 }
 
@@ -45,6 +47,7 @@ export function stateWords(command: Command, around: Around): Words {
     case "queued":
       return waits(command, around);
     case "leased":
+      if (!around.live) return { tone: "calm", text: "was about to start" };
       return away(around.runner) ? { tone: "warn", text: "given to a machine that is away" } : { tone: "busy", text: "about to start" };
     case "running":
       return running(command, around);
@@ -61,7 +64,8 @@ export function stateWords(command: Command, around: Around): Words {
   }
 }
 
-function running({ kill_requested_by, started_at }: Command, { runner, now }: Around): Words {
+function running({ kill_requested_by, started_at }: Command, { runner, live, now }: Around): Words {
+  if (!live) return { tone: "calm", text: "was running" };
   if (kill_requested_by !== undefined) return { tone: "warn", text: away(runner) ? "stops when its machine is back" : "stopping" };
   if (away(runner)) return { tone: "warn", text: "running when last heard" };
   return { tone: "busy", text: started_at === undefined ? "running" : `running for ${span(Math.max(0, Math.round((now - Date.parse(started_at)) / 1000)))}` };
