@@ -10,6 +10,11 @@ export interface Invitation {
 /** The letters of typed codes; eight make one (docs/PROTOCOL.md, Pairing). */
 const CODE = /^[BCDFGHJKLMNPQRSTVWXZ]{8}$/;
 
+/** The link that brings a secret to a new device. The secret stands behind `#`: no server and no log sees it. */
+export function pairingLink(origin: string, secret: string, fingerprint: string): string {
+  return `${origin}/#pair=${secret}&key=${fingerprint}`;
+}
+
 /** From the fragment of an address. */
 export function fromFragment(hash: string): Invitation | undefined {
   const fields = new URLSearchParams(hash.replace(/^#/, ""));

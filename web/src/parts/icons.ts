@@ -21,6 +21,15 @@ export const ICONS = {
   terminal: "M5 7l5 5-5 5M12 17h7",
   key: "M8 8a4 4 0 1 0 0 8a4 4 0 1 0 0-8M12 12h9v3M17 12v2.5",
   copy: "M9 9h11v11H9zM5 15H4V4h11v1",
+  pause: "M9 6v12M15 6v12",
+  play: "M8 5.500l10 6.500-10 6.500z",
+  grip: "M5 9h14M5 15h14",
+  undo: "M4 9h10a5 5 0 0 1 0 10h-4M4 9l4-4M4 9l4 4",
+  edit: "M4 20l1-4L16 5l3 3L8 19zM14 7l3 3",
+  trash: "M5 7h14M10 4h4M7 7l1 13h8l1-13",
+  phone: "M8 3h8a1 1 0 0 1 1 1v16a1 1 0 0 1-1 1H8a1 1 0 0 1-1-1V4a1 1 0 0 1 1-1M11 18h2",
+  qr: "M4 4h6v6H4zM14 4h6v6h-6zM4 14h6v6H4zM14 14h2v2M20 14v2M14 20h2M18 18h2v2",
+  pin: "M9 4h6l-1 6 3 3H7l3-3zM12 13v7",
   sprout: "M12 20v-8M12 12c0-4-2.5-6-7-6 0 4.5 2.5 6.5 7 6M12 14c0-4 2.5-6 7-6 0 4.5-2.5 6.5-7 6",
 } as const;
 

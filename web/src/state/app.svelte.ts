@@ -3,7 +3,7 @@
  *
  * Screens read its fields and call its methods; nothing else talks to link, outbox or disk.
  */
-import type { Command, ProjectId } from "../generated/protocol";
+import type { Command, CommandId, Handoff, ProjectId, Scope } from "../generated/protocol";
 import { type Identity, Prover } from "../identity/identity";
 import { dial } from "../link/dial";
 import { Link, type Listener } from "../link/link";
@@ -16,7 +16,7 @@ import { askLists, askTopics, latest } from "./catch-up";
 import { Frames } from "./frames";
 import { keepSnapshot, loadSnapshot } from "./snapshot";
 import { NOTHING, oldest, type PageAsk, type Transcript, withEvents, withPage } from "./transcript";
-import { EMPTY, fold, oneLine, replace, subject, withLastLine, withRegisters, type World } from "./world";
+import { EMPTY, fold, oneLine, replace, subject, withLastLine, withHandoff, without, withRegisters, type World } from "./world";
 
 const PAGE_MESSAGES = 100;
 /** Projects whose last line is asked for at the start. */
@@ -54,6 +54,11 @@ export class App {
     this.#link = new Link(around, this.#listener());
     const sender = { isUp: () => isUp(this.link.status), submit: (ask: Ask<"command_submit">) => this.#submit(ask) };
     this.#outbox = new Outbox(sender, (entries) => (this.outbox = entries));
+  }
+
+  /** What this device may do, as the server said last. */
+  get scopes(): readonly Scope[] {
+    return this.world.devices.get(this.identity.deviceId)?.scopes ?? this.identity.scopes;
   }
 
   /** Shows what was known, then connects. */
@@ -98,8 +103,23 @@ export class App {
     return this.#outbox.discard(entry);
   }
 
+  /** Asks the lists anew, after a change that no topic tells. **Errors**: as `request`. */
+  refresh(): Promise<void> {
+    return this.#reload();
+  }
+
   tryNow(): void {
     this.#link.nudge();
+  }
+
+  /** Commands the server was made to forget: nothing will tell of them any more. */
+  forget(ids: readonly CommandId[]): void {
+    this.world = without(this.world, ids);
+  }
+
+  /** Where the focus is, from the answer to a request: the fact that tells it may come later. */
+  learn(handoff: Handoff): void {
+    this.world = withHandoff(this.world, handoff);
   }
 
   transcript(projectId: ProjectId): Transcript {
@@ -140,7 +160,7 @@ export class App {
   async #connected(): Promise<void> {
     const topics = await askTopics(this.#link);
     await Promise.all([topics.org, topics.person].map((topic) => this.#followOnce(topic)));
-    this.world = withRegisters(this.world, topics.registers);
+    this.world = withHandoff(withRegisters(this.world, topics.registers), topics.handoff);
     await this.#reload();
     await Promise.all([...this.world.projects.keys()].map((id) => this.#followOnce(`project:${id}`)));
     await Promise.all([...this.#transcripts.keys()].filter((id) => this.world.projects.has(id)).map((id) => this.load(id)));

@@ -1,5 +1,5 @@
 /** What a fresh connection asks for, beside what its topics tell. */
-import type { DevicePresence, Project, StateRegister } from "../generated/protocol";
+import type { DevicePresence, Handoff, Project, StateRegister } from "../generated/protocol";
 import type { Link } from "../link/link";
 import type { Lists } from "./world";
 
@@ -12,11 +12,12 @@ export interface Topics {
   readonly person: string;
   readonly presence: readonly DevicePresence[];
   readonly registers: readonly StateRegister[];
+  readonly handoff: Handoff;
 }
 
 export async function askTopics(link: Link): Promise<Topics> {
-  const [presence, state] = await Promise.all([link.request("device_presence"), link.request("state_get")]);
-  return { org: presence.topic, person: state.topic, presence: presence.devices, registers: await allRegisters(link, state) };
+  const [presence, state, handoff] = await Promise.all([link.request("device_presence"), link.request("state_get"), link.request("handoff_get")]);
+  return { org: presence.topic, person: state.topic, presence: presence.devices, registers: await allRegisters(link, state), handoff };
 }
 
 async function allRegisters(link: Link, first: { registers: StateRegister[]; more: boolean }): Promise<StateRegister[]> {

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { Approval, Command, Fact, Project, StateRegister } from "../generated/protocol";
 import type { TopicEvent } from "../link/wire";
 import { needsMe } from "./needs";
-import { EMPTY, fold, type Lists, replace, withRegisters } from "./world";
+import { EMPTY, fold, type Lists, replace, without, withRegisters } from "./world";
 
 const AT = "2026-01-01T00:00:00Z";
 const project = (id: string, state: Project["state"] = "IDLE") => ({ id, state, path: `/p/${id}`, runner_id: "r", session_id: null, settings: {}, created_at: AT, last_active: AT }) as Project;
@@ -43,6 +43,12 @@ describe("the world", () => {
     expect(world.commands.size).toBe(501);
     expect(world.commands.has("waiting")).toBe(true);
     expect(world.commands.has("o99")).toBe(false);
+  });
+
+  it("forgets what was purged here, or on another screen", () => {
+    const world = fold(EMPTY, [told({ type: "command_state", data: command("d", "dead") }), told({ type: "command_state", data: command("f", "failed") })]);
+    expect([...without(world, ["f"]).commands.keys()]).toEqual(["d"]);
+    expect([...replace(world, lists({}), new Set()).commands.keys()]).toEqual(["f"]);
   });
 
   it("takes no older version of a register", () => {

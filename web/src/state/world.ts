@@ -91,7 +91,8 @@ export function replace(world: World, lists: Lists, touched: ReadonlySet<string>
     }
     return fresh;
   };
-  const over = [...world.commands.values()].filter(isOver).map((command) => [command.id, command] as const);
+  // What is dead is listed whole; what is no more in that list was purged or put back.
+  const over = [...world.commands.values()].filter((command) => isOver(command) && command.state !== "dead").map((command) => [command.id, command] as const);
   const commands = current(world.commands, lists.commands, (row) => row.id);
   return {
     ...world,
@@ -107,6 +108,18 @@ export function replace(world: World, lists: Lists, touched: ReadonlySet<string>
 export function withRegisters(world: World, registers: readonly StateRegister[]): World {
   const draft = new Draft(world);
   for (const register of registers) takeRegister(draft, register);
+  return draft.done();
+}
+
+export function withHandoff(world: World, handoff: Handoff): World {
+  const draft = new Draft(world);
+  draft.setHandoff(handoff);
+  return draft.done();
+}
+
+export function without(world: World, ids: readonly CommandId[]): World {
+  const draft = new Draft(world);
+  for (const id of ids) draft.map("commands").delete(id);
   return draft.done();
 }
 

@@ -1,0 +1,60 @@
+import { addProject, expect, test } from "./harness";
+import { expectSound } from "./sound";
+
+test("work for any machine that can, at a time, with what was chosen remembered", async ({ paired: page, afield, shot }) => {
+  await addProject(page, afield, "demo");
+  await page.goto(`${afield.url}/new`);
+  await expect(page.getByText("Write what is to be done.")).toBeVisible();
+  await expectSound(page);
+  await shot("new-empty");
+
+  await page.getByLabel("Prompt").fill("look around");
+  await expect(page.getByText(/Starts at once on/)).toBeVisible();
+  await page.getByRole("radio", { name: "Any machine that can" }).check();
+  await page.getByLabel("Has the agent").selectOption("demo");
+  await expect(page.getByText(/^Fits: demo on/)).toBeVisible();
+  await page.getByLabel("Processors, at least").fill("1000");
+  await expect(page.getByText("Nothing that is known here fits.")).toBeVisible();
+  await page.getByLabel("Processors, at least").fill("1");
+  await page.getByRole("radio", { name: "At a time" }).check();
+  await page.getByLabel("Not before").fill("2037-01-01T12:00");
+  await page.getByText("Agent, priority, retries").click();
+  await page.getByLabel("Priority").selectOption("high");
+  await page.getByLabel("Tries").selectOption("3");
+  await expectSound(page);
+  await shot("new-any");
+  await page.getByRole("button", { name: "Send" }).click();
+
+  await page.getByRole("link", { name: /look around/ }).click();
+  await expect(page.getByText(/Does not start before/)).toBeVisible();
+  await expect(page.getByText("high", { exact: true })).toBeVisible();
+  await expect(page.getByText("0 of 3")).toBeVisible();
+
+  await page.goto(`${afield.url}/new`);
+  await expect(page.getByRole("radio", { name: "Any machine that can" })).toBeChecked();
+  await expect(page.getByLabel("Has the agent")).toHaveValue("demo");
+  await expect(page.getByRole("radio", { name: "As soon as it can" })).toBeChecked();
+});
+
+test("what another app shares arrives as a prompt, and one that is released later waits", async ({ paired: page, afield, shot }) => {
+  await page.emulateMedia({ colorScheme: "dark" });
+  await addProject(page, afield, "demo");
+  await page.goto(`${afield.url}/new?title=Fix%20this&text=It%20is%20broken`);
+  await expect(page.getByLabel("Prompt")).toHaveValue("Fix this\n\nIt is broken");
+  await page.getByRole("radio", { name: "When released" }).check();
+  await expectSound(page);
+  await shot("new-dark");
+  await page.getByRole("button", { name: "Send" }).click();
+  await page.getByRole("link", { name: /Fix this/ }).click();
+  await page.getByRole("button", { name: "Release" }).click();
+  await expect(page.getByText("Given to the agent")).toBeVisible();
+});
+
+test("a draft outlives a reload", async ({ paired: page, afield }) => {
+  await addProject(page, afield, "demo");
+  await page.goto(`${afield.url}/new`);
+  await page.getByLabel("Prompt").fill("half a thought");
+  await expect(page.getByText(/Starts at once on/)).toBeVisible();
+  await page.reload();
+  await expect(page.getByLabel("Prompt")).toHaveValue("half a thought");
+});

@@ -1,0 +1,34 @@
+import { describe, expect, it } from "vitest";
+import type { CommandDetail, Waiting } from "../generated/protocol";
+import { EMPTY } from "../state/world";
+import { toField } from "../text/times";
+import { changes, draftOf } from "./edit";
+import { said } from "./reason";
+
+const NOW = Date.parse("2026-01-01T00:00:00Z");
+const AT = "2026-01-02T10:00:00.000Z";
+const detail = { id: "a", payload: { prompt: "old", agent: "demo" }, not_before: AT, expires_at: AT } as CommandDetail;
+
+describe("an edit", () => {
+  it("sends what was touched, with the rest of what it carries", () => {
+    expect(changes(detail, { ...draftOf(detail), prompt: " new " }, NOW)).toEqual({ payload: { prompt: "new", agent: "demo" } });
+    expect(changes(detail, { ...draftOf(detail), priority: "high" }, NOW)).toEqual({ priority: "high" });
+    expect(changes(detail, draftOf(detail), NOW)).toBeUndefined();
+  });
+
+  it("of its time starts it now when the time is taken away", () => {
+    expect(changes(detail, { ...draftOf(detail), notBefore: "" }, NOW)).toEqual({ not_before: "2026-01-01T00:00:00.000Z" });
+    expect(changes(detail, { ...draftOf(detail), expires: "" }, NOW)).toBeUndefined();
+    expect(changes(detail, { ...draftOf(detail), expires: toField("2026-02-02T10:00:00Z") }, NOW)).toEqual({ expires_at: "2026-02-02T10:00:00.000Z" });
+  });
+});
+
+describe("a reason", () => {
+  it("has names where the server has ids", () => {
+    const [command, device] = ["0190a000-0000-7000-8000-00000000000c", "0190a000-0000-7000-8000-00000000000d"];
+    const world = { ...EMPTY, commands: new Map([[command, { id: command, kind: "prompt", summary: "tidy \u202eup" } as never]]), devices: new Map([[device, { name: "phone" } as never]]) };
+    const waiting: Waiting = { reason: "order", message: `behind command ${command} held by ${device}`, command_id: command };
+    expect(said(waiting, world)).toEqual({ text: "Behind command “tidy ⟨RLO⟩up” held by phone.", next: "It starts when that one is over.", command });
+    expect(said(waiting, EMPTY).text).toBe("Behind command 00000c held by 00000d.");
+  });
+});

@@ -1,0 +1,47 @@
+/** Why a command waits, with the names of things, and what to do about it. Pure. */
+import type { Waiting, WaitReason } from "../generated/protocol";
+import { titleOf } from "./words";
+import type { World } from "../state/world";
+import { visible } from "../text/visible";
+
+export interface Reason {
+  readonly text: string;
+  readonly next: string;
+  readonly until?: string;
+  /** The command it waits for. */
+  readonly command?: string;
+}
+
+const NEXT: Record<WaitReason, string> = {
+  time: "It starts by itself then. Edit it to start it earlier.",
+  hold: "Release it to let it start.",
+  order: "It starts when that one is over.",
+  slot: "It starts by itself when there is room.",
+  runner: "It starts by itself when that machine is back.",
+  limit: "It starts by itself when the limit ends.",
+  approval: "Answer what the agent asks under Needs me.",
+  start: "It starts in a moment.",
+};
+
+/** The server's words hold ids; people know names. */
+export function said(waiting: Waiting, world: World): Reason {
+  const named = waiting.message.replace(ID, (id) => nameOf(id, world) ?? id.slice(-6));
+  return {
+    text: sentence(visible(named)),
+    next: NEXT[waiting.reason] ?? "",
+    ...(waiting.until === undefined ? {} : { until: waiting.until }),
+    ...(waiting.command_id === undefined ? {} : { command: waiting.command_id }),
+  };
+}
+
+const ID = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g;
+
+function nameOf(id: string, { commands, devices, runners }: World): string | undefined {
+  const command = commands.get(id);
+  if (command) return `“${titleOf(command)}”`;
+  return runners.get(id)?.name ?? devices.get(id)?.name;
+}
+
+function sentence(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
+}
