@@ -1,10 +1,7 @@
-import { readFileSync } from "node:fs";
-import type { AxeResults } from "axe-core";
-import type { Page } from "@playwright/test";
 import { addProject, expect, test } from "./harness";
+import { expectSound } from "./sound";
 
 const SCREENS = ["needs-me", "projects", "queue", "machines", "new", "more"];
-const AXE = readFileSync(new URL("../node_modules/axe-core/axe.min.js", import.meta.url), "utf8");
 
 for (const theme of ["light", "dark"] as const) {
   test(`every screen in ${theme}: no axe finding, nothing wider than the screen`, async ({ paired: page, afield, shot }) => {
@@ -26,14 +23,4 @@ for (const theme of ["light", "dark"] as const) {
     await expectSound(page);
     await shot(`add-project-${theme}`);
   });
-}
-
-async function expectSound(page: Page): Promise<void> {
-  // Colours in the middle of a change have no fixed contrast.
-  await page.evaluate(() => Promise.all(document.getAnimations().filter((one) => one.effect?.getComputedTiming().endTime !== Infinity).map((one) => one.finished)));
-  await page.evaluate(AXE);
-  const { violations } = await page.evaluate(() => (window as unknown as { axe: { run(): Promise<AxeResults> } }).axe.run());
-  expect(violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(" ")}`)).toEqual([]);
-  const wider = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-  expect(wider).toBe(0);
 }

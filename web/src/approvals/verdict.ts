@@ -23,9 +23,9 @@ export function verdictOf(approval: Approval, devices: ReadonlyMap<DeviceId, Dev
 }
 
 /** What the agent's offer for the rest of the session is called; nothing when it offers none. */
-export function sessionOffer({ kind, session_rule, tool }: Approval): string | undefined {
+export function sessionOffer({ kind, session_rule }: Approval): string | undefined {
   if (!session_rule || kind === "question") return undefined;
-  return kind === "plan" ? "Go on, and edit files without asking" : `Allow what is like this until the session ends (${tool})`;
+  return kind === "plan" ? "Go on, and edit files without asking" : "Allow for this session, by the agent's own rule";
 }
 
 /** What is asked for, as the head of its card. */
