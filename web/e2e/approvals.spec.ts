@@ -66,7 +66,7 @@ test.describe("with an agent that would remove files", () => {
     await expect(card.getByTitle("a hidden character")).toHaveText("RLO");
     await expectSound(page);
     await shot("approval-destructive");
-    const hold = card.getByRole("button", { name: "Hold to allow once" });
+    const hold = card.getByRole("button", { name: "Hold to allow", exact: true });
     await hold.click();
     await expect(hold).toBeVisible();
     expect((await approvals(afield)).map(({ state }) => state)).toEqual(["open"]);

@@ -27,7 +27,7 @@ describe("what became of an approval", () => {
 describe("an approval", () => {
   it("offers a longer yes only where the agent does", () => {
     expect(sessionOffer(approval({}))).toBeUndefined();
-    expect(sessionOffer(approval({ session_rule: true }))).toContain("for this session");
+    expect(sessionOffer(approval({ session_rule: true }))).toBe("Allow for this session");
     expect(sessionOffer(approval({ session_rule: true, kind: "plan" }))).toContain("edit files");
     expect(sessionOffer(approval({ session_rule: true, kind: "question" }))).toBeUndefined();
   });

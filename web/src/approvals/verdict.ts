@@ -25,7 +25,7 @@ export function verdictOf(approval: Approval, devices: ReadonlyMap<DeviceId, Dev
 /** What the agent's offer for the rest of the session is called; nothing when it offers none. */
 export function sessionOffer({ kind, session_rule }: Approval): string | undefined {
   if (!session_rule || kind === "question") return undefined;
-  return kind === "plan" ? "Go on, and edit files without asking" : "Allow for this session, by the agent's own rule";
+  return kind === "plan" ? "Go on, and edit files without asking" : "Allow for this session";
 }
 
 /** What is asked for, as the head of its card. */

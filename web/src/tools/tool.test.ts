@@ -7,6 +7,7 @@ describe("what a tool was asked", () => {
       ["Bash", { command: "ls -l", description: "List" }, "command", "ls -l"],
       ["Read", { file_path: "/a/b.rs", offset: 10, limit: 5 }, "read", "/a/b.rs · lines 10–14"],
       ["Read", { file_path: "/a/b.rs" }, "read", "/a/b.rs"],
+      ["Read", { file_path: "/home/me/app/src/main.rs" }, "read", "…/src/main.rs"],
       ["Write", { file_path: "/x", content: "hi" }, "edit", "/x"],
       ["Edit", { file_path: "/x", old_string: "a", new_string: "b" }, "edit", "/x"],
       ["MultiEdit", { file_path: "/x", edits: [{ old_string: "a", new_string: "b" }, { old_string: "c", new_string: "" }] }, "edit", "/x"],

@@ -36,9 +36,9 @@ export function headline(ask: ToolAsk): string {
     case "command":
       return ask.command;
     case "read":
-      return ask.part === undefined ? ask.path : `${ask.path} · ${ask.part}`;
+      return ask.part === undefined ? shortly(ask.path) : `${shortly(ask.path)} · ${ask.part}`;
     case "edit":
-      return ask.path;
+      return shortly(ask.path);
     case "search":
       return ask.where === undefined ? ask.pattern : `${ask.pattern} in ${ask.where}`;
     case "todo":
@@ -53,6 +53,14 @@ export function headline(ask: ToolAsk): string {
       return ask.input;
   }
 }
+
+/** The end of a path tells files apart; the whole of it stands in the card. */
+function shortly(path: string): string {
+  const parts = path.split("/");
+  return parts.length <= PATH_PARTS_SHOWN + 1 ? path : `…/${parts.slice(-PATH_PARTS_SHOWN).join("/")}`;
+}
+
+const PATH_PARTS_SHOWN = 2;
 
 const READERS: ReadonlyMap<string, (fields: Fields) => ToolAsk | undefined> = new Map([
   ["Bash", command],
