@@ -1,6 +1,6 @@
 /** The real binary (`AFIELD_BIN`) with an empty data directory: server and one runner. */
 import { type ChildProcess, execFile, spawn } from "node:child_process";
-import { mkdtemp, mkdir, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
@@ -44,6 +44,13 @@ export class Afield {
   async startAgain(): Promise<void> {
     this.#process = spawnUp(this.folder, new URL(this.url).host);
     await readyAt(this.#process);
+  }
+
+  /** Ends the runner and whatever it started at once, as a machine does that loses power; the server lives on. */
+  async killRunner(): Promise<void> {
+    const { pid } = this.#process;
+    const children = await readFile(`/proc/${pid}/task/${pid}/children`, "utf8");
+    for (const child of children.split(" ").filter((one) => one !== "")) process.kill(Number(child), "SIGKILL");
   }
 
   async stop(): Promise<void> {
