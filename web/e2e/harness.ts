@@ -4,6 +4,8 @@ import { type Browser, expect, type Page, test as base } from "@playwright/test"
 import { Afield } from "./server";
 
 interface Fixtures {
+  /** What the stand-in for Claude plays; by default what a prompt names as `[[mock:NAME]]`. */
+  script: string | undefined;
   afield: Afield;
   /** A page that was let in by a link; errors it reports fail the test. */
   paired: Page;
@@ -11,8 +13,9 @@ interface Fixtures {
 }
 
 export const test = base.extend<Fixtures>({
-  afield: async ({}, use) => {
-    const afield = await Afield.start();
+  script: [undefined, { option: true }],
+  afield: async ({ script }, use) => {
+    const afield = await Afield.start(script);
     await use(afield);
     await afield.stop();
   },
@@ -44,15 +47,21 @@ export async function another(browser: Browser, afield: Afield): Promise<Page> {
   return page;
 }
 
-/** Adds a directory as a project of the demo agent and opens it. */
-export async function addProject(page: Page, afield: Afield, name: string): Promise<void> {
+/** Adds a directory as a project of an agent and opens it. */
+export async function addProject(page: Page, afield: Afield, name: string, agent: "demo" | "claude" = "demo"): Promise<void> {
   const path = await afield.directory(name);
   await page.getByRole("button", { name: "Add a project" }).first().click();
   const dialog = page.getByRole("dialog");
   await dialog.getByLabel("Directory").fill(path);
-  await dialog.getByLabel("Agent").selectOption("demo");
+  await dialog.getByLabel("Agent").selectOption(agent);
   await dialog.getByRole("button", { name: "Add" }).click();
   await expect(page.getByRole("heading", { name })).toBeVisible();
+}
+
+/** Sends a prompt from the project that is open. */
+export async function send(page: Page, prompt: string): Promise<void> {
+  await page.getByLabel("Prompt").fill(prompt);
+  await page.getByRole("button", { name: "Send", exact: true }).click();
 }
 
 /** What the page throws, and what its content policy refuses. */

@@ -1,8 +1,8 @@
 /** The real binary (`AFIELD_BIN`) with an empty data directory: server and one runner. */
 import { type ChildProcess, execFile, spawn } from "node:child_process";
-import { mkdtemp, mkdir, rm } from "node:fs/promises";
+import { mkdtemp, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { promisify } from "node:util";
 
@@ -27,8 +27,10 @@ export class Afield {
     this.#process = process;
   }
 
-  static async start(): Promise<Afield> {
+  /** `script`: the one of `scripts/` that the stand-in for Claude plays, instead of what a prompt names. */
+  static async start(script?: string): Promise<Afield> {
     const folder = await mkdtemp(join(tmpdir(), "afield-web-"));
+    await writeFile(claudeIn(folder), claudeThatPlays(script), { mode: 0o755 });
     const started = spawnUp(folder, "127.0.0.1:0");
     return new Afield(await readyAt(started), folder, started);
   }
@@ -42,6 +44,13 @@ export class Afield {
   async startAgain(): Promise<void> {
     this.#process = spawnUp(this.folder, new URL(this.url).host);
     await readyAt(this.#process);
+  }
+
+  /** Ends the runner and whatever it started at once, as a machine does that loses power; the server lives on. */
+  async killRunner(): Promise<void> {
+    const { pid } = this.#process;
+    const children = await readFile(`/proc/${pid}/task/${pid}/children`, "utf8");
+    for (const child of children.split(" ").filter((one) => one !== "")) process.kill(Number(child), "SIGKILL");
   }
 
   async stop(): Promise<void> {
@@ -74,9 +83,17 @@ function binary(): string {
   return path;
 }
 
+const claudeIn = (folder: string) => join(folder, "claude");
+
+/** A program that stands in for Claude; `cargo` puts it beside the binary. */
+function claudeThatPlays(script: string | undefined): string {
+  const play = script === undefined ? "" : `MOCK_CLAUDE_SCRIPT='${join(import.meta.dirname, "scripts", `${script}.jsonl`)}' `;
+  return `#!/bin/sh\n${play}exec '${join(dirname(binary()), "mock-claude")}' "$@"\n`;
+}
+
 function spawnUp(folder: string, listen: string): ChildProcess {
   const args = ["up", "--data-dir", join(folder, "data"), "--listen", listen, "--json"];
-  return spawn(binary(), args, { stdio: ["ignore", "pipe", "inherit"], env: { ...process.env, HOME: folder, AFIELD_LOG__LEVEL: "warn" } });
+  return spawn(binary(), args, { stdio: ["ignore", "pipe", "inherit"], env: { ...process.env, HOME: folder, AFIELD_LOG__LEVEL: "warn", AFIELD_CLAUDE_PATH: claudeIn(folder) } });
 }
 
 /** Where it serves, once it says so. */

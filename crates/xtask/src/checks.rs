@@ -52,9 +52,9 @@ async fn web(runner: &mut Runner, steps: &mut Steps) -> bool {
     passed
 }
 
-/// The web app in Chromium, with the binary the tests were built with.
+/// The web app in Chromium, with the binary the tests were built with and the stand-in for Claude beside it.
 async fn in_a_browser(runner: &mut Runner) -> Result<()> {
-    cargo(runner, &["build", "--package", "afield"], &[]).await?;
+    cargo(runner, &["build", "--package", "afield", "--package", "testkit"], &[]).await?;
     let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
     let binary = std::path::absolute(std::path::Path::new(&target).join("debug/afield"))?;
     let binary = binary.to_string_lossy();

@@ -35,7 +35,7 @@ describe("presence", () => {
 });
 
 describe("facts", () => {
-  const facts = { os: "linux", arch: "x86_64", host: "box\u202e", cores: 4, memory_bytes: 8 * 1024 ** 3, concurrency: 1, shell: false, roots: ["/home"], version: "1.0.0", agents: [] };
+  const facts = { os: "linux", arch: "x86_64", host: "box\u202e", cores: 4, memory_bytes: 8 * 1024 ** 3, concurrency: 1, shell: false, roots: ["/home"], version: "1.0.0", agents: [], tools: [], labels: [], sandbox: "none", execution_timeout_seconds: 3600 };
 
   it("are lines, with nothing hidden in them", () => {
     const lines = runnerFacts({ runner_id: "r", name: "box", online: true, facts } as RunnerState);

@@ -3,12 +3,19 @@ import type { Command, HistoryMessage } from "../generated/protocol";
 import type { Entry } from "../outbox/entry";
 import type { Row, Transcript } from "../state/transcript";
 import { rows } from "../state/transcript";
+import { dayOf } from "./days";
+import { joined, type ToolLine } from "./tools";
 
 /** Said by the agent's program about itself; the stream leaves it out. */
 const UNSHOWN = new Set<HistoryMessage["kind"]>(["init", "system", "partial", "progress"]);
 
 export type Line =
   | Row
+  | ToolLine
+  /** A new day begins. */
+  | { readonly is: "day"; readonly key: string; readonly at: number }
+  /** What follows was not read on any of the person's devices. */
+  | { readonly is: "unread"; readonly key: string }
   /** A new conversation began. */
   | { readonly is: "session"; readonly key: string }
   /** Accepted by the server, not yet given to the agent. */
@@ -16,22 +23,62 @@ export type Line =
   /** On this device only. */
   | { readonly is: "unsent"; readonly key: string; readonly entry: Entry };
 
-export function lines(transcript: Transcript, commands: Iterable<Command>, outbox: readonly Entry[]): Line[] {
-  const said: Line[] = [];
-  const prompted = new Set<string>();
-  let session: string | undefined;
-  for (const row of rows(transcript)) {
-    if (row.is !== "message") {
-      said.push(row);
-      continue;
-    }
-    const { message } = row;
-    if (message.kind === "prompt" && message.command_id) prompted.add(message.command_id);
-    if (message.session_id && session && message.session_id !== session) said.push({ is: "session", key: `s-${message.seq}` });
-    session = message.session_id ?? session;
-    if (!UNSHOWN.has(message.kind)) said.push(row);
+export interface Around {
+  readonly commands: Iterable<Command>;
+  readonly outbox: readonly Entry[];
+  /** Read up to this event before the stream was opened. */
+  readonly readTo: number | undefined;
+}
+
+export function lines(transcript: Transcript, { commands, outbox, readTo }: Around): Line[] {
+  const stream = new Stream(transcript, readTo);
+  for (const row of rows(transcript)) stream.take(row);
+  return [...stream.lines, ...queued(commands, stream.prompted), ...unsent(commands, outbox)];
+}
+
+/** The lines so far, and what the next one depends on. */
+class Stream {
+  readonly lines: Line[] = [];
+  readonly prompted = new Set<string>();
+  readonly #joined;
+  #readTo: number | undefined;
+  #session: string | undefined;
+  #day: number | undefined;
+
+  constructor({ messages }: Transcript, readTo: number | undefined) {
+    this.#joined = joined(messages);
+    this.#readTo = readTo;
   }
-  return [...said, ...queued(commands, prompted), ...unsent(commands, outbox)];
+
+  take(row: Row): void {
+    if (row.is !== "message") return void this.lines.push(row);
+    const { message } = row;
+    if (message.kind === "prompt" && message.command_id) this.prompted.add(message.command_id);
+    this.#sessionOf(message);
+    if (UNSHOWN.has(message.kind) || this.#joined.elsewhere.has(message.seq)) return;
+    this.#dayOf(message);
+    this.#unreadAt(message);
+    this.lines.push(this.#joined.tools.get(message.seq) ?? row);
+  }
+
+  #sessionOf({ session_id, seq }: HistoryMessage): void {
+    if (session_id && this.#session && session_id !== this.#session) this.lines.push({ is: "session", key: `s-${seq}` });
+    this.#session = session_id ?? this.#session;
+  }
+
+  #dayOf({ timestamp, seq }: HistoryMessage): void {
+    const at = Date.parse(timestamp);
+    const day = dayOf(at);
+    if (this.#day !== undefined && day !== this.#day) this.lines.push({ is: "day", key: `d-${seq}`, at });
+    this.#day = day;
+  }
+
+  /** Once, before the first message of somebody else that was not read. */
+  #unreadAt({ seq, direction }: HistoryMessage): void {
+    if (this.#readTo === undefined || seq <= this.#readTo || direction === "client") return;
+    this.#readTo = undefined;
+    if (this.lines.length > 0) this.lines.push({ is: "unread", key: "unread" });
+  }
 }
 
 function queued(commands: Iterable<Command>, prompted: ReadonlySet<string>): Line[] {

@@ -1,21 +1,38 @@
 /** What the end of a turn tells, and how far one's own words came. Pure. */
 import type { Command, HistoryMessage } from "../generated/protocol";
 import { duration, money } from "../text/age";
+import { fieldsOf } from "../tools/tool";
 
 interface ResultFrame {
   duration_ms?: unknown;
   total_cost_usd?: unknown;
-  num_turns?: unknown;
   is_error?: unknown;
+  usage?: unknown;
 }
 
-/** "3.2 s · $0.04"; empty when the agent tells nothing. */
+/** "3.2 s · 57k tokens in, 640 out · $0.04"; empty when the agent tells nothing. */
 export function turnFacts({ message }: HistoryMessage): string {
   const frame = (message ?? {}) as ResultFrame;
   const facts: string[] = [];
   if (typeof frame.duration_ms === "number") facts.push(duration(frame.duration_ms));
+  const { taken, given } = tokensOf(frame.usage);
+  if (taken + given > 0) facts.push(`${count(taken)} tokens in, ${count(given)} out`);
   if (typeof frame.total_cost_usd === "number" && frame.total_cost_usd > 0) facts.push(money(frame.total_cost_usd));
   return facts.join(" · ");
+}
+
+/** What a model read and wrote, by its own count; what came from a cache was read as well. */
+export function tokensOf(usage: unknown): { readonly taken: number; readonly given: number } {
+  const fields = fieldsOf(usage);
+  const number = (name: string) => (typeof fields[name] === "number" ? fields[name] : 0);
+  return { taken: number("input_tokens") + number("cache_creation_input_tokens") + number("cache_read_input_tokens"), given: number("output_tokens") };
+}
+
+/** "640", "1.2k", "57k", "1.2M". */
+export function count(tokens: number): string {
+  const scaled = (of: number, unit: string) => `${of < 10 ? of.toFixed(1) : Math.round(of)}${unit}`;
+  if (tokens < 1_000) return String(tokens);
+  return tokens < 999_500 ? scaled(tokens / 1_000, "k") : scaled(tokens / 1_000_000, "M");
 }
 
 export function turnFailed({ message }: HistoryMessage): boolean {

@@ -26,6 +26,7 @@ export interface Route {
 
 export const ROUTES: readonly Route[] = [
   { pattern: "/needs-me", section: "needs-me", title: "Needs me", load: () => import("../needs-me/NeedsMe.svelte") },
+  { pattern: "/approvals/:approval", section: "needs-me", title: "Approval", load: () => import("../approvals/ApprovalScreen.svelte") },
   { pattern: "/projects", section: "projects", title: "Projects", list: true, load: () => import("../projects/Projects.svelte") },
   { pattern: "/projects/:project", section: "projects", title: "Session", load: () => import("../session/Session.svelte") },
   { pattern: "/queue", section: "queue", title: "Queue", list: true, load: () => import("../queue/Queue.svelte") },

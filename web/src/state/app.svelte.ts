@@ -90,6 +90,14 @@ export class App {
     return this.#link.request(type, data);
   }
 
+  /** Writes what the person's devices share; without `base_version`, as one that knows the present. **Errors**: as `request`. */
+  async write(ask: Ask<"state_set"> & { key: string }): Promise<Reply<"state_set">> {
+    const base_version = this.world.registers.get(ask.key)?.version ?? 0;
+    const reply = await this.request("state_set", { base_version, ...ask });
+    this.world = withRegisters(this.world, [reply.register]);
+    return reply;
+  }
+
   /** Sends a command, now or when there is a connection again: nothing that was sent is lost. */
   send(ask: Ask<"command_submit">): Promise<Entry> {
     return this.#outbox.put(ask);

@@ -5,6 +5,8 @@ import type { Lists } from "./world";
 
 /** Commands listed of each state; those that are over and older are met in history. */
 const COMMANDS_LISTED = 200;
+/** Failures are looked at while they are fresh. */
+const FAILED_LISTED = 30;
 
 /** Where the org's and the person's facts are told. */
 export interface Topics {
@@ -30,7 +32,7 @@ async function allRegisters(link: Link, first: { registers: StateRegister[]; mor
 }
 
 export async function askLists(link: Link): Promise<Lists> {
-  const [projects, runners, devices, presence, waiting, dead, interrupted, approvals] = await Promise.all([
+  const [projects, runners, devices, presence, waiting, dead, interrupted, failed, approvals] = await Promise.all([
     link.request("project_list"),
     link.request("runner_list"),
     link.request("device_list"),
@@ -38,6 +40,7 @@ export async function askLists(link: Link): Promise<Lists> {
     link.request("command_list", { waiting: true, limit: COMMANDS_LISTED }),
     link.request("command_list", { state: "dead", limit: COMMANDS_LISTED }),
     link.request("command_list", { state: "interrupted", limit: COMMANDS_LISTED }),
+    link.request("command_list", { state: "failed", limit: FAILED_LISTED }),
     link.request("approval_list"),
   ]);
   return {
@@ -45,7 +48,7 @@ export async function askLists(link: Link): Promise<Lists> {
     runners: runners.runners,
     devices: devices.devices,
     presence: presence.devices,
-    commands: [...waiting.commands, ...dead.commands, ...interrupted.commands],
+    commands: [...waiting.commands, ...dead.commands, ...interrupted.commands, ...failed.commands],
     approvals: approvals.approvals,
   };
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Approval, Command, Fact, Project, StateRegister } from "../generated/protocol";
 import type { TopicEvent } from "../link/wire";
-import { needsMe } from "./needs";
+import { failuresSeenKey, needsMe } from "./needs";
 import { EMPTY, fold, type Lists, replace, without, withRegisters } from "./world";
 
 const AT = "2026-01-01T00:00:00Z";
@@ -63,8 +63,18 @@ describe("the world", () => {
       told({ type: "approval_state", data: approval("a", "open", "2026-01-01T00:00:00Z") }),
       told({ type: "approval_state", data: approval("c", "denied") }),
       told({ type: "command_state", data: command("x", "interrupted", "2026-01-01T12:00:00Z") }),
-      told({ type: "command_state", data: command("y", "failed") }),
+      told({ type: "command_state", data: command("y", "succeeded") }),
     ]);
     expect(needsMe(world).map((need) => need.key)).toEqual(["a", "x", "b"]);
+  });
+
+  it("counts a failure until it is put away, or its project went on", () => {
+    const failed = fold(EMPTY, [told({ type: "command_state", data: command("f", "failed", "2026-01-01T01:00:00Z") })]);
+    const needs = (world: typeof failed) => needsMe(world).map((need) => need.key);
+    expect(needs(failed)).toEqual(["f"]);
+    expect(needs(fold(failed, [told({ type: "command_state", data: command("g", "queued", "2026-01-01T02:00:00Z") })]))).toEqual([]);
+    const seen = (value: string) => withRegisters(failed, [{ key: failuresSeenKey("p"), version: 1, value } as StateRegister]);
+    expect(needs(seen("2026-01-01T01:00:00Z"))).toEqual([]);
+    expect(needs(seen("2026-01-01T00:00:00Z"))).toEqual(["f"]);
   });
 });

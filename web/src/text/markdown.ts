@@ -28,6 +28,7 @@ export function render(text: string): DocumentFragment {
   });
   for (const link of clean.querySelectorAll("a")) openElsewhere(link);
   for (const table of clean.querySelectorAll("table, pre")) table.setAttribute("tabindex", "0");
+  for (const code of clean.querySelectorAll("pre")) withCopy(code);
   return clean;
 }
 
@@ -44,4 +45,21 @@ function openElsewhere(link: HTMLAnchorElement): void {
   link.target = "_blank";
   link.rel = "noopener noreferrer nofollow";
   link.title = link.href;
+}
+
+/** Puts a button beside a block of code that copies it. */
+function withCopy(code: HTMLElement): void {
+  const [frame, button] = [document.createElement("div"), document.createElement("button")];
+  frame.className = "code";
+  button.type = "button";
+  button.textContent = "Copy";
+  button.onclick = () => {
+    const text = code.textContent ?? "";
+    navigator.clipboard.writeText(text.replace(/\n$/, "")).then(
+      () => (button.textContent = "Copied"),
+      () => (button.textContent = "Not copied: the browser refused"),
+    );
+  };
+  code.replaceWith(frame);
+  frame.append(code, button);
 }

@@ -1,0 +1,98 @@
+import type { Page } from "@playwright/test";
+import { addProject, another, expect, send, test } from "./harness";
+import { expectSound } from "./sound";
+
+const prompt = (page: Page) => page.getByLabel("Prompt", { exact: true });
+
+test("a draft goes on where another screen left it, and is gone everywhere once sent", async ({ paired: page, afield, browser }) => {
+  await addProject(page, afield, "demo");
+  const second = await another(browser, afield);
+  await second.getByRole("link", { name: /demo/ }).click();
+  await prompt(page).fill("begun here");
+  await expect(prompt(second)).toHaveValue("begun here");
+  await prompt(second).fill("begun here, ended there");
+  await expect(prompt(page)).toHaveValue("begun here, ended there");
+  await page.getByRole("button", { name: "Send", exact: true }).click();
+  await expect(prompt(second)).toHaveValue("");
+});
+
+test("of two drafts typed apart none is lost", async ({ paired: page, afield, browser, shot }) => {
+  await addProject(page, afield, "demo");
+  const second = await another(browser, afield);
+  await second.getByRole("link", { name: /demo/ }).click();
+  await expect(prompt(second)).toBeVisible();
+  await second.context().setOffline(true);
+  await second.evaluate(() => dispatchEvent(new Event("offline")));
+  await prompt(second).fill("typed on the train");
+  await prompt(page).fill("typed at home");
+  await expect.poll(() => afield.cli("state", "ls", "--json")).toContain("typed at home");
+  await second.context().setOffline(false);
+  await second.evaluate(() => dispatchEvent(new Event("online")));
+  const beside = second.getByRole("region", { name: "Typed on another device" });
+  await expect(beside.getByText("typed at home")).toBeVisible();
+  await expect(prompt(second)).toHaveValue("typed on the train");
+  await expectSound(second);
+  await shot("draft-conflict", second);
+  await beside.getByRole("button", { name: "Keep both" }).click();
+  await expect(beside).toHaveCount(0);
+  await expect(prompt(page)).toHaveValue("typed on the train\n\ntyped at home");
+});
+
+test("while a turn runs, sending says what it will do: queue, steer, interrupt", async ({ paired: page, afield, shot }) => {
+  await addProject(page, afield, "demo");
+  await send(page, "work 60");
+  const stream = page.getByRole("region", { name: "Messages" });
+  await expect(stream.getByText("the agent has it")).toBeVisible();
+  await expect(page.getByText("Waits its turn")).toBeVisible();
+  await send(page, "after that");
+  await expect(stream.getByText("on the server, waits its turn")).toBeVisible();
+  await page.getByText("Steer", { exact: true }).click();
+  for (const theme of ["light", "dark"] as const) {
+    await page.emulateMedia({ colorScheme: theme });
+    await expectSound(page);
+    await shot(`composer-working-${theme}`);
+  }
+  await prompt(page).fill("and look at the docs");
+  await page.getByRole("button", { name: "Send into the turn" }).click();
+  await expect(stream.getByText("and look at the docs", { exact: true })).toBeVisible();
+  await page.getByText("Interrupt", { exact: true }).click();
+  await prompt(page).fill("stop that, hello");
+  await page.getByRole("button", { name: "Interrupt and send" }).click();
+  await expect(stream.getByText("You said: “stop that, hello”")).toBeVisible();
+});
+
+test("files, commands of the agent and a later time go with a prompt", async ({ paired: page, afield, shot }) => {
+  await addProject(page, afield, "app", "claude");
+  await send(page, "hello");
+  const stream = page.getByRole("region", { name: "Messages" });
+  await expect(stream.getByText(/^Done/)).toBeVisible();
+  await prompt(page).fill("/co");
+  await page.getByRole("button", { name: "/compact" }).click();
+  await expect(prompt(page)).toHaveValue("/compact ");
+
+  await prompt(page).fill("read this");
+  await page.getByRole("button", { name: "File, urgency, time, conversation" }).click();
+  const sheet = page.getByRole("dialog", { name: "With this prompt" });
+  await sheet.getByLabel("Urgency").selectOption("high");
+  await sheet.getByLabel("Not before").fill("2030-01-01T10:00");
+  await expectSound(page);
+  await shot("composer-how");
+  await sheet.getByLabel("Text files").setInputFiles({ name: "notes.md", mimeType: "text/markdown", buffer: Buffer.from("one ``` two") });
+  await expect(prompt(page)).toHaveValue("read this\n\nnotes.md:\n````\none ``` two\n````\n");
+  await expect(page.getByText("priority: high")).toBeVisible();
+  await page.getByRole("button", { name: "Send", exact: true }).click();
+  await expect(stream.getByText("on the server, waits for its time")).toBeVisible();
+});
+
+test("when the agent asks can be changed", async ({ paired: page, afield, shot }) => {
+  await addProject(page, afield, "app", "claude");
+  await page.getByRole("button", { name: "When it asks: Asks" }).click();
+  const sheet = page.getByRole("dialog", { name: "When it asks" });
+  await expectSound(page);
+  await shot("composer-mode");
+  await sheet.getByRole("button", { name: "Edits freely" }).click();
+  await expect(page.getByRole("button", { name: "When it asks: Edits freely" })).toBeVisible();
+  await send(page, "[[mock:permission tool=Write]] write it");
+  await expect(page.getByRole("region", { name: "Messages" }).getByText("Done as allowed.").first()).toBeVisible();
+  expect(await afield.cli("approvals", "--all", "--json")).not.toContain("approval_id");
+});
