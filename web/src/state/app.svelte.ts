@@ -98,6 +98,11 @@ export class App {
     return this.#outbox.discard(entry);
   }
 
+  /** Asks the lists anew, after a change that no topic tells. **Errors**: as `request`. */
+  refresh(): Promise<void> {
+    return this.#reload();
+  }
+
   tryNow(): void {
     this.#link.nudge();
   }
