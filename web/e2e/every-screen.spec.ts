@@ -3,7 +3,22 @@ import type { AxeResults } from "axe-core";
 import type { Page } from "@playwright/test";
 import { addProject, expect, test } from "./harness";
 
-const SCREENS = ["needs-me", "projects", "queue", "machines", "new", "more"];
+const SCREENS = [
+  "needs-me",
+  "projects",
+  "queue",
+  "machines",
+  "new",
+  "more",
+  "more/history",
+  "more/audit",
+  "more/appearance",
+  "more/defaults",
+  "more/tokens",
+  "more/device",
+  "more/health",
+  "more/about",
+];
 const AXE = readFileSync(new URL("../node_modules/axe-core/axe.min.js", import.meta.url), "utf8");
 
 for (const theme of ["light", "dark"] as const) {
@@ -17,9 +32,9 @@ for (const theme of ["light", "dark"] as const) {
     await shot(`session-${theme}`);
     for (const screen of SCREENS) {
       await page.goto(`${afield.url}/${screen}`);
-      await expect(page.getByRole("heading", { level: 1 }).first()).toBeVisible();
+      await expect(page.getByRole("heading", { level: 1 }).last()).toBeVisible();
       await expectSound(page);
-      await shot(`${screen}-${theme}`);
+      await shot(`${screen.replace("/", "-")}-${theme}`);
     }
     await page.goto(`${afield.url}/projects`);
     await page.getByRole("button", { name: "Add a project" }).first().click();

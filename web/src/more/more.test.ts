@@ -57,7 +57,7 @@ describe("the defaults of a project", () => {
 describe("tokens", () => {
   it("are what is no key and was not thrown out, the newest first", () => {
     const device = (id: string, created_at: string, rest: Partial<Device>) => ({ id, created_at, credential: "token", ...rest }) as Device;
-    const devices = [device("old", "2026-01-01", {}), device("new", "2026-02-01", {}), device("key", "2026-03-01", { credential: "key" }), device("out", "2026-03-01", { revoked_at: "x" })];
+    const devices = [device("old", "2026-01-01", {}), device("new", "2026-02-01", {}), device("key", "2026-03-01", { credential: "key" }), device("out", "2026-03-01", { revoked_at: "x" }), device("vm", "2026-03-01", { kind: "runner" })];
     expect(tokensOf(devices).map(({ id }) => id)).toEqual(["new", "old"]);
   });
 

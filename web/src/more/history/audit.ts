@@ -7,23 +7,23 @@ export type NameOf = (id: DeviceId) => string;
 export function auditWords(what: Audited, nameOf: NameOf): string {
   switch (what.action) {
     case "device_created":
-      return `made the ${what.kind} “${what.name}”, which may ${list(what.scopes)}`;
+      return `made the ${what.kind} “${what.name}” with ${list(what.scopes)}`;
     case "link_created":
-      return `made a link for a device that may ${list(what.scopes)}`;
+      return `made a link for a device with ${list(what.scopes)}`;
     case "link_redeemed":
       return `“${what.name}” came in by a link`;
     case "pairing_started":
-      return `began to pair a device that may ${list(what.scopes)}`;
+      return `began to pair a device with ${list(what.scopes)}`;
     case "pairing_claimed":
       return `“${what.name}” at ${what.address} asked to be paired`;
     case "device_paired":
-      return `let “${what.name}” in${what.again ? " again" : ""}, which may ${list(what.scopes)}`;
+      return `let “${what.name}” in${what.again ? " again" : ""} with ${list(what.scopes)}`;
     case "pairing_refused":
       return "refused a pairing";
     case "pairing_locked":
       return `a pairing was locked after wrong codes, the last from ${what.address}`;
     case "scopes_changed":
-      return `${nameOf(what.device_id)} may now ${list(what.after)}, before: ${list(what.before)}`;
+      return `${nameOf(what.device_id)} has ${list(what.after)} now, and had ${list(what.before)}`;
     case "device_renamed":
       return `named a device “${what.name}”`;
     case "device_revoked":
@@ -48,6 +48,6 @@ export function checkWords({ entries, broken }: AuditCheck): string {
   return broken === undefined ? `The record is whole: ${whole} as written.` : `The record is damaged. ${whole} as written; then: ${broken}`;
 }
 
-function list(words: readonly string[]): string {
-  return words.length === 0 ? "nothing" : words.join(", ");
+function list(scopes: readonly string[]): string {
+  return scopes.length === 0 ? "no scopes" : `the ${scopes.length === 1 ? "scope" : "scopes"} ${scopes.join(", ")}`;
 }

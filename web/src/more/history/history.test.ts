@@ -78,7 +78,7 @@ describe("the audit log", () => {
   const nameOf = () => "laptop";
 
   it("is told in words", () => {
-    expect(auditWords({ action: "scopes_changed", device_id: "d", before: ["view"], after: [] }, nameOf)).toBe("laptop may now nothing, before: view");
+    expect(auditWords({ action: "scopes_changed", device_id: "d", before: ["view"], after: [] }, nameOf)).toBe("laptop has no scopes now, and had the scope view");
     expect(auditWords({ action: "work_ended", command_id: "c", attempt: 1, outcome: "timed_out", killed: 2 }, nameOf)).toBe("work ended: timed out, 2 processes stopped");
   });
 

@@ -23,8 +23,11 @@ export function expiry(lifetime: Lifetime, now: number): string | undefined {
   return days === undefined ? undefined : new Date(now + days * DAY_MS).toISOString();
 }
 
+/** The server's own console and its machine are no scripts: they are met among the machines. */
+const NO_SCRIPTS: ReadonlySet<Device["kind"]> = new Set(["console", "runner"]);
+
 /** Those that still open something, the newest first. */
 export function tokensOf(devices: Iterable<Device>): Device[] {
-  const tokens = [...devices].filter(({ credential, revoked_at }) => credential === "token" && revoked_at === undefined);
+  const tokens = [...devices].filter(({ credential, kind, revoked_at }) => credential === "token" && !NO_SCRIPTS.has(kind) && revoked_at === undefined);
   return tokens.sort((a, b) => (a.created_at < b.created_at ? 1 : -1));
 }
