@@ -1,5 +1,6 @@
 /** What a tool was asked, as text. Pure. */
 import type { HistoryMessage } from "../generated/protocol";
+import { jsonText } from "../text/json";
 
 interface Block {
   type?: unknown;
@@ -15,5 +16,5 @@ export function toolInput({ message, tool, text }: HistoryMessage): string {
   if (input === undefined || input === null) return text ?? "";
   if (typeof input !== "object") return String(input);
   const values = Object.values(input);
-  return values.length === 1 && typeof values[0] === "string" ? values[0] : JSON.stringify(input, null, 2);
+  return values.length === 1 && typeof values[0] === "string" ? values[0] : jsonText(input);
 }
