@@ -1,9 +1,11 @@
 /** What every test has: a server of its own, a paired page, screenshots by name. */
 import { join } from "node:path";
 import { type Browser, expect, type Page, test as base } from "@playwright/test";
-import { Afield } from "./server";
+import { Afield, type Kind } from "./server";
 
 interface Fixtures {
+  /** What is started for the test. */
+  kind: Kind;
   afield: Afield;
   /** A page that was let in by a link; errors it reports fail the test. */
   paired: Page;
@@ -11,8 +13,9 @@ interface Fixtures {
 }
 
 export const test = base.extend<Fixtures>({
-  afield: async ({}, use) => {
-    const afield = await Afield.start();
+  kind: ["up", { option: true }],
+  afield: async ({ kind }, use) => {
+    const afield = await Afield.start(kind);
     await use(afield);
     await afield.stop();
   },

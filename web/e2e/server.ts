@@ -1,6 +1,7 @@
-/** The real binary (`AFIELD_BIN`) with an empty data directory: server and one runner. */
+/** The real binary (`AFIELD_BIN`) with an empty data directory: a server with its own runner, or one that runners come to. */
 import { type ChildProcess, execFile, spawn } from "node:child_process";
-import { mkdtemp, mkdir, rm } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { mkdtemp, mkdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -15,22 +16,55 @@ interface News {
   url?: string;
 }
 
+/** `up`: with a runner that lives and dies with it. `server`: alone. */
+export type Kind = "up" | "server";
+
 export class Afield {
   readonly url: string;
   /** Holds the data and the directories of projects; gone afterwards. */
   readonly folder: string;
+  readonly #kind: Kind;
   #process: ChildProcess;
+  #runner: ChildProcess | undefined;
 
-  private constructor(url: string, folder: string, process: ChildProcess) {
+  private constructor(url: string, folder: string, kind: Kind, process: ChildProcess) {
     this.url = url;
     this.folder = folder;
+    this.#kind = kind;
     this.#process = process;
   }
 
-  static async start(): Promise<Afield> {
+  static async start(kind: Kind = "up"): Promise<Afield> {
     const folder = await mkdtemp(join(tmpdir(), "afield-web-"));
-    const started = spawnUp(folder, "127.0.0.1:0");
-    return new Afield(await readyAt(started), folder, started);
+    const started = spawnServer(kind, folder, "127.0.0.1:0");
+    return new Afield(await readyAt(started), folder, kind, started);
+  }
+
+  /** A runner that goes on when the server does not. Resolves when the server has heard it. */
+  async startRunner(name: string): Promise<void> {
+    const tokenFile = join(this.folder, `${name}.token`);
+    if (!existsSync(tokenFile)) await writeFile(tokenFile, await this.#runnerToken(name), { mode: 0o600 });
+    const args = ["runner", "--data-dir", join(this.folder, name), "--server", this.url, "--token-file", tokenFile, "--name", name];
+    this.#runner = spawn(binary(), args, { stdio: ["ignore", "ignore", "inherit"], env: environment(this.folder) });
+    await this.#heard();
+  }
+
+  async killRunner(): Promise<void> {
+    if (this.#runner) await ended(this.#runner, "SIGKILL");
+  }
+
+  async #runnerToken(name: string): Promise<string> {
+    const made = await this.cli("token", "create", "--name", name, "--scopes", "runner", "--json");
+    return (JSON.parse(made) as { token: string }).token;
+  }
+
+  async #heard(): Promise<void> {
+    const until = Date.now() + READY_WITHIN_MS;
+    while (Date.now() < until) {
+      const { runners } = JSON.parse(await this.cli("health", "--json")) as { runners: { online: boolean }[] };
+      if (runners.some(({ online }) => online)) return;
+    }
+    throw new Error("the runner did not come in time");
   }
 
   /** Ends it at once, as a crash would. */
@@ -40,11 +74,12 @@ export class Afield {
 
   /** Starts it again at the same address with the same data. */
   async startAgain(): Promise<void> {
-    this.#process = spawnUp(this.folder, new URL(this.url).host);
+    this.#process = spawnServer(this.#kind, this.folder, new URL(this.url).host);
     await readyAt(this.#process);
   }
 
   async stop(): Promise<void> {
+    if (this.#runner) await ended(this.#runner, "SIGTERM");
     await ended(this.#process, "SIGTERM");
     await rm(this.folder, { recursive: true, force: true });
   }
@@ -74,9 +109,13 @@ function binary(): string {
   return path;
 }
 
-function spawnUp(folder: string, listen: string): ChildProcess {
-  const args = ["up", "--data-dir", join(folder, "data"), "--listen", listen, "--json"];
-  return spawn(binary(), args, { stdio: ["ignore", "pipe", "inherit"], env: { ...process.env, HOME: folder, AFIELD_LOG__LEVEL: "warn" } });
+function spawnServer(kind: Kind, folder: string, listen: string): ChildProcess {
+  const args = [kind, "--data-dir", join(folder, "data"), "--listen", listen, "--json"];
+  return spawn(binary(), args, { stdio: ["ignore", "pipe", "inherit"], env: environment(folder) });
+}
+
+function environment(folder: string): NodeJS.ProcessEnv {
+  return { ...process.env, HOME: folder, AFIELD_LOG__LEVEL: "warn" };
 }
 
 /** Where it serves, once it says so. */
