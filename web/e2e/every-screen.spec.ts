@@ -12,6 +12,7 @@ const SCREENS = [
   "more",
   "more/history",
   "more/audit",
+  "more/notifications",
   "more/appearance",
   "more/defaults",
   "more/tokens",

@@ -27,6 +27,7 @@ const GROUPS: readonly Group[] = [
   {
     title: "Settings",
     places: [
+      { path: "/more/notifications", icon: "bell", name: "Notifications", about: "What this device is told, and when" },
       { path: "/more/appearance", icon: "eye", name: "Appearance", about: "Colours, size of text, motion" },
       { path: "/more/defaults", icon: "sliders", name: "Defaults of projects", about: "Agent, model, when it asks", needs: "prompt" },
       { path: "/more/tokens", icon: "key", name: "Tokens", about: "Credentials for scripts and programs", needs: "admin" },

@@ -34,6 +34,7 @@ export const ROUTES: readonly Route[] = [
   { pattern: "/more", section: "more", title: "More", list: true, load: () => import("../more/More.svelte") },
   { pattern: "/more/history", section: "more", title: "History", load: () => import("../more/history/History.svelte") },
   { pattern: "/more/audit", section: "more", title: "Audit log", load: () => import("../more/history/Audit.svelte") },
+  { pattern: "/more/notifications", section: "more", title: "Notifications", load: () => import("../more/notifications/Notifications.svelte") },
   { pattern: "/more/appearance", section: "more", title: "Appearance", load: () => import("../more/settings/Appearance.svelte") },
   { pattern: "/more/defaults", section: "more", title: "Defaults of projects", load: () => import("../more/settings/Defaults.svelte") },
   { pattern: "/more/tokens", section: "more", title: "Tokens", load: () => import("../more/settings/Tokens.svelte") },
