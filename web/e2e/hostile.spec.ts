@@ -147,6 +147,7 @@ async function readThrough(page: Page, guard: Guard): Promise<Set<string>> {
   const stream = page.getByRole("region", { name: "Messages" });
   await expect(stream.getByText(/§/).first()).toBeAttached();
   const seen = new Set<string>();
+  await page.waitForLoadState("networkidle");
   await stream.evaluate((view) => view.scrollTo(0, 0));
   for (let atEnd = 0; atEnd < 2; ) {
     await stream.evaluate((view) => view.querySelectorAll("details:not([open])").forEach((one) => one.setAttribute("open", "")));
@@ -163,8 +164,7 @@ async function readThrough(page: Page, guard: Guard): Promise<Set<string>> {
   return seen;
 }
 
-/** Two pictures later: what was scrolled to is drawn, and what is loaded when needed has come. */
+/** Two pictures later: what was scrolled to is drawn. */
 async function settled(page: Page): Promise<void> {
-  await page.waitForLoadState("networkidle");
   await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
 }

@@ -108,7 +108,7 @@ test("a browser leaves: its key is gone, and the server knows", async ({ paired:
   await expect(page.getByText(/May/).first()).toBeVisible();
   await shot("device");
   await page.getByRole("button", { name: "Clear what is kept for reading" }).click();
-  await expect(page.getByText(/is gone/)).toBeVisible();
+  await expect(page.getByText(/Cleared/)).toBeVisible();
   await page.getByRole("button", { name: "Hold to leave this server" }).focus();
   await page.keyboard.down("Enter");
   await expect(page.getByRole("heading", { name: "Pair this browser" })).toBeVisible();
