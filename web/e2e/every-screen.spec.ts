@@ -24,6 +24,7 @@ const AXE = readFileSync(new URL("../node_modules/axe-core/axe.min.js", import.m
 
 for (const theme of ["light", "dark"] as const) {
   test(`every screen in ${theme}: no axe finding, nothing wider than the screen`, async ({ paired: page, afield, shot }) => {
+    test.slow();
     await page.emulateMedia({ colorScheme: theme });
     await addProject(page, afield, "demo");
     await page.getByLabel("Prompt").fill("ask about it");

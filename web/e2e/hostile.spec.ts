@@ -15,6 +15,7 @@ test("there are at least sixty attacks", () => {
 
 for (const kind of KINDS) {
   test(`nothing an agent says as ${kind} is more than words`, async ({ page, afield, paired }) => {
+    test.slow();
     await addProject(paired, afield, "demo");
     const guard = await Guard.on(page, afield.url);
     const messages = said().map((text, index) => message(kind, text, index + 1));
