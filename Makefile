@@ -8,7 +8,7 @@ ARGS ?=
 NAME ?= all
 
 .DEFAULT_GOAL := help
-.PHONY: help run test build web setup generate fmt bench clean
+.PHONY: help run test build web setup generate fmt bench lighthouse clean
 
 # The web app is built again when one of these changed.
 WEB_SOURCES := $(shell find web/src web/build web/public web/index.html web/*.json web/*.ts web/*.js -type f)
@@ -48,6 +48,10 @@ fmt: ## Format the code
 bench: ## Measure against the floor of this machine (NAME=accept ARGS=--peers)
 	@scripts/setup build
 	$(CARGO) xtask bench $(NAME) $(ARGS)
+
+lighthouse: web ## Measure the web app with Lighthouse (not part of make test)
+	$(CARGO) build --locked --target-dir target --package afield
+	cd web/lighthouse && npm ci && AFIELD_BIN=$(CURDIR)/target/debug/afield npm run measure
 
 clean: ## Remove everything that was built
 	$(CARGO) clean

@@ -1,12 +1,13 @@
 import { svelte } from "@sveltejs/vite-plugin-svelte";
 import { defineConfig } from "vitest/config";
+import { icons } from "./build/icons.ts";
 import { shellOfWorker } from "./build/shell-of-worker.ts";
 
 /** The service worker must keep its name: browsers know it by its address. */
 const WORKER = "sw";
 
 export default defineConfig({
-  plugins: [svelte(), shellOfWorker(`${WORKER}.js`)],
+  plugins: [svelte(), icons(), shellOfWorker(`${WORKER}.js`)],
   build: {
     target: ["chrome120", "firefox130", "safari17"],
     modulePreload: { polyfill: false },

@@ -1,10 +1,27 @@
 import { addProject, expect, test } from "./harness";
 import { expectSound } from "./sound";
 
-const SCREENS = ["needs-me", "projects", "queue", "machines", "new", "more"];
+const SCREENS = [
+  "needs-me",
+  "projects",
+  "queue",
+  "machines",
+  "new",
+  "more",
+  "more/history",
+  "more/audit",
+  "more/notifications",
+  "more/appearance",
+  "more/defaults",
+  "more/tokens",
+  "more/device",
+  "more/health",
+  "more/about",
+];
 
 for (const theme of ["light", "dark"] as const) {
   test(`every screen in ${theme}: no axe finding, nothing wider than the screen`, async ({ paired: page, afield, shot }) => {
+    test.slow();
     await page.emulateMedia({ colorScheme: theme });
     await addProject(page, afield, "demo");
     await page.getByLabel("Prompt").fill("ask about it");
@@ -14,9 +31,9 @@ for (const theme of ["light", "dark"] as const) {
     await shot(`session-${theme}`);
     for (const screen of SCREENS) {
       await page.goto(`${afield.url}/${screen}`);
-      await expect(page.getByRole("heading", { level: 1 }).first()).toBeVisible();
+      await expect(page.getByRole("heading", { level: 1 }).last()).toBeVisible();
       await expectSound(page);
-      await shot(`${screen}-${theme}`);
+      await shot(`${screen.replace("/", "-")}-${theme}`);
     }
     await page.goto(`${afield.url}/projects`);
     await page.getByRole("button", { name: "Add a project" }).first().click();

@@ -1,11 +1,13 @@
 /** What every test has: a server of its own, a paired page, screenshots by name. */
 import { join } from "node:path";
 import { type Browser, expect, type Page, test as base } from "@playwright/test";
-import { Afield } from "./server";
+import { Afield, type Kind } from "./server";
 
 interface Fixtures {
   /** What the stand-in for Claude plays; by default what a prompt names as `[[mock:NAME]]`. */
   script: string | undefined;
+  /** What is started for the test. */
+  kind: Kind;
   afield: Afield;
   /** A page that was let in by a link; errors it reports fail the test. */
   paired: Page;
@@ -14,8 +16,9 @@ interface Fixtures {
 
 export const test = base.extend<Fixtures>({
   script: [undefined, { option: true }],
-  afield: async ({ script }, use) => {
-    const afield = await Afield.start(script);
+  kind: ["up", { option: true }],
+  afield: async ({ kind, script }, use) => {
+    const afield = await Afield.start(kind, script);
     await use(afield);
     await afield.stop();
   },

@@ -1,5 +1,6 @@
-/** The real binary (`AFIELD_BIN`) with an empty data directory: server and one runner. */
+/** The real binary (`AFIELD_BIN`) with an empty data directory: a server with its own runner, or one that runners come to. */
 import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { existsSync } from "node:fs";
 import { mkdtemp, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -15,24 +16,53 @@ interface News {
   url?: string;
 }
 
+/** `up`: with a runner that lives and dies with it. `server`: alone. */
+export type Kind = "up" | "server";
+
 export class Afield {
   readonly url: string;
   /** Holds the data and the directories of projects; gone afterwards. */
   readonly folder: string;
+  readonly #kind: Kind;
   #process: ChildProcess;
+  #runner: ChildProcess | undefined;
 
-  private constructor(url: string, folder: string, process: ChildProcess) {
+  private constructor(url: string, folder: string, kind: Kind, process: ChildProcess) {
     this.url = url;
     this.folder = folder;
+    this.#kind = kind;
     this.#process = process;
   }
 
   /** `script`: the one of `scripts/` that the stand-in for Claude plays, instead of what a prompt names. */
-  static async start(script?: string): Promise<Afield> {
+  static async start(kind: Kind = "up", script?: string): Promise<Afield> {
     const folder = await mkdtemp(join(tmpdir(), "afield-web-"));
     await writeFile(claudeIn(folder), claudeThatPlays(script), { mode: 0o755 });
-    const started = spawnUp(folder, "127.0.0.1:0");
-    return new Afield(await readyAt(started), folder, started);
+    const started = spawnServer(kind, folder, "127.0.0.1:0");
+    return new Afield(await readyAt(started), folder, kind, started);
+  }
+
+  /** A runner that goes on when the server does not. Resolves when the server has heard it. */
+  async startRunner(name: string): Promise<void> {
+    const tokenFile = join(this.folder, `${name}.token`);
+    if (!existsSync(tokenFile)) await writeFile(tokenFile, await this.#runnerToken(name), { mode: 0o600 });
+    const args = ["runner", "--data-dir", join(this.folder, name), "--server", this.url, "--token-file", tokenFile, "--name", name];
+    this.#runner = spawn(binary(), args, { stdio: ["ignore", "ignore", "inherit"], env: environment(this.folder) });
+    await this.#heard();
+  }
+
+  async #runnerToken(name: string): Promise<string> {
+    const made = await this.cli("token", "create", "--name", name, "--scopes", "runner", "--json");
+    return (JSON.parse(made) as { token: string }).token;
+  }
+
+  async #heard(): Promise<void> {
+    const until = Date.now() + READY_WITHIN_MS;
+    while (Date.now() < until) {
+      const { runners } = JSON.parse(await this.cli("health", "--json")) as { runners: { online: boolean }[] };
+      if (runners.some(({ online }) => online)) return;
+    }
+    throw new Error("the runner did not come in time");
   }
 
   /** Ends it at once, as a crash would. */
@@ -42,18 +72,20 @@ export class Afield {
 
   /** Starts it again at the same address with the same data. */
   async startAgain(): Promise<void> {
-    this.#process = spawnUp(this.folder, new URL(this.url).host);
+    this.#process = spawnServer(this.#kind, this.folder, new URL(this.url).host);
     await readyAt(this.#process);
   }
 
   /** Ends the runner and whatever it started at once, as a machine does that loses power; the server lives on. */
   async killRunner(): Promise<void> {
+    if (this.#runner) return ended(this.#runner, "SIGKILL");
     const { pid } = this.#process;
     const children = await readFile(`/proc/${pid}/task/${pid}/children`, "utf8");
     for (const child of children.split(" ").filter((one) => one !== "")) process.kill(Number(child), "SIGKILL");
   }
 
   async stop(): Promise<void> {
+    if (this.#runner) await ended(this.#runner, "SIGTERM");
     await ended(this.#process, "SIGTERM");
     await rm(this.folder, { recursive: true, force: true });
   }
@@ -91,9 +123,13 @@ function claudeThatPlays(script: string | undefined): string {
   return `#!/bin/sh\n${play}exec '${join(dirname(binary()), "mock-claude")}' "$@"\n`;
 }
 
-function spawnUp(folder: string, listen: string): ChildProcess {
-  const args = ["up", "--data-dir", join(folder, "data"), "--listen", listen, "--json"];
-  return spawn(binary(), args, { stdio: ["ignore", "pipe", "inherit"], env: { ...process.env, HOME: folder, AFIELD_LOG__LEVEL: "warn", AFIELD_CLAUDE_PATH: claudeIn(folder) } });
+function spawnServer(kind: Kind, folder: string, listen: string): ChildProcess {
+  const args = [kind, "--data-dir", join(folder, "data"), "--listen", listen, "--json"];
+  return spawn(binary(), args, { stdio: ["ignore", "pipe", "inherit"], env: environment(folder) });
+}
+
+function environment(folder: string): NodeJS.ProcessEnv {
+  return { ...process.env, HOME: folder, AFIELD_LOG__LEVEL: "warn", AFIELD_CLAUDE_PATH: claudeIn(folder) };
 }
 
 /** Where it serves, once it says so. */

@@ -23,7 +23,16 @@ struct Built;
 /// Files whose names carry a hash of their content.
 const HASHED: &str = "/assets/";
 /// The other files beside the page itself.
-const FILES: [&str; 4] = ["/sw.js", "/manifest.webmanifest", "/icon.svg", "/icon-maskable.svg"];
+const FILES: [&str; 8] = [
+    "/sw.js",
+    "/manifest.webmanifest",
+    "/icon.svg",
+    "/icon-maskable.svg",
+    "/icon-180.png",
+    "/icon-192.png",
+    "/icon-512.png",
+    "/icon-maskable-512.png",
+];
 /// The page itself; which screen it shows is its own matter.
 const INDEX: &str = "/index.html";
 /// First parts of the addresses of screens, shared with the app's router.
@@ -121,6 +130,7 @@ fn content_type(name: &str) -> HeaderValue {
         "js" => "text/javascript; charset=utf-8",
         "css" => "text/css; charset=utf-8",
         "svg" => "image/svg+xml",
+        "png" => "image/png",
         "webmanifest" => "application/manifest+json",
         _ => "application/octet-stream",
     })
@@ -142,10 +152,11 @@ mod tests {
 
     #[test]
     fn only_the_app_is_public() {
-        for path in ["/", "/projects", "/projects/1", "/needs-me", "/sw.js", "/assets/a-1.js"] {
+        for path in ["/", "/projects", "/projects/1", "/needs-me", "/sw.js", "/a", "/assets/a-1.js"]
+        {
             assert!(is_page(path), "{path}");
         }
-        for path in ["/api/v1/projects", "/ws", "/metrics", "/projectsx", "/index.html", "/a/sw.js"]
+        for path in ["/api/v1/projects", "/ws", "/metrics", "/projectsx", "/index.html", "/b/sw.js"]
         {
             assert!(!is_page(path), "{path}");
         }

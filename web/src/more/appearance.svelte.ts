@@ -1,40 +1,26 @@
 /** How the app looks on this device: kept here, since it belongs to the screen. */
-export type Theme = "system" | "light" | "dark";
-export type Text = "normal" | "large";
+import { type Looks, looksFrom } from "./looks";
 
 const KEY = "afield.appearance";
 
 class Appearance {
-  theme = $state<Theme>("system");
-  text = $state<Text>("normal");
+  looks = $state.raw<Looks>(looksFrom(undefined));
 
   /** Before the first picture, so that nothing flashes. */
   apply(): void {
-    const kept = JSON.parse(localStorage.getItem(KEY) ?? "{}") as { theme?: Theme; text?: Text };
-    this.theme = kept.theme ?? "system";
-    this.text = kept.text ?? "normal";
+    this.looks = looksFrom(localStorage.getItem(KEY) ?? undefined);
     this.#show();
   }
 
-  setTheme(theme: Theme): void {
-    this.theme = theme;
-    this.#keep();
-  }
-
-  setText(text: Text): void {
-    this.text = text;
-    this.#keep();
-  }
-
-  #keep(): void {
-    localStorage.setItem(KEY, JSON.stringify({ theme: this.theme, text: this.text }));
+  set(changed: Partial<Looks>): void {
+    this.looks = { ...this.looks, ...changed };
+    localStorage.setItem(KEY, JSON.stringify(this.looks));
     this.#show();
   }
 
   #show(): void {
     const { dataset } = document.documentElement;
-    dataset["theme"] = this.theme;
-    dataset["text"] = this.text;
+    Object.assign(dataset, this.looks);
   }
 }
 

@@ -25,6 +25,8 @@ class Router {
     if (event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
     const link = event.target instanceof Element ? event.target.closest("a") : null;
     if (!link || link.target || link.hasAttribute("download") || link.origin !== location.origin) return;
+    // A place within this screen: the browser goes there, with the focus.
+    if (link.hash !== "" && link.pathname === location.pathname) return;
     event.preventDefault();
     this.go(link.pathname + link.search);
   }

@@ -36,7 +36,16 @@ export const ROUTES: readonly Route[] = [
   { pattern: "/machines/pair/:pairing", section: "machines", title: "Let a device in", load: () => import("../machines/Pairing.svelte") },
   { pattern: "/machines/:device", section: "machines", title: "Device", load: () => import("../machines/Device.svelte") },
   { pattern: "/new", section: "new", title: "New", load: () => import("../new/New.svelte") },
-  { pattern: "/more", section: "more", title: "More", load: () => import("../more/More.svelte") },
+  { pattern: "/more", section: "more", title: "More", list: true, load: () => import("../more/More.svelte") },
+  { pattern: "/more/history", section: "more", title: "History", load: () => import("../more/history/History.svelte") },
+  { pattern: "/more/audit", section: "more", title: "Audit log", load: () => import("../more/history/Audit.svelte") },
+  { pattern: "/more/notifications", section: "more", title: "Notifications", load: () => import("../more/notifications/Notifications.svelte") },
+  { pattern: "/more/appearance", section: "more", title: "Appearance", load: () => import("../more/settings/Appearance.svelte") },
+  { pattern: "/more/defaults", section: "more", title: "Defaults of projects", load: () => import("../more/settings/Defaults.svelte") },
+  { pattern: "/more/tokens", section: "more", title: "Tokens", load: () => import("../more/settings/Tokens.svelte") },
+  { pattern: "/more/device", section: "more", title: "This device", load: () => import("../more/settings/Device.svelte") },
+  { pattern: "/more/health", section: "more", title: "Health", load: () => import("../more/about/Health.svelte") },
+  { pattern: "/more/about", section: "more", title: "About Afield", load: () => import("../more/about/About.svelte") },
 ];
 
 /** What is shown at `/`. */

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { drawn, offsets, rowAt } from "../parts/windowing";
 import { shared } from "../new/shared";
+import { placeOf } from "../session/place";
 import { connectionWords } from "./connection";
 import { listOf, match, ROUTES } from "./routes";
 
@@ -59,4 +60,10 @@ describe("what is shared with the app", () => {
   it("becomes a prompt, nothing twice", () => {
     expect(shared(new URLSearchParams({ title: "A", text: "A", url: "https://x" }))).toBe("A\n\nhttps://x");
   });
+});
+
+it("an address leads to a message by its number only", () => {
+  const at = (text: string) => placeOf(new URLSearchParams({ at: text }));
+  expect([at("42"), at("0"), at("-1"), at("1e3"), at("x"), at("")]).toEqual([42, undefined, undefined, undefined, undefined, undefined]);
+  expect(placeOf(new URLSearchParams())).toBeUndefined();
 });

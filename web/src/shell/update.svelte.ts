@@ -1,8 +1,11 @@
 /**
- * Registers the service worker and offers a newer version of the app. The person says when.
+ * Registers the service worker, offers a newer version of the app (the person says when), and goes
+ * where a notification leads.
  *
  * **Optional feature**: without service workers the app needs the network to open.
  */
+
+import { router } from "./router.svelte";
 
 /** Registering from an address needs a policy where Trusted Types are enforced (Chrome). */
 const WORKER_URL = "/sw.js";
@@ -22,6 +25,9 @@ class Update {
     this.#look(registration);
     registration.addEventListener("updatefound", () => {
       registration.installing?.addEventListener("statechange", () => this.#look(registration));
+    });
+    workers.addEventListener("message", ({ data }: MessageEvent<{ go?: unknown }>) => {
+      if (typeof data?.go === "string" && data.go.startsWith("/")) router.go(data.go);
     });
     document.addEventListener("visibilitychange", () => {
       if (document.visibilityState === "visible") void registration.update().catch(() => {});

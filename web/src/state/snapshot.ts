@@ -46,3 +46,8 @@ export function ending(transcript: Transcript): Transcript {
   const known = cut ? from(transcript.known, after + 1) : transcript.known;
   return { messages, known, lost: transcript.lost, streaming: undefined };
 }
+
+/** Until the next one is kept, the app opens without a network but knows nothing. */
+export function forgetSnapshot(): Promise<void> {
+  return disk.remove("snapshot", KEY);
+}

@@ -6,6 +6,7 @@
  */
 import DOMPurify from "dompurify";
 import { Marked } from "marked";
+import { readable } from "./visible";
 
 const TAGS = "p br hr h1 h2 h3 h4 h5 h6 ul ol li blockquote pre code em strong del a table thead tbody tr th td".split(" ");
 /** Longer texts are shown as they are: parsing must not hold up the screen. */
@@ -15,9 +16,10 @@ const marked = new Marked({ gfm: true, breaks: false, async: false });
 // Bare addresses stay text: who follows one has read it first.
 marked.use({ tokenizer: { url: () => undefined, html: () => undefined, tag: () => undefined } });
 
-export function render(text: string): DocumentFragment {
-  if (text.length > MARKDOWN_MAX) return plain(text);
-  const html = marked.parse(text) as string;
+export function render(said: string): DocumentFragment {
+  const text = readable(said);
+  const html = text.length > MARKDOWN_MAX ? undefined : parsed(text);
+  if (html === undefined) return plain(text);
   const clean = DOMPurify.sanitize(html, {
     ALLOWED_TAGS: TAGS,
     ALLOWED_ATTR: ["href", "align", "start"],
@@ -30,6 +32,15 @@ export function render(text: string): DocumentFragment {
   for (const table of clean.querySelectorAll("table, pre")) table.setAttribute("tabindex", "0");
   for (const code of clean.querySelectorAll("pre")) withCopy(code);
   return clean;
+}
+
+/** Nothing for what is nested deeper than the parser can follow. */
+function parsed(text: string): string | undefined {
+  try {
+    return marked.parse(text) as string;
+  } catch {
+    return undefined;
+  }
 }
 
 function plain(text: string): DocumentFragment {

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { age, duration, money } from "./age";
 import { coloured } from "./ansi";
-import { pieces, visible } from "./visible";
+import { jsonText } from "./json";
+import { pieces, readable, visible } from "./visible";
 
 describe("ages", () => {
   it("are said in their greatest unit", () => {
@@ -30,6 +31,13 @@ describe("hidden characters", () => {
   });
 });
 
+describe("prose", () => {
+  it("keeps what letters and pictures are joined with, and shows the rest that hides", () => {
+    expect(readable("👩‍🚀 می‌خواهم")).toBe("👩‍🚀 می‌خواهم");
+    expect(readable("rm \u202etxt\u200b\u3164")).toBe("rm ⟨RLO⟩txt⟨ZWSP⟩⟨U+3164⟩");
+  });
+});
+
 describe("terminal output", () => {
   it("keeps colours and weight", () => {
     expect(coloured("\u001b[1;31mred\u001b[0m plain")).toEqual([
@@ -45,5 +53,14 @@ describe("terminal output", () => {
   it("drops whatever would move, hide or link", () => {
     const hostile = "\u001b[2J\u001b[1;1Ha\u001b]0;title\u0007b\u001b]8;;http://evil\u001b\\c\u001b]8;;\u001b\\\u001b[?1049hd\u001bc";
     expect(coloured(hostile).map((piece) => piece.text).join("")).toBe("abcd");
+  });
+});
+
+describe("JSON", () => {
+  it("is written out, unless it is nested too deep for that", () => {
+    expect(jsonText({ a: [1] })).toBe('{\n  "a": [\n    1\n  ]\n}');
+    const deep: unknown = JSON.parse(`${"[".repeat(50_000)}${"]".repeat(50_000)}`);
+    expect(jsonText(deep)).toBe("(nested too deep to show)");
+    expect(jsonText(undefined)).toBe("");
   });
 });

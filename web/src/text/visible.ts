@@ -48,6 +48,14 @@ export function visible(text: string): string {
   return text.replace(HIDDEN, (letter) => `⟨${nameOf(letter)}⟩`);
 }
 
+/** Joiners build letters and pictures of many scripts: in prose they hide nothing that decides. */
+const JOINING = new Set(["\u200c", "\u200d"]);
+
+/** Prose: all that hides is made visible but what its letters need. */
+export function readable(text: string): string {
+  return text.replace(HIDDEN, (letter) => (JOINING.has(letter) ? letter : `⟨${nameOf(letter)}⟩`));
+}
+
 function nameOf(letter: string): string {
   const code = letter.codePointAt(0) ?? 0;
   return NAMES.get(code) ?? `U+${code.toString(16).toUpperCase().padStart(4, "0")}`;

@@ -1,4 +1,5 @@
 /** What a tool was asked, by its kind. An agent's input is untrusted: anything may be missing or of another type. Pure. */
+import { jsonText } from "../text/json";
 
 /** One text that takes the place of another; a file that is written has no text before. */
 export interface Change {
@@ -148,7 +149,7 @@ function plan(fields: Fields): ToolAsk | undefined {
 function plainly(input: unknown): string {
   if (typeof input !== "object" || input === null) return input === undefined || input === null ? "" : String(input);
   const values = Object.values(input);
-  return values.length === 1 && typeof values[0] === "string" ? values[0] : JSON.stringify(input, null, 2);
+  return values.length === 1 && typeof values[0] === "string" ? values[0] : jsonText(input);
 }
 
 export function fieldsOf(value: unknown): Fields {

@@ -1,7 +1,8 @@
-// The service worker: keeps the app's files, so that it opens without a network. It keeps nothing
-// else: no answer of the server is ever stored here.
+// The service worker: keeps the app's files, so that it opens without a network, and shows what the
+// server pushes. It keeps nothing else: no answer of the server is ever stored here.
+import { noticeOf, type Pushed, pushedFrom, tapOn } from "./notice";
+
 declare const self: ServiceWorkerGlobalScope;
-export {};
 
 /** The build fills these in (`build/shell-of-worker.ts`). */
 const SHELL = "__AFIELD_SHELL__".split("\n");
@@ -29,6 +30,43 @@ self.addEventListener("fetch", (event) => {
   if (request.method !== "GET" || url.origin !== self.location.origin || NOT_THE_APP.test(url.pathname)) return;
   event.respondWith(answer(request));
 });
+
+self.addEventListener("push", (event) => {
+  event.waitUntil(show(pushedFrom(event.data?.text())));
+});
+
+self.addEventListener("notificationclick", (event) => {
+  event.notification.close();
+  const pushed = event.notification.data as Pushed;
+  const hasActions = ((Notification as { maxActions?: number }).maxActions ?? 0) > 0;
+  const tap = tapOn(pushed, event.action, hasActions);
+  event.waitUntil(tap.is === "open" ? open(tap.path) : answerApproval(tap, pushed));
+});
+
+function show(pushed: Pushed): Promise<void> {
+  const { title, options } = noticeOf(pushed);
+  return self.registration.showNotification(title, options as NotificationOptions);
+}
+
+/** Answers at once; what did not arrive is said, and can be answered in the app. */
+async function answerApproval({ token, behavior }: { token: string; behavior: string }, pushed: Pushed): Promise<void> {
+  const body = JSON.stringify({ token, behavior });
+  const request = { method: "POST", headers: { "content-type": "application/json" }, body };
+  const response = await fetch("/api/v1/approvals/one-tap", request).catch(() => undefined);
+  if (response?.ok) return;
+  const why = response ? ((await response.json().catch(() => ({}))) as { message?: string }).message : "The server does not answer.";
+  const { token: _, ...told } = pushed;
+  await show({ ...told, title: "Your answer did not arrive", body: `${why ?? `The server answered ${response?.status}.`} Open Afield to answer.` });
+}
+
+/** In a window that is there, or in a new one. */
+async function open(path: string): Promise<void> {
+  const windows = await self.clients.matchAll({ type: "window", includeUncontrolled: true });
+  const window = windows[0];
+  if (!window || path.startsWith("/a#")) return void (await self.clients.openWindow(path));
+  window.postMessage({ go: path });
+  await window.focus();
+}
 
 async function keepShell(): Promise<void> {
   const cache = await caches.open(CACHE);
