@@ -4,6 +4,7 @@
 //! knows a clock, randomness, a database or a socket.
 
 pub mod command;
+pub mod danger;
 pub mod handoff;
 pub mod path;
 pub mod presence;

@@ -72,6 +72,31 @@ pub struct ApprovalAsk {
     pub directory: String,
 }
 
+/// How dangerous what is asked is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]
+#[serde(rename_all = "snake_case")]
+pub enum DangerLevel {
+    /// It only looks, inside the project.
+    Harmless,
+    /// Everything else.
+    Normal,
+    /// It may destroy or give away what nobody can bring back, or can't be judged.
+    Destructive,
+}
+
+/// How dangerous what is asked is, and why: the same on every screen.
+///
+/// A help for the eye, not a guard: who approves reads what would run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]
+pub struct Danger {
+    /// In one word.
+    pub level: DangerLevel,
+    /// Why, for people; empty unless it is destructive.
+    pub reasons: Vec<String>,
+}
+
 /// An approval as clients see it.
 ///
 /// **Shape**: the `data` of `approval_state`.
@@ -88,6 +113,9 @@ pub struct Approval {
     pub command_id: CommandId,
     /// How far it has come.
     pub state: ApprovalState,
+    /// How dangerous it is; absent in events of servers that did not judge it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub danger: Option<Danger>,
     /// When it was asked.
     pub requested_at: Timestamp,
     /// When it was answered or withdrawn.
@@ -107,6 +135,8 @@ struct Progress {
     project_id: ProjectId,
     command_id: CommandId,
     state: ApprovalState,
+    #[serde(default)]
+    danger: Option<Danger>,
     requested_at: Timestamp,
     #[serde(default)]
     resolved_at: Option<Timestamp>,
@@ -134,6 +164,7 @@ impl Approval {
             project_id: progress.project_id,
             command_id: progress.command_id,
             state: progress.state,
+            danger: progress.danger,
             requested_at: progress.requested_at,
             resolved_at: progress.resolved_at,
             resolved_by: progress.resolved_by,
@@ -196,6 +227,7 @@ mod tests {
             project_id: ProjectId::generate(),
             command_id: CommandId::generate(),
             state: ApprovalState::Open,
+            danger: Some(Danger { level: DangerLevel::Normal, reasons: Vec::new() }),
             requested_at: Timestamp::from_unix_ms(1),
             resolved_at: None,
             resolved_by: None,

@@ -70,6 +70,8 @@ pub fn typescript() -> String {
         agent::AgentMessage,
         approval::ApprovalKind,
         approval::ApprovalState,
+        approval::DangerLevel,
+        approval::Danger,
         approval::ApprovalAsk,
         approval::Approval,
         approval::Behavior,

@@ -1,5 +1,6 @@
 //! Approvals: asked by a runner, answered once by a person, withdrawn when nobody waits any more.
 
+use afield_flow::danger;
 use afield_proto::approval::{Answer, Approval, ApprovalAsk, ApprovalState, Behavior};
 use afield_proto::audit::Audited;
 use afield_proto::fact::Fact;
@@ -167,6 +168,7 @@ pub(crate) async fn ask(
         return Ok(false);
     }
     let approval = Approval {
+        danger: Some(danger::rate(ask)),
         ask: ask.clone(),
         project_id: command.project_id,
         command_id: command.id,
@@ -241,8 +243,10 @@ async fn answers_to_deliver(
 
 /// An approval of a row that begins with the approval's columns.
 fn answered(row: &Row<'_>) -> Result<Answered, Error> {
+    let ask = row.json(0)?;
     let approval = Approval {
-        ask: row.json(0)?,
+        danger: Some(danger::rate(&ask)),
+        ask,
         project_id: row.id(1)?,
         command_id: row.id(2)?,
         state: row.word(3)?,

@@ -151,6 +151,16 @@ flags?: MessageFlags,
 message: unknown, };
 export type ApprovalKind = "tool" | "question" | "plan";
 export type ApprovalState = "open" | "allowed" | "denied" | "withdrawn";
+export type DangerLevel = "harmless" | "normal" | "destructive";
+export type Danger = { 
+/**
+ * In one word.
+ */
+level: DangerLevel, 
+/**
+ * Why, for people; empty unless it is destructive.
+ */
+reasons: Array<string>, };
 export type ApprovalAsk = { 
 /**
  * Chosen by the runner.
@@ -197,6 +207,10 @@ command_id: CommandId,
  * How far it has come.
  */
 state: ApprovalState, 
+/**
+ * How dangerous it is; absent in events of servers that did not judge it.
+ */
+danger?: Danger, 
 /**
  * When it was asked.
  */

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use afield_proto::approval::{Answer, ApprovalState, Behavior};
+use afield_proto::approval::{Answer, ApprovalState, Behavior, DangerLevel};
 use afield_proto::command::OutcomeKind;
 use afield_proto::runner::Record;
 use afield_proto::{ApprovalId, Topic};
@@ -26,6 +26,8 @@ pub async fn the_first_answer_counts(place: Place) -> Outcome {
     world.apply(attempt, 1, vec![started(), asks(id)]).await?;
     let open = world.store.approvals(world.org, Some(project.id), false).await?;
     assert_eq!(open[0].ask.input.get(), r#"{"command": "ls  -l"}"#, "exactly as it was asked");
+    let danger = open[0].danger.as_ref().map(|danger| danger.level);
+    assert_eq!(danger, Some(DangerLevel::Harmless));
     let (yes, no) = (answer(Behavior::Allow), answer(Behavior::Deny));
     let tell = |n: usize| {
         let chosen = if n.is_multiple_of(2) { &yes } else { &no };
