@@ -8,6 +8,7 @@ pub mod danger;
 pub mod handoff;
 pub mod path;
 pub mod presence;
+pub mod push;
 pub mod queue;
 pub mod retry;
 pub mod select;

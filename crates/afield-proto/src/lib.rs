@@ -19,6 +19,7 @@ pub mod output;
 pub mod pairing;
 pub mod project;
 pub mod proof;
+pub mod push;
 pub mod queue;
 pub mod request;
 pub mod rest;

@@ -14,6 +14,7 @@ use crate::fact::HealthCheck;
 use crate::handoff::Handoff;
 use crate::pairing::Pairing;
 use crate::project::Project;
+use crate::push::{PushDelivery, PushState};
 use crate::queue::CommandDetail;
 use crate::runner::{Acknowledged, RunnerHello, RunnerPartial, RunnerRecords, RunnerWelcome};
 
@@ -47,6 +48,7 @@ mod handoff;
 mod message;
 mod pairing;
 mod project;
+mod push;
 mod state;
 
 pub use self::agent::{
@@ -77,6 +79,10 @@ pub use self::pairing::{
 pub use self::project::{
     ProjectCreate, ProjectDelete, ProjectGet, ProjectJoin, ProjectJoinReply, ProjectLeave,
     ProjectList, ProjectListReply, ProjectUpdate,
+};
+pub use self::push::{
+    DeviceLooking, PushKey, PushKeyReply, PushLog, PushLogReply, PushSettingsAsk, PushSubscribe,
+    PushTest, PushUnsubscribe,
 };
 pub use self::state::{StateGet, StateGetReply, StateSet, StateSetReply};
 
@@ -316,6 +322,20 @@ requests! {
     DeviceMessageAck = "device_message_ack" => Empty, any, beside;
     /// How present every device is.
     DevicePresenceAsk = "device_presence" => DevicePresenceReply, view, beside;
+    /// Says whether somebody sees the screen behind this connection.
+    DeviceLooking = "device_looking" => Empty, any, beside;
+    /// The key browsers subscribe to notifications with.
+    PushKey = "push_key" => PushKeyReply, view, beside;
+    /// Has this device notified while nobody looks at it.
+    PushSubscribe = "push_subscribe" => PushState, view, alone;
+    /// Ends that.
+    PushUnsubscribe = "push_unsubscribe" => PushState, any, alone;
+    /// What this device is notified of, and when not.
+    PushSettingsAsk = "push_settings" => PushState, view, alone;
+    /// Notifies this device now, and says what became of it.
+    PushTest = "push_test" => PushDelivery, view, beside;
+    /// What this device was notified of.
+    PushLog = "push_log" => PushLogReply, view, beside;
     /// A runner says that its machine falls asleep.
     RunnerSleep = "runner_sleep" => Empty, runner, beside;
     /// Lists the runners of the org.
@@ -385,6 +405,7 @@ pub(crate) fn declarations(config: &ts_rs::Config) -> Vec<String> {
         state::declarations,
         handoff::declarations,
         message::declarations,
+        push::declarations,
     ];
     families.into_iter().flat_map(|family| family(config)).collect()
 }

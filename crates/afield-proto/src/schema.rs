@@ -10,7 +10,8 @@ use crate::fact::Fact;
 use crate::request::{self, Request};
 use crate::runner;
 use crate::{
-    ErrorBody, agent, approval, command, device, fact, handoff, output, project, queue, state, wire,
+    ErrorBody, agent, approval, command, device, fact, handoff, output, project, push, queue,
+    state, wire,
 };
 
 /// JSON Schema 2020-12 of requests, replies, facts and errors in one document.
@@ -127,6 +128,15 @@ pub fn typescript() -> String {
         runner::RunnerPath,
         runner::RunnerMeasure,
         runner::RunnerHealth,
+        push::PushKind,
+        push::TimeOfDay,
+        push::QuietHours,
+        push::PushSettings,
+        push::PushKeys,
+        push::PushState,
+        push::PushOutcome,
+        push::PushDelivery,
+        push::PushMessage,
         state::Hlc,
         state::DraftText,
         state::StateRegister,

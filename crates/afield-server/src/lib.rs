@@ -24,6 +24,7 @@ mod page;
 mod pairing;
 mod presence;
 mod projects;
+mod push;
 mod queue;
 mod requests;
 mod runners;
@@ -34,5 +35,5 @@ mod tls;
 mod topics;
 
 pub use error::Error;
-pub use options::{Limits, Options, Tls};
+pub use options::{Limits, Options, PushOptions, Tls};
 pub use serve::{Running, start};

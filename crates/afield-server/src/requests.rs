@@ -26,7 +26,7 @@ use crate::socket::conn::{Actor, Conn};
 use crate::socket::drive::Received;
 use crate::topics::Form;
 use crate::{
-    audit, commands, devices, handoff, health, messages, pairing, presence, projects, queue,
+    audit, commands, devices, handoff, health, messages, pairing, presence, projects, push, queue,
     runners, state,
 };
 
@@ -129,6 +129,7 @@ async fn serve(
             messages::listen(core, conn);
             Ok(None)
         }
+        Request::DeviceLooking(ask) => context.reply(&push::looking(conn, &ask)),
         Request::RunnerHello(ask) => {
             runners::hello(core, conn, id, ask).await?;
             Ok(None)
@@ -225,6 +226,12 @@ pub(crate) async fn perform(
         Request::DeviceMessageSend(ask) => json(&messages::message(core, actor, ask).await?),
         Request::DeviceMessageAck(ask) => json(&messages::acknowledge(core, actor, ask).await?),
         Request::DevicePresenceAsk(_) => json(&presence::list(core, actor).await?),
+        Request::PushKey(_) => json(&push::key(core)),
+        Request::PushSubscribe(ask) => json(&push::subscribe(core, actor, ask).await?),
+        Request::PushUnsubscribe(_) => json(&push::unsubscribe(core, actor).await?),
+        Request::PushSettingsAsk(ask) => json(&push::settings(core, actor, ask).await?),
+        Request::PushTest(_) => json(&push::test(core, actor).await?),
+        Request::PushLog(ask) => json(&push::log(core, actor, ask).await?),
         Request::RunnerSleep(_) => json(&presence::sleep(core, actor)?),
         Request::StateGet(ask) => json(&state::get(core, actor, ask).await?),
         Request::StateSet(ask) => json(&state::set(core, actor, ask).await?),
@@ -235,6 +242,7 @@ pub(crate) async fn perform(
         | Request::Unsubscribe(_)
         | Request::HandoffTake(_)
         | Request::DeviceInbox(_)
+        | Request::DeviceLooking(_)
         | Request::RunnerHello(_)
         | Request::RunnerRecords(_)
         | Request::RunnerPartial(_) => {

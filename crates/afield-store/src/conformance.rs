@@ -18,6 +18,7 @@ mod log;
 mod migration;
 mod pairing;
 mod projects;
+mod push;
 mod queue;
 mod queue_walk;
 mod rearranging;
@@ -42,6 +43,7 @@ pub use log::*;
 pub use migration::*;
 pub use pairing::*;
 pub use projects::*;
+pub use push::*;
 pub use queue::*;
 pub use queue_walk::*;
 pub use rearranging::*;
@@ -159,6 +161,9 @@ macro_rules! for_each_case {
             a_focus_moves_and_is_told,
             held_messages_come_once_and_in_order,
             held_messages_are_bounded_and_expire,
+            subscribed_devices_are_found,
+            a_subscription_has_one_device,
+            deliveries_are_kept_for_a_while,
             numbers_have_no_gaps,
             rotation_keeps_every_event,
             rotation_follows_the_limits,

@@ -28,6 +28,7 @@ mod log;
 mod messages;
 mod pairing;
 mod projects;
+mod push;
 mod records;
 mod sessions;
 mod state;
@@ -48,6 +49,7 @@ pub use log::{CommittedEvents, EventPage, Head, LogLimits, SegmentInfo, StoredEv
 pub use messages::{MessagePage, MessageQuery};
 pub use pairing::{Claimed, Coming, Decision, Entry, NewPairing, PairingRecord, ShownSecret};
 pub use projects::NewProject;
+pub use push::{PushListener, PushSubscription};
 pub use records::Applied;
 pub use state::{StateLimits, StatePage, StateWrite};
 pub use store::{Location, Options, Store, Synchronous};

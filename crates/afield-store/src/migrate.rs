@@ -13,6 +13,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("V5__shared", include_str!("../migrations/V5__shared.sql")),
     ("V6__links", include_str!("../migrations/V6__links.sql")),
     ("V7__log", include_str!("../migrations/V7__log.sql")),
+    ("V9__push", include_str!("../migrations/V9__push.sql")),
 ];
 
 /// Brings a SQLite database up to date.

@@ -74,6 +74,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Sql> {
         crate::state::STATEMENTS,
         crate::handoff::STATEMENTS,
         crate::device_messages::STATEMENTS,
+        crate::push::STATEMENTS,
         crate::log::append::STATEMENTS,
         crate::log::read::STATEMENTS,
         crate::log::rotate::STATEMENTS,
