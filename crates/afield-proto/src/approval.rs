@@ -206,6 +206,31 @@ pub struct Answer {
     pub answers: Option<std::collections::BTreeMap<String, String>>,
 }
 
+impl Answer {
+    /// A yes or no, and nothing else.
+    pub fn plain(behavior: Behavior) -> Self {
+        Self { behavior, for_session: false, message: None, interrupt: false, answers: None }
+    }
+}
+
+/// The body of `POST /api/v1/approvals/one-tap`: what a notification's token is used for. The answer
+/// is the approval.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]
+#[cfg_attr(feature = "schema", ts(optional_fields))]
+#[serde(deny_unknown_fields)]
+pub struct OneTap {
+    /// The `token` of the notification.
+    pub token: String,
+    /// Yes or no; when left out, this only asks what would be answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub behavior: Option<Behavior>,
+    /// The person has meant it: needed for a yes to what is destructive.
+    #[serde(default)]
+    #[cfg_attr(feature = "schema", ts(as = "Option<bool>"))]
+    pub confirmed: bool,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

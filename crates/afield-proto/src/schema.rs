@@ -77,6 +77,7 @@ pub fn typescript() -> String {
         approval::Approval,
         approval::Behavior,
         approval::Answer,
+        approval::OneTap,
         queue::Priority,
         queue::SendMode,
         queue::Failure,

@@ -34,5 +34,3 @@ CREATE TABLE approval_tokens (
 );
 -- serves: forgetting what is over
 CREATE INDEX approval_tokens_over ON approval_tokens (expires_at);
--- serves: forgetting the others when one was used
-CREATE INDEX approval_tokens_of_approval ON approval_tokens (approval_id);

@@ -13,6 +13,8 @@ use crate::sql::{Row, params, statements, to_json};
 use crate::tx::Tx;
 use crate::{Error, Refusal, Store};
 
+pub(crate) mod one_tap;
+
 macro_rules! approval_columns {
     () => {
         "a.ask, a.project_id, a.command_id, a.state, a.requested_at, a.resolved_at, \
@@ -74,7 +76,8 @@ impl Store {
         answer: &Answer,
         now: Timestamp,
     ) -> Result<Answered, Error> {
-        self.write((org, id, by, answer.clone(), now), answer_approval).await
+        let answering = Answering { org, id, by, answer: answer.clone(), one_tap: false };
+        self.write((answering, now), answer_approval).await
     }
 
     /// The approvals of an org or of one project, oldest first: those that wait, or all (the
@@ -99,10 +102,21 @@ impl Store {
     }
 }
 
+/// Who answers what, and how.
+struct Answering {
+    org: OrgId,
+    id: ApprovalId,
+    by: DeviceId,
+    answer: Answer,
+    /// With the token of a notification.
+    one_tap: bool,
+}
+
 async fn answer_approval(
     tx: &mut Tx,
-    (org, id, by, answer, now): &(OrgId, ApprovalId, DeviceId, Answer, Timestamp),
+    (answering, now): &(Answering, Timestamp),
 ) -> Result<Answered, Error> {
+    let Answering { org, id, by, answer, one_tap } = answering;
     let found = tx.opt(&APPROVAL_LOCKED, params![org, id], answered).await?;
     let mut found = found.ok_or(Refusal::ApprovalNotFound)?;
     if found.approval.state != ApprovalState::Open {
@@ -121,6 +135,7 @@ async fn answer_approval(
         state,
         tool: found.approval.ask.tool.clone(),
         input_sha256: sha256_hex(found.approval.ask.input.get().as_bytes()),
+        one_tap: *one_tap,
     };
     tx.audit(*org, Some(*by), what, *now);
     Ok(found)

@@ -152,6 +152,8 @@ macro_rules! for_each_case {
             the_first_answer_counts,
             unanswered_approvals_are_withdrawn,
             answers_are_delivered_again,
+            a_token_answers_one_approval_once,
+            a_token_is_worth_what_its_device_is,
             state_is_written_in_one_order,
             a_draft_typed_twice_keeps_both_texts,
             state_is_limited,

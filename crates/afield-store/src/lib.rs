@@ -37,6 +37,7 @@ mod state;
 pub mod conformance;
 
 pub use approvals::Answered;
+pub use approvals::one_tap::OneTapToken;
 pub use audit::Checkpoint;
 pub use commands::{
     Accept, Cancel, CommandFilter, Detail, EditCommand, Offers, OldCommands, Shown, SteerOrder,

@@ -71,6 +71,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Sql> {
         crate::blobs::STATEMENTS,
         crate::messages::STATEMENTS,
         crate::approvals::STATEMENTS,
+        crate::approvals::one_tap::STATEMENTS,
         crate::state::STATEMENTS,
         crate::handoff::STATEMENTS,
         crate::device_messages::STATEMENTS,

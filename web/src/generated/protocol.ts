@@ -281,6 +281,19 @@ interrupt: boolean,
  * To a question: the full text of each question and the label chosen (several joined by ", ").
  */
 answers?: { [key in string]: string }, };
+export type OneTap = { 
+/**
+ * The `token` of the notification.
+ */
+token: string, 
+/**
+ * Yes or no; when left out, this only asks what would be answered.
+ */
+behavior?: Behavior, 
+/**
+ * The person has meant it: needed for a yes to what is destructive.
+ */
+confirmed?: boolean, };
 export type Priority = "low" | "normal" | "high" | "critical";
 export type SendMode = "queue" | "steer" | "interrupt";
 export type Failure = "infrastructure" | "timeout" | "failed" | "overloaded" | "rate_limited";

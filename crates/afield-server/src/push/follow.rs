@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use afield_flow::push::gather::{Due, Gather};
-use afield_flow::push::{Change, Listener, Notice, Subject, is_told, words};
+use afield_flow::push::{Asked, Change, Listener, Notice, Subject, is_told, words};
 use afield_flow::push::{of_approval, of_command, of_runner};
 use afield_proto::push::PushKind;
-use afield_proto::{Timestamp, Topic};
-use afield_store::{CommittedEvents, PushListener};
+use afield_proto::{ApprovalId, Timestamp, Topic};
+use afield_store::{CommittedEvents, OneTapToken, PushListener};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::sync::mpsc;
@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::deliver::{Patience, deliver};
 use super::{Push, zone};
+use crate::auth::token::Secret;
 use crate::core::Core;
 
 /// Notifications under way at the same time, those that wait to be sent again included. More are left
@@ -146,8 +147,35 @@ async fn tell(core: Arc<Core>, mut due: Due) {
         return;
     }
     let Some(name) = name(&core, &listener, due.subject).await else { return };
-    let message = words::message(&due, &name, now);
+    let mut message = words::message(&due, &name, now);
+    if let [Notice { approval: Some(Asked { id, is_plain: true, .. }), .. }] = due.notices[..] {
+        message.token = one_tap(&core, &listener, id, now).await;
+    }
     deliver(&core, &listener, &message, Patience::Retries).await;
+}
+
+/// Makes what answers this approval from the notification; without it, the page has to be opened.
+async fn one_tap(
+    core: &Core,
+    listener: &PushListener,
+    approval: ApprovalId,
+    now: Timestamp,
+) -> Option<String> {
+    let secret = Secret::generate();
+    let token = OneTapToken {
+        hash: secret.hash(),
+        approval,
+        org: listener.org,
+        device: listener.device,
+        expires_at: now.plus(words::URGENT_LIFE),
+    };
+    match core.store.new_one_tap(token, now).await {
+        Ok(()) => Some(secret.token()),
+        Err(error) => {
+            tracing::error!(%error, "can't make what answers an approval from its notification");
+            None
+        }
+    }
 }
 
 /// What the subject is called; `None` when it is gone.

@@ -3,6 +3,7 @@
 
 use afield_proto::Timestamp;
 use testkit::harness::code;
+use testkit::http::{json as json_of, status};
 use testkit::push_service::{PushService, Received, Subscriber};
 
 use super::*;
@@ -107,6 +108,46 @@ async fn what_an_agent_asks_reaches_a_phone_nobody_looks_at() {
     let log = world.log(1).await;
     assert_eq!((&log[0]["outcome"], &log[0]["status"]), (&json!("sent"), &json!(201)));
     assert_eq!((&log[0]["kind"], &log[0]["tries"]), (&json!("approval"), &json!(1)));
+}
+
+#[tokio::test]
+async fn an_approval_is_answered_from_its_notification() {
+    let mut world = world().await;
+    let command = world.start("please ask").await;
+    let (said, _) = world.told().await;
+    let post = async |body: Value| {
+        let path = "POST /api/v1/approvals/one-tap";
+        let response = access::http(&world.afield, path, &body.to_string()).await;
+        (status(&response), json_of(&response))
+    };
+    let (seen, shown) = post(json!({ "token": said["token"] })).await;
+    assert_eq!((seen, &shown["approval_id"]), (200, &said["approval_id"]), "{shown}");
+    assert!(shown["input"]["content"].is_string(), "the page shows all that would be done");
+    assert_eq!(shown["state"], "open", "looking answers nothing");
+    let forged = said["token"].as_str().unwrap().replace("afd_", "afd-");
+    let unknown = testkit::keyed::unknown_token();
+    for bad in [forged.as_str(), "", &unknown, &world.afield.token] {
+        let (refused, why) = post(json!({ "token": bad, "behavior": "allow" })).await;
+        assert_eq!((refused, &why["code"]), (401, &json!("UNAUTHORIZED")), "{bad}");
+    }
+    let more = json!({ "token": said["token"], "behavior": "allow", "for_session": true });
+    assert_eq!(post(more).await.0, 400, "only a plain yes or no");
+    let bearer =
+        format!("GET /api/v1/projects\nAuthorization: Bearer {}", said["token"].as_str().unwrap());
+    assert_eq!(
+        status(&access::http(&world.afield, &bearer, "").await),
+        401,
+        "it opens nothing else"
+    );
+    let (done, answered) = post(json!({ "token": said["token"], "behavior": "allow" })).await;
+    assert_eq!((done, &answered["state"]), (200, &json!("allowed")), "{answered}");
+    let (late, told) = post(json!({ "token": said["token"], "behavior": "deny" })).await;
+    assert_eq!((late, &told["details"]["state"]), (409, &json!("allowed")), "{told}");
+    let project = world.project.clone();
+    follow(&mut world.phone, &project, 0).await;
+    assert_eq!(finished(&mut world.phone, &command).await["state"], "succeeded");
+    let log = world.phone.ask("audit_list", json!({ "limit": 9 })).await.unwrap().to_string();
+    assert!(log.contains("\"one_tap\":true"), "{log}");
 }
 
 #[tokio::test]
