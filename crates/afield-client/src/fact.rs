@@ -136,6 +136,7 @@ mod tests {
             state: ApprovalState::Open,
             requested_at: Timestamp::now(),
             resolved_at: None,
+            danger: None,
             resolved_by: None,
             answer: None,
         });

@@ -5,10 +5,12 @@
 
 pub mod breaker;
 pub mod command;
+pub mod danger;
 pub mod handoff;
 pub mod path;
 pub mod place;
 pub mod presence;
+pub mod push;
 pub mod queue;
 pub mod retry;
 pub mod select;

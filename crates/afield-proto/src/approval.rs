@@ -72,6 +72,31 @@ pub struct ApprovalAsk {
     pub directory: String,
 }
 
+/// How dangerous what is asked is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]
+#[serde(rename_all = "snake_case")]
+pub enum DangerLevel {
+    /// It only looks, inside the project.
+    Harmless,
+    /// Everything else.
+    Normal,
+    /// It may destroy or give away what nobody can bring back, or can't be judged.
+    Destructive,
+}
+
+/// How dangerous what is asked is, and why: the same on every screen.
+///
+/// A help for the eye, not a guard: who approves reads what would run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]
+pub struct Danger {
+    /// In one word.
+    pub level: DangerLevel,
+    /// Why, for people; empty unless it is destructive.
+    pub reasons: Vec<String>,
+}
+
 /// An approval as clients see it.
 ///
 /// **Shape**: the `data` of `approval_state`.
@@ -88,6 +113,9 @@ pub struct Approval {
     pub command_id: CommandId,
     /// How far it has come.
     pub state: ApprovalState,
+    /// How dangerous it is; absent in events of servers that did not judge it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub danger: Option<Danger>,
     /// When it was asked.
     pub requested_at: Timestamp,
     /// When it was answered or withdrawn.
@@ -107,6 +135,8 @@ struct Progress {
     project_id: ProjectId,
     command_id: CommandId,
     state: ApprovalState,
+    #[serde(default)]
+    danger: Option<Danger>,
     requested_at: Timestamp,
     #[serde(default)]
     resolved_at: Option<Timestamp>,
@@ -134,6 +164,7 @@ impl Approval {
             project_id: progress.project_id,
             command_id: progress.command_id,
             state: progress.state,
+            danger: progress.danger,
             requested_at: progress.requested_at,
             resolved_at: progress.resolved_at,
             resolved_by: progress.resolved_by,
@@ -175,6 +206,31 @@ pub struct Answer {
     pub answers: Option<std::collections::BTreeMap<String, String>>,
 }
 
+impl Answer {
+    /// A yes or no, and nothing else.
+    pub fn plain(behavior: Behavior) -> Self {
+        Self { behavior, for_session: false, message: None, interrupt: false, answers: None }
+    }
+}
+
+/// The body of `POST /api/v1/approvals/one-tap`: what a notification's token is used for. The answer
+/// is the approval.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]
+#[cfg_attr(feature = "schema", ts(optional_fields))]
+#[serde(deny_unknown_fields)]
+pub struct OneTap {
+    /// The `token` of the notification.
+    pub token: String,
+    /// Yes or no; when left out, this only asks what would be answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub behavior: Option<Behavior>,
+    /// The person has meant it: needed for a yes to what is destructive.
+    #[serde(default)]
+    #[cfg_attr(feature = "schema", ts(as = "Option<bool>"))]
+    pub confirmed: bool,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -196,6 +252,7 @@ mod tests {
             project_id: ProjectId::generate(),
             command_id: CommandId::generate(),
             state: ApprovalState::Open,
+            danger: Some(Danger { level: DangerLevel::Normal, reasons: Vec::new() }),
             requested_at: Timestamp::from_unix_ms(1),
             resolved_at: None,
             resolved_by: None,

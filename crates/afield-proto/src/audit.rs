@@ -178,6 +178,10 @@ pub enum Audited {
         /// SHA-256, in hexadecimal, of what was approved: the JSON of `input` exactly as the
         /// runner asked.
         input_sha256: String,
+        /// From a notification, with its token.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        #[cfg_attr(feature = "schema", ts(as = "Option<bool>", optional))]
+        one_tap: bool,
     },
     /// Work started.
     WorkStarted {

@@ -20,6 +20,7 @@ pub mod output;
 pub mod pairing;
 pub mod project;
 pub mod proof;
+pub mod push;
 pub mod queue;
 pub mod repository;
 pub mod request;

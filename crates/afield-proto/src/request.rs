@@ -15,6 +15,7 @@ use crate::handoff::Handoff;
 use crate::live::RunnerBeat;
 use crate::pairing::Pairing;
 use crate::project::Project;
+use crate::push::{PushDelivery, PushState};
 use crate::queue::CommandDetail;
 use crate::runner::{Acknowledged, RunnerHello, RunnerPartial, RunnerRecords, RunnerWelcome};
 
@@ -49,6 +50,7 @@ mod handoff;
 mod message;
 mod pairing;
 mod project;
+mod push;
 mod state;
 
 pub use self::agent::{
@@ -82,6 +84,10 @@ pub use self::pairing::{
 pub use self::project::{
     ProjectCreate, ProjectDelete, ProjectGet, ProjectJoin, ProjectJoinReply, ProjectLeave,
     ProjectList, ProjectListReply, ProjectUpdate,
+};
+pub use self::push::{
+    DeviceLooking, PushKey, PushKeyReply, PushLog, PushLogReply, PushSettingsAsk, PushSubscribe,
+    PushTest, PushUnsubscribe,
 };
 pub use self::state::{StateGet, StateGetReply, StateSet, StateSetReply};
 
@@ -327,6 +333,20 @@ requests! {
     DeviceMessageAck = "device_message_ack" => Empty, any, beside;
     /// How present every device is.
     DevicePresenceAsk = "device_presence" => DevicePresenceReply, view, beside;
+    /// Says whether somebody sees the screen behind this connection.
+    DeviceLooking = "device_looking" => Empty, any, beside;
+    /// The key browsers subscribe to notifications with.
+    PushKey = "push_key" => PushKeyReply, view, beside;
+    /// Has this device notified while nobody looks at it.
+    PushSubscribe = "push_subscribe" => PushState, view, alone;
+    /// Ends that.
+    PushUnsubscribe = "push_unsubscribe" => PushState, any, alone;
+    /// What this device is notified of, and when not.
+    PushSettingsAsk = "push_settings" => PushState, view, alone;
+    /// Notifies this device now, and says what became of it.
+    PushTest = "push_test" => PushDelivery, view, beside;
+    /// What this device was notified of.
+    PushLog = "push_log" => PushLogReply, view, beside;
     /// A runner says that its machine falls asleep.
     RunnerSleep = "runner_sleep" => Empty, runner, beside;
     /// Lists the runners of the org.
@@ -399,6 +419,7 @@ pub(crate) fn declarations(config: &ts_rs::Config) -> Vec<String> {
         state::declarations,
         handoff::declarations,
         message::declarations,
+        push::declarations,
     ];
     families.into_iter().flat_map(|family| family(config)).collect()
 }

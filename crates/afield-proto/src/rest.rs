@@ -72,6 +72,13 @@ pub const ROUTES: &[Route] = &[
     route("POST", "/api/v1/messages", "device_message"),
     route("POST", "/api/v1/messages/all", "device_broadcast"),
     route("GET", "/api/v1/presence", "device_presence"),
+    route("GET", "/api/v1/push/key", "push_key"),
+    route("POST", "/api/v1/push/subscription", "push_subscribe"),
+    route("DELETE", "/api/v1/push/subscription", "push_unsubscribe"),
+    route("GET", "/api/v1/push/settings", "push_settings"),
+    route("PATCH", "/api/v1/push/settings", "push_settings"),
+    route("POST", "/api/v1/push/test", "push_test"),
+    route("GET", "/api/v1/push/log", "push_log"),
     route("GET", "/api/v1/runners", "runner_list"),
 ];
 

@@ -11,7 +11,7 @@ use crate::request::{self, Request};
 use crate::runner;
 use crate::{
     ErrorBody, agent, approval, audit, command, device, fact, handoff, live, output, pairing,
-    project, queue, repository, route, state, wire,
+    project, push, queue, repository, route, state, wire,
 };
 
 /// JSON Schema 2020-12 of requests, replies, facts and errors in one document.
@@ -72,10 +72,13 @@ pub fn typescript() -> String {
         agent::AgentMessage,
         approval::ApprovalKind,
         approval::ApprovalState,
+        approval::DangerLevel,
+        approval::Danger,
         approval::ApprovalAsk,
         approval::Approval,
         approval::Behavior,
         approval::Answer,
+        approval::OneTap,
         queue::Priority,
         queue::SendMode,
         queue::Steer,
@@ -148,6 +151,15 @@ pub fn typescript() -> String {
         runner::RunnerPath,
         runner::RunnerMeasure,
         runner::RunnerHealth,
+        push::PushKind,
+        push::TimeOfDay,
+        push::QuietHours,
+        push::PushSettings,
+        push::PushKeys,
+        push::PushState,
+        push::PushOutcome,
+        push::PushDelivery,
+        push::PushMessage,
         state::Hlc,
         state::DraftText,
         state::StateRegister,

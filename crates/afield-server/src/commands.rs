@@ -1,7 +1,9 @@
 //! Work: prompts in, stops, approvals. Everything durable happens in the store's transactions.
 
+use std::net::IpAddr;
+
 use afield_proto::agent::{AgentKind, ExecuteOptions};
-use afield_proto::approval::Approval;
+use afield_proto::approval::{Answer, Approval, OneTap};
 use afield_proto::command::{Command, CommandKind, CommandState};
 use afield_proto::device::Scope;
 use afield_proto::queue::{EXPIRY, Priority};
@@ -14,8 +16,9 @@ use afield_proto::runner::{Attempt, RunnerAnswer, RunnerInterrupt, RunnerSetMode
 use afield_proto::{
     DeviceId, ErrorBody, ErrorCode, OrgId, ProjectId, RequestId, Timestamp, limits,
 };
-use afield_store::{Accept, CommandFilter, SubmitCommand};
+use afield_store::{Accept, Answered, CommandFilter, Refusal, SubmitCommand};
 
+use crate::auth::token;
 use crate::core::Core;
 use crate::error::{from_store, invalid};
 use crate::projects::named;
@@ -227,10 +230,49 @@ pub(crate) async fn answer(
     let ApprovalAnswer { approval_id, answer } = ask;
     let now = Timestamp::now();
     let answered = core.store.answer_approval(actor.org, approval_id, actor.device, &answer, now);
-    let answered = answered.await.map_err(from_store)?;
+    Ok(hand_on(core, answered.await.map_err(from_store)?, answer))
+}
+
+/// Hands an answer to the runner that waits for it, when it is there; else it gets it when it is.
+fn hand_on(core: &Core, answered: Answered, answer: Answer) -> Approval {
     if let Some(link) = core.runners.get(answered.runner_id) {
+        let approval_id = answered.approval.ask.approval_id;
         let order = RunnerAnswer { attempt: answered.attempt, approval_id, answer };
         link.order("runner_answer", &order);
     }
-    Ok(answered.approval)
+    answered.approval
+}
+
+/// `POST /api/v1/approvals/one-tap`: with the token of a notification, and no other credential.
+///
+/// **Errors**: UNAUTHORIZED for a token that is not (or no longer) one, which counts as a failed
+/// sign-in; CONFLICT when it is answered; VALIDATION_FAILED for a yes that must be confirmed.
+pub(crate) async fn one_tap(
+    core: &Core,
+    ask: OneTap,
+    address: IpAddr,
+) -> Result<Approval, ErrorBody> {
+    core.throttle.check_auth(address)?;
+    let known = token::hash(&ask.token).ok_or(Refusal::TokenUnknown.into());
+    let done = match known {
+        Err(unknown) => Err(unknown),
+        Ok(hash) => use_token(core, hash, &ask, Timestamp::now()).await,
+    };
+    done.map_err(|error| {
+        if matches!(error.refusal(), Some(Refusal::TokenUnknown)) {
+            core.auth_failed(address);
+        }
+        from_store(error)
+    })
+}
+
+async fn use_token(
+    core: &Core,
+    hash: [u8; 32],
+    ask: &OneTap,
+    now: Timestamp,
+) -> Result<Approval, afield_store::Error> {
+    let Some(behavior) = ask.behavior else { return core.store.show_one_tap(hash, now).await };
+    let answered = core.store.answer_one_tap(hash, behavior, ask.confirmed, now).await?;
+    Ok(hand_on(core, answered, Answer::plain(behavior)))
 }

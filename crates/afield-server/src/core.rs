@@ -23,6 +23,7 @@ use crate::handoff::Leases;
 use crate::messages::Mail;
 use crate::options::{Limits, Options};
 use crate::presence::Presences;
+use crate::push::Push;
 use crate::queue::clock::Clock;
 use crate::queue::order::Order;
 use crate::queue::quota::Quota;
@@ -51,6 +52,7 @@ pub(crate) struct Core {
     pub(crate) leases: Leases,
     pub(crate) mail: Mail,
     pub(crate) presences: Presences,
+    pub(crate) push: Push,
     pub(crate) started: Instant,
     conns: Mutex<HashMap<u64, Arc<Conn>>>,
     next_conn: AtomicU64,
@@ -86,7 +88,13 @@ impl Counters {
 }
 
 impl Core {
-    pub(crate) fn new(options: Options, store: Store, owner: Owner, key: ServerKey) -> Self {
+    pub(crate) fn new(
+        options: Options,
+        store: Store,
+        owner: Owner,
+        key: ServerKey,
+        push: Push,
+    ) -> Self {
         Self {
             throttle: Throttle::new(&options.limits),
             quota: Quota::new(&options.limits),
@@ -105,6 +113,7 @@ impl Core {
             leases: Leases::default(),
             mail: Mail::default(),
             presences: Presences::default(),
+            push,
             started: Instant::now(),
             conns: Mutex::default(),
             next_conn: AtomicU64::new(1),

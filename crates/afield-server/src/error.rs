@@ -116,6 +116,14 @@ fn from_refusal(refusal: Refusal) -> ErrorBody {
             "resolved_by": approval.resolved_by,
             "resolved_at": approval.resolved_at,
         })),
+        Refusal::TokenUnknown => ErrorBody::new(
+            ErrorCode::Unauthorized,
+            "the notification is too old, or was never one of this server; open Afield to answer",
+        ),
+        Refusal::NotConfirmed { danger } => {
+            invalid("what is asked is destructive; say confirmed: true when it is meant")
+                .with_details(json!({ "danger": danger }))
+        }
         Refusal::DeviceNotFound => not_found("device"),
         Refusal::PairingNotFound => not_found("pairing"),
         Refusal::PairingLimit { limit } => ErrorBody::new(

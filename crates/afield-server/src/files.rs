@@ -19,6 +19,19 @@ pub(crate) fn make_private_dir(path: &Path) -> Result<(), Error> {
     builder.create(path).map_err(error(path))
 }
 
+/// A private file as it was kept, or made now.
+pub(crate) fn load_or_make(path: &Path, make: impl FnOnce() -> Vec<u8>) -> Result<Vec<u8>, Error> {
+    match fs::read(path) {
+        Ok(kept) => Ok(kept),
+        Err(missing) if missing.kind() == std::io::ErrorKind::NotFound => {
+            let made = make();
+            write_private(path, &made)?;
+            Ok(made)
+        }
+        Err(source) => Err(error(path)(source)),
+    }
+}
+
 /// Writes a file that only its owner can read (0600), replacing it in one step.
 pub(crate) fn write_private(path: &Path, content: &[u8]) -> Result<(), Error> {
     let temporary = path.with_extension("new");

@@ -29,7 +29,7 @@ use crate::error::{internal, invalid};
 use crate::listen::Peer;
 use crate::requests::{panic_text, perform};
 use crate::socket::conn::Actor;
-use crate::{metrics, pairing, web};
+use crate::{commands, metrics, pairing, web};
 
 /// Header that carries the request id, both ways into the log.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -81,6 +81,7 @@ pub(crate) fn router(core: Arc<Core>, allowed: Allowed) -> Router {
             .route("/api/v1/openapi.json", get(openapi))
             .route("/api/v1/challenge", get(challenge))
             .route("/api/v1/pair", post(pair))
+            .route("/api/v1/approvals/one-tap", post(one_tap))
             .merge(web::routes());
     for route in ROUTES {
         let handler =
@@ -111,12 +112,13 @@ struct Guard {
     allowed: Arc<Allowed>,
 }
 
-/// What answers without a credential: a sign of life without data, the page, and what a new device
-/// needs to be paired.
+/// What answers without a credential in its headers: a sign of life without data, the page, what a
+/// new device needs to be paired, and the answer from a notification, whose body holds a token made
+/// for that alone (a phone may show no page in which the device's key could sign).
 fn is_public(method: &Method, path: &str) -> bool {
     match path {
         "/healthz" | "/api/v1/challenge" => method == Method::GET,
-        "/api/v1/pair" => method == Method::POST,
+        "/api/v1/pair" | "/api/v1/approvals/one-tap" => method == Method::POST,
         _ => method == Method::GET && web::is_page(path),
     }
 }
@@ -266,6 +268,18 @@ async fn rest(
 /// What a device signs to prove itself.
 async fn challenge(State(core): State<Arc<Core>>) -> Response {
     axum::Json(core.key.challenge(afield_proto::Timestamp::now())).into_response()
+}
+
+/// An approval is answered from a notification.
+async fn one_tap(
+    State(core): State<Arc<Core>>,
+    axum::Extension(peer): axum::Extension<Peer>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Refused> {
+    let ask = serde_json::from_slice(&body).map_err(|error| invalid(error.to_string()))?;
+    let address = client_address(&core, &peer, &headers);
+    Ok(axum::Json(commands::one_tap(&core, ask, address).await?).into_response())
 }
 
 /// A new device comes to be paired.

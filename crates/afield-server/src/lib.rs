@@ -23,6 +23,7 @@ mod options;
 mod pairing;
 mod presence;
 mod projects;
+mod push;
 mod queue;
 mod registry;
 mod requests;
@@ -37,5 +38,5 @@ mod topics;
 mod web;
 
 pub use error::Error;
-pub use options::{Limits, Options, Tls};
+pub use options::{Limits, Options, PushOptions, Tls};
 pub use serve::{Running, start};

@@ -24,6 +24,8 @@ pub struct Options {
     /// Host names (with port, when it is not the listening one) people use to reach the server,
     /// beside the loopback names and the listening address.
     pub allowed_hosts: Vec<String>,
+    /// How devices are notified.
+    pub push: PushOptions,
     /// All limits.
     pub limits: Limits,
     /// The version to tell.
@@ -44,6 +46,21 @@ pub enum Tls {
         /// The private key.
         key: PathBuf,
     },
+}
+
+/// How devices are notified.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PushOptions {
+    /// Whom push services may write to about this server: `mailto:` or `https:`.
+    pub contact: String,
+    /// Push services may lie in a network of one's own, and be reached unencrypted.
+    pub private_addresses: bool,
+}
+
+impl Default for PushOptions {
+    fn default() -> Self {
+        Self { contact: "mailto:owner@afield.example".to_owned(), private_addresses: false }
+    }
 }
 
 /// Every limit of the server, each with its unit. A rejection names the field.

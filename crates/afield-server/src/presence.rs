@@ -60,6 +60,14 @@ impl Presences {
     fn all(&self) -> MutexGuard<'_, HashMap<DeviceId, Heard>> {
         self.0.lock().expect("nothing panics while it holds what was heard")
     }
+
+    /// Whether somebody sees a screen of this device: one of its connections said so, and was heard
+    /// of lately.
+    pub(crate) fn is_looking(&self, device: DeviceId, interval: Duration) -> bool {
+        let all = self.all();
+        let mut conns = all.get(&device).into_iter().flat_map(|heard| heard.conns.values());
+        conns.any(|conn| conn.is_looking() && conn.silent_for() <= interval * 2)
+    }
 }
 
 /// A connection opened.

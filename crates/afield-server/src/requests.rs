@@ -26,7 +26,7 @@ use crate::socket::conn::{Actor, Conn};
 use crate::socket::drive::Received;
 use crate::topics::Form;
 use crate::{
-    audit, commands, devices, handoff, health, messages, pairing, presence, projects, queue,
+    audit, commands, devices, handoff, health, messages, pairing, presence, projects, push, queue,
     registry, runners, sessions, state,
 };
 
@@ -131,6 +131,7 @@ async fn serve(
             messages::listen(core, conn);
             Ok(None)
         }
+        Request::DeviceLooking(ask) => context.reply(&push::looking(conn, &ask)),
         Request::RunnerHello(ask) => {
             runners::hello(core, conn, id, ask).await?;
             Ok(None)
@@ -231,6 +232,12 @@ pub(crate) async fn perform(
         Request::DeviceBroadcast(ask) => json(&messages::broadcast(core, actor, ask).await?),
         Request::DeviceMessageAck(ask) => json(&messages::acknowledge(core, actor, ask).await?),
         Request::DevicePresenceAsk(_) => json(&presence::list(core, actor).await?),
+        Request::PushKey(_) => json(&push::key(core)),
+        Request::PushSubscribe(ask) => json(&push::subscribe(core, actor, ask).await?),
+        Request::PushUnsubscribe(_) => json(&push::unsubscribe(core, actor).await?),
+        Request::PushSettingsAsk(ask) => json(&push::settings(core, actor, ask).await?),
+        Request::PushTest(_) => json(&push::test(core, actor).await?),
+        Request::PushLog(ask) => json(&push::log(core, actor, ask).await?),
         Request::RunnerSleep(_) => json(&presence::sleep(core, actor)?),
         Request::StateGet(ask) => json(&state::get(core, actor, ask).await?),
         Request::StateSet(ask) => json(&state::set(core, actor, ask).await?),
@@ -241,6 +248,7 @@ pub(crate) async fn perform(
         | Request::Unsubscribe(_)
         | Request::HandoffTake(_)
         | Request::DeviceInbox(_)
+        | Request::DeviceLooking(_)
         | Request::RunnerHello(_)
         | Request::RunnerBeat(_)
         | Request::RunnerRecords(_)

@@ -20,6 +20,7 @@ use crate::core::Core;
 use crate::error::Error;
 use crate::options::{Options, Tls};
 use crate::pairing::{self, Maker};
+use crate::push::{self, Push};
 use crate::socket::codec;
 use crate::socket::conn::Conn;
 use crate::{files, handoff, health, http, listen, metrics, presence, queue, routing, tls};
@@ -72,7 +73,8 @@ pub async fn start(options: Options) -> Result<Running, Error> {
     let (committed, events) = mpsc::channel(COMMITTED_BATCHES_MAX);
     let store = open_store(&options, committed).await?;
     let owner = store.bootstrap(Timestamp::now()).await?;
-    let core = Arc::new(Core::new(options, store, owner, key));
+    let (push, noted) = Push::load(&options)?;
+    let core = Arc::new(Core::new(options, store, owner, key, push));
     let console = console(&core).await?;
     handoff::begin(&core).await?;
     let shutdown = CancellationToken::new();
@@ -80,6 +82,7 @@ pub async fn start(options: Options) -> Result<Running, Error> {
     let allowed = Allowed::new(local_addr, &core.options.allowed_hosts, tls.is_some());
     tasks.spawn(publish(Arc::clone(&core), events));
     tasks.spawn(timers(Arc::clone(&core), shutdown.clone()));
+    tasks.spawn(push::follow::run(Arc::clone(&core), noted, shutdown.clone()));
     tasks.spawn(queue_clock(Arc::clone(&core), shutdown.clone()));
     tasks.spawn(placing(Arc::clone(&core), shutdown.clone()));
     let accept = listen::Listen {
@@ -207,6 +210,7 @@ async fn publish(core: Arc<Core>, mut events: mpsc::Receiver<Vec<CommittedEvents
         core.counters.events(batch.iter().map(CommittedEvents::count).sum());
         for events in &batch {
             core.topics.publish(events);
+            core.push.note(events);
         }
     }
 }

@@ -3,7 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
-use afield_server::{Limits, Options, Running, Tls};
+use afield_server::{Limits, Options, PushOptions, Running, Tls};
 use serde_json::{Value, json};
 use testkit::client::Client;
 use testkit::harness::code;
@@ -26,6 +26,7 @@ async fn world_with(limits: Limits) -> World {
         tls: Tls::Off,
         behind_proxy: false,
         allowed_hosts: Vec::new(),
+        push: PushOptions::default(),
         limits,
         version: "0.0.0".into(),
     };

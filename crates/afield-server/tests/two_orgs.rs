@@ -9,7 +9,7 @@ use afield_proto::device::{DeviceKind, Scopes};
 use afield_proto::request::Request;
 use afield_proto::rest::ROUTES;
 use afield_proto::{DeviceId, Timestamp};
-use afield_server::{Limits, Options, Running, Tls};
+use afield_server::{Limits, Options, PushOptions, Running, Tls};
 use afield_store::{Location, NewDevice, Owner, Store};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use testkit::client::{Client, ClientError};
 use testkit::http::{send, status};
 use testkit::keyed::Keyed;
+use testkit::push_service::Subscriber;
 
 /// What only the first org has in its texts.
 const CANARY: &str = "canary-of-the-first-org";
@@ -63,11 +64,17 @@ async fn two_orgs() -> (Running, [(Owner, String); 2], tempfile::TempDir) {
         tls: Tls::Off,
         behind_proxy: false,
         allowed_hosts: Vec::new(),
+        push: PushOptions::default(),
         limits: Limits { http_requests_per_second: 100_000, ..Limits::default() },
         version: "0.0.0".into(),
     };
     let server = afield_server::start(options).await.unwrap();
     (server, tokens.try_into().unwrap(), dir)
+}
+
+/// A push service that is never reached: it is not of the public internet.
+fn endpoint(word: &str) -> String {
+    format!("https://localhost:1/{word}")
 }
 
 /// An org with one of everything.
@@ -115,6 +122,8 @@ async fn tenant(url: &str, (owner, token): &(Owner, String), word: &str) -> Tena
     phone.pair(url, &mut client, json!(["view"])).await;
     let pairing = json!({ "scopes": ["view"], "name": word });
     let pairing = client.ask("device_pair_start", pairing).await.unwrap();
+    let push = json!({ "endpoint": endpoint(word), "keys": Subscriber::default().keys() });
+    client.ask("push_subscribe", push).await.unwrap();
     let waiting = json!({ "target": { "project_id": project }, "payload": { "prompt": word, "agent": "demo" } });
     client.ask("command_submit", waiting).await.unwrap();
     let ids = BTreeMap::from([
@@ -149,7 +158,7 @@ fn nothing() -> BTreeMap<&'static str, Value> {
 fn data(ids: &BTreeMap<&'static str, Value>, topic: &str) -> Value {
     let target = json!({ "project_id": ids["project_id"] });
     let attempt = json!({ "command_id": ids["command_id"], "attempt": 1, "fence": 1 });
-    json!({
+    let mut all = json!({
         "project_id": ids["project_id"], "command_id": ids["command_id"],
         "approval_id": ids["approval_id"], "device_id": ids["device_id"],
         "runner_id": ids["runner_id"], "pairing_id": ids["pairing_id"],
@@ -158,10 +167,24 @@ fn data(ids: &BTreeMap<&'static str, Value>, topic: &str) -> Value {
         "path": "/x", "prompt": "x", "agent": "demo", "permission_mode": "plan", "behavior": "allow",
         "name": "x", "scopes": ["view"], "approve": true, "digits": "00", "resolution": "failed",
         "to": { "after": ids["command_id"] }, "hash": "0".repeat(64), "priority": "high",
-        "labels": ["x"], "load": {}, "body": "x", "settings": {}, "after": 0, "all": true, "limit": 1000,
+        "labels": ["x"], "load": {}, "body": "x", "after": 0, "all": true, "limit": 1000,
+        "settings": {},
         "protocol": [1, 1], "facts": {}, "attempts": [], "attempt": attempt, "first_record": 1,
         "records": [{ "started": { "at": Timestamp::now() } }], "messages": [],
-    })
+    });
+    all["visible"] = true.into();
+    all["endpoint"] = endpoint(CANARY).into();
+    all["keys"] = json!(Subscriber::default().keys());
+    all
+}
+
+/// The same for one request: settings are of projects, but of devices where they are notified.
+fn data_of(name: &str, data: &Value) -> Value {
+    let mut data = data.clone();
+    if name.starts_with("push_") {
+        data["settings"] = json!({ "kinds": ["failure"] });
+    }
+    data
 }
 
 /// What the first org sees of itself, without what changes by looking.
@@ -175,6 +198,7 @@ async fn snapshot(tenant: &mut Tenant) -> String {
         ("hold_list", json!({})),
         ("runner_list", json!({})),
         ("device_pair_list", json!({})),
+        ("push_settings", json!({})),
         ("audit_verify", json!({})),
     ] {
         seen.push(tenant.client.ask(name, data).await.unwrap());
@@ -227,6 +251,7 @@ async fn nothing_of_another_org_is_seen_or_changed() {
         for topic in ["topic", "org_topic", "user_topic"] {
             let data = data(&ids, topic);
             for name in Request::NAMES {
+                let data = data_of(name, &data);
                 let who = if name.starts_with("runner_") && *name != "runner_list" {
                     &mut second.runner
                 } else {
@@ -262,7 +287,8 @@ async fn nothing_of_another_org_is_seen_or_changed() {
             });
             let path = path.replace("{hash}", &"0".repeat(64));
             let get = route.method == "GET";
-            let body = if get { String::new() } else { data(&ids, "topic").to_string() };
+            let body = data_of(route.request, &data(&ids, "topic")).to_string();
+            let body = if get { String::new() } else { body };
             let bearer = format!("Authorization: Bearer {}", owners[1].1);
             let head = format!("{} {path}\n{bearer}", route.method);
             let response = send(&url, "127.0.0.1", &head, &body).await;

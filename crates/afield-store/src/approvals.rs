@@ -1,5 +1,6 @@
 //! Approvals: asked by a runner, answered once by a person, withdrawn when nobody waits any more.
 
+use afield_flow::danger;
 use afield_proto::approval::{Answer, Approval, ApprovalAsk, ApprovalState, Behavior};
 use afield_proto::audit::Audited;
 use afield_proto::fact::Fact;
@@ -11,6 +12,8 @@ use crate::commands::CommandRow;
 use crate::sql::{Row, params, statements, to_json};
 use crate::tx::Tx;
 use crate::{Error, Refusal, Store};
+
+pub(crate) mod one_tap;
 
 macro_rules! approval_columns {
     () => {
@@ -73,7 +76,8 @@ impl Store {
         answer: &Answer,
         now: Timestamp,
     ) -> Result<Answered, Error> {
-        self.write((org, id, by, answer.clone(), now), answer_approval).await
+        let answering = Answering { org, id, by, answer: answer.clone(), one_tap: false };
+        self.write((answering, now), answer_approval).await
     }
 
     /// The approvals of an org or of one project, oldest first: those that wait, or all (the
@@ -98,10 +102,21 @@ impl Store {
     }
 }
 
+/// Who answers what, and how.
+struct Answering {
+    org: OrgId,
+    id: ApprovalId,
+    by: DeviceId,
+    answer: Answer,
+    /// With the token of a notification.
+    one_tap: bool,
+}
+
 async fn answer_approval(
     tx: &mut Tx,
-    (org, id, by, answer, now): &(OrgId, ApprovalId, DeviceId, Answer, Timestamp),
+    (answering, now): &(Answering, Timestamp),
 ) -> Result<Answered, Error> {
+    let Answering { org, id, by, answer, one_tap } = answering;
     let found = tx.opt(&APPROVAL_LOCKED, params![org, id], answered).await?;
     let mut found = found.ok_or(Refusal::ApprovalNotFound)?;
     if found.approval.state != ApprovalState::Open {
@@ -120,6 +135,7 @@ async fn answer_approval(
         state,
         tool: found.approval.ask.tool.clone(),
         input_sha256: sha256_hex(found.approval.ask.input.get().as_bytes()),
+        one_tap: *one_tap,
     };
     tx.audit(*org, Some(*by), what, *now);
     Ok(found)
@@ -167,6 +183,7 @@ pub(crate) async fn ask(
         return Ok(false);
     }
     let approval = Approval {
+        danger: Some(danger::rate(ask)),
         ask: ask.clone(),
         project_id: command.project_id,
         command_id: command.id,
@@ -241,8 +258,10 @@ async fn answers_to_deliver(
 
 /// An approval of a row that begins with the approval's columns.
 fn answered(row: &Row<'_>) -> Result<Answered, Error> {
+    let ask = row.json(0)?;
     let approval = Approval {
-        ask: row.json(0)?,
+        danger: Some(danger::rate(&ask)),
+        ask,
         project_id: row.id(1)?,
         command_id: row.id(2)?,
         state: row.word(3)?,

@@ -18,6 +18,7 @@ mod log;
 mod migration;
 mod pairing;
 mod projects;
+mod push;
 mod queue;
 mod queue_walk;
 mod rearranging;
@@ -43,6 +44,7 @@ pub use log::*;
 pub use migration::*;
 pub use pairing::*;
 pub use projects::*;
+pub use push::*;
 pub use queue::*;
 pub use queue_walk::*;
 pub use rearranging::*;
@@ -159,6 +161,8 @@ macro_rules! for_each_case {
             the_first_answer_counts,
             unanswered_approvals_are_withdrawn,
             answers_are_delivered_again,
+            a_token_answers_one_approval_once,
+            a_token_is_worth_what_its_device_is,
             state_is_written_in_one_order,
             a_draft_typed_twice_keeps_both_texts,
             state_is_limited,
@@ -168,6 +172,9 @@ macro_rules! for_each_case {
             a_focus_moves_and_is_told,
             held_messages_come_once_and_in_order,
             held_messages_are_bounded_and_expire,
+            subscribed_devices_are_found,
+            a_subscription_has_one_device,
+            deliveries_are_kept_for_a_while,
             numbers_have_no_gaps,
             rotation_keeps_every_event,
             rotation_follows_the_limits,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use afield_proto::approval::Approval;
+use afield_proto::approval::{Approval, Danger};
 use afield_proto::handoff::Handoff;
 use afield_proto::{CommandId, ProjectId};
 
@@ -99,6 +99,15 @@ pub enum Refusal {
     ApprovalResolved {
         /// As it is now.
         approval: Box<Approval>,
+    },
+    /// No token, or not any more.
+    #[error("the token was never one, or is over")]
+    TokenUnknown,
+    /// A yes to what is destructive must be meant.
+    #[error("a destructive approval must be confirmed")]
+    NotConfirmed {
+        /// How dangerous it is.
+        danger: Danger,
     },
     /// There is no such device in this org.
     #[error("there is no such device")]

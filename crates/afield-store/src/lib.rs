@@ -28,6 +28,7 @@ mod log;
 mod messages;
 mod pairing;
 mod projects;
+mod push;
 mod records;
 mod sessions;
 mod state;
@@ -36,6 +37,7 @@ mod state;
 pub mod conformance;
 
 pub use approvals::Answered;
+pub use approvals::one_tap::OneTapToken;
 pub use audit::Checkpoint;
 pub use commands::{
     Accept, Cancel, CommandFilter, Detail, EditCommand, NewRoute, Offers, OldCommands,
@@ -49,6 +51,7 @@ pub use log::{CommittedEvents, EventPage, Head, LogLimits, SegmentInfo, StoredEv
 pub use messages::{MessagePage, MessageQuery};
 pub use pairing::{Claimed, Coming, Decision, Entry, NewPairing, PairingRecord, ShownSecret};
 pub use projects::NewProject;
+pub use push::{PushListener, PushSubscription};
 pub use records::Applied;
 pub use state::{StateLimits, StatePage, StateWrite};
 pub use store::{Location, Options, Store, Synchronous};

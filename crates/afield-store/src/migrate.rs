@@ -15,6 +15,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("V7__log", include_str!("../migrations/V7__log.sql")),
     ("V8__labels", include_str!("../migrations/V8__labels.sql")),
     ("V9__routes", include_str!("../migrations/V9__routes.sql")),
+    ("V10__push", include_str!("../migrations/V10__push.sql")),
 ];
 
 /// Brings a SQLite database up to date.

@@ -27,6 +27,8 @@ pub(crate) struct Config {
     pub tls: Tls,
     /// Where the data lies.
     pub store: Store,
+    /// How devices are notified.
+    pub push: Push,
     /// What is logged, and how.
     pub log: Log,
     /// What is too much.
@@ -82,6 +84,16 @@ pub(crate) struct Tls {
 pub(crate) struct Store {
     /// The database; empty for SQLite in the data directory.
     pub url: String,
+}
+
+/// `[push]`
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Push {
+    /// Whom push services may write to; empty for a name that stands for nobody.
+    pub contact: String,
+    /// Push services may lie in a network of one's own.
+    pub private_addresses: bool,
 }
 
 /// `log.format`

@@ -9,4 +9,5 @@ pub mod keyed;
 pub mod load;
 pub mod mock_claude;
 pub mod proxy;
+pub mod push_service;
 pub mod random;

@@ -152,6 +152,16 @@ flags?: MessageFlags,
 message: unknown, };
 export type ApprovalKind = "tool" | "question" | "plan";
 export type ApprovalState = "open" | "allowed" | "denied" | "withdrawn";
+export type DangerLevel = "harmless" | "normal" | "destructive";
+export type Danger = { 
+/**
+ * In one word.
+ */
+level: DangerLevel, 
+/**
+ * Why, for people; empty unless it is destructive.
+ */
+reasons: Array<string>, };
 export type ApprovalAsk = { 
 /**
  * Chosen by the runner.
@@ -198,6 +208,10 @@ command_id: CommandId,
  * How far it has come.
  */
 state: ApprovalState, 
+/**
+ * How dangerous it is; absent in events of servers that did not judge it.
+ */
+danger?: Danger, 
 /**
  * When it was asked.
  */
@@ -268,6 +282,19 @@ interrupt: boolean,
  * To a question: the full text of each question and the label chosen (several joined by ", ").
  */
 answers?: { [key in string]: string }, };
+export type OneTap = { 
+/**
+ * The `token` of the notification.
+ */
+token: string, 
+/**
+ * Yes or no; when left out, this only asks what would be answered.
+ */
+behavior?: Behavior, 
+/**
+ * The person has meant it: needed for a yes to what is destructive.
+ */
+confirmed?: boolean, };
 export type Priority = "low" | "normal" | "high" | "critical";
 export type SendMode = "queue" | "steer" | "interrupt";
 export type Steer = "offered" | "taken" | "refused" | "missed" | "idle";
@@ -1096,7 +1123,11 @@ tool: string,
  * SHA-256, in hexadecimal, of what was approved: the JSON of `input` exactly as the
  * runner asked.
  */
-input_sha256: string, } | { "action": "work_started", 
+input_sha256: string, 
+/**
+ * From a notification, with its token.
+ */
+one_tap?: boolean, } | { "action": "work_started", 
 /**
  * Which command.
  */
@@ -1661,6 +1692,136 @@ executing: number,
  * The agents, probed again.
  */
 agents: Array<AgentFacts>, };
+export type PushKind = "approval" | "question" | "failure" | "dead_letter" | "finished" | "runner";
+export type TimeOfDay = string;
+export type QuietHours = { 
+/**
+ * From then.
+ */
+from: TimeOfDay, 
+/**
+ * Until then; on the next day when it is not later. The same as `from`: all day.
+ */
+to: TimeOfDay, 
+/**
+ * The place these times are of, such as `Europe/Berlin`.
+ */
+time_zone: string, 
+/**
+ * Approvals and questions come all the same.
+ */
+urgent: boolean, };
+export type PushSettings = { 
+/**
+ * Of what.
+ */
+kinds: Array<PushKind>, 
+/**
+ * When not.
+ */
+quiet?: QuietHours, };
+export type PushKeys = { 
+/**
+ * Its public key.
+ */
+p256dh: string, 
+/**
+ * Its secret.
+ */
+auth: string, };
+export type PushState = { 
+/**
+ * What it wants to be told.
+ */
+settings: PushSettings, 
+/**
+ * The push service it is told through; absent without a subscription. Who knows the whole
+ * address can send to the device, so only its host is shown.
+ */
+service?: string, 
+/**
+ * When it subscribed.
+ */
+subscribed_at?: Timestamp, };
+export type PushOutcome = "sent" | "failed" | "gone";
+export type PushDelivery = { 
+/**
+ * When it was decided.
+ */
+at: Timestamp, 
+/**
+ * What it was about; absent for a test.
+ */
+kind?: PushKind, 
+/**
+ * Its title.
+ */
+title: string, 
+/**
+ * What became of it.
+ */
+outcome: PushOutcome, 
+/**
+ * How often it was sent.
+ */
+tries: number, 
+/**
+ * What the push service answered last.
+ */
+status?: number, 
+/**
+ * Why it failed, for people.
+ */
+reason?: string, };
+export type PushMessage = { 
+/**
+ * What it is about; absent for a test.
+ */
+kind?: PushKind, 
+/**
+ * One line.
+ */
+title: string, 
+/**
+ * What follows below it; may be empty.
+ */
+body: string, 
+/**
+ * Takes the place of an earlier one with the same tag.
+ */
+tag: string, 
+/**
+ * How many things it tells of.
+ */
+count: number, 
+/**
+ * When it was decided.
+ */
+at: Timestamp, 
+/**
+ * The project.
+ */
+project_id?: ProjectId, 
+/**
+ * The runner that went or is back.
+ */
+runner_id?: DeviceId, 
+/**
+ * The command, when it is about one.
+ */
+command_id?: CommandId, 
+/**
+ * The approval, when it is about one.
+ */
+approval_id?: ApprovalId, 
+/**
+ * How dangerous what is asked is.
+ */
+danger?: DangerLevel, 
+/**
+ * Answers that approval once, without another credential.
+ */
+token?: string, };
 export type Hlc = { 
 /**
  * Unix milliseconds of the wall clock, or of the latest write seen if that is ahead.
@@ -2126,7 +2287,7 @@ commit?: string,
  * Files that are changed or not known to it.
  */
 changes: number, };
-export type Request = { "type": "project_create", "data": ProjectCreate } | { "type": "project_list", "data": ProjectList } | { "type": "project_get", "data": ProjectGet } | { "type": "project_update", "data": ProjectUpdate } | { "type": "project_delete", "data": ProjectDelete } | { "type": "project_join", "data": ProjectJoin } | { "type": "project_leave", "data": ProjectLeave } | { "type": "execute", "data": Execute } | { "type": "agent_new_session", "data": AgentNewSession } | { "type": "agent_kill", "data": AgentKill } | { "type": "agent_interrupt", "data": AgentInterrupt } | { "type": "agent_set_mode", "data": AgentSetMode } | { "type": "get_messages", "data": GetMessages } | { "type": "health_check", "data": HealthCheckAsk } | { "type": "subscribe", "data": Subscribe } | { "type": "unsubscribe", "data": Unsubscribe } | { "type": "command_submit", "data": CommandSubmit } | { "type": "command_get", "data": CommandGet } | { "type": "command_show", "data": CommandShow } | { "type": "command_list", "data": CommandList } | { "type": "command_explain", "data": CommandExplain } | { "type": "command_cancel", "data": CommandCancel } | { "type": "command_edit", "data": CommandEdit } | { "type": "command_move", "data": CommandMove } | { "type": "command_hold", "data": CommandHold } | { "type": "command_release", "data": CommandRelease } | { "type": "hold_list", "data": HoldList } | { "type": "command_retry", "data": CommandRetry } | { "type": "command_purge", "data": CommandPurge } | { "type": "command_resolve", "data": CommandResolve } | { "type": "blob_get", "data": BlobGet } | { "type": "session_move", "data": SessionMove } | { "type": "approval_list", "data": ApprovalList } | { "type": "approval_answer", "data": ApprovalAnswer } | { "type": "device_create", "data": DeviceCreate } | { "type": "device_list", "data": DeviceList } | { "type": "device_link", "data": DeviceLink } | { "type": "device_revoke", "data": DeviceRevoke } | { "type": "device_revoke_others", "data": DeviceRevokeOthers } | { "type": "device_forget", "data": DeviceForget } | { "type": "device_set_scopes", "data": DeviceSetScopes } | { "type": "device_rename", "data": DeviceRename } | { "type": "device_label", "data": DeviceLabel } | { "type": "device_pair_start", "data": DevicePairStart } | { "type": "device_pair_status", "data": DevicePairStatus } | { "type": "device_pair_list", "data": DevicePairList } | { "type": "device_pair_decide", "data": DevicePairDecide } | { "type": "audit_list", "data": AuditList } | { "type": "audit_verify", "data": AuditVerify } | { "type": "state_get", "data": StateGet } | { "type": "state_set", "data": StateSet } | { "type": "handoff_get", "data": HandoffGet } | { "type": "handoff_take", "data": HandoffTake } | { "type": "handoff_move", "data": HandoffMove } | { "type": "handoff_offer", "data": HandoffOffer } | { "type": "handoff_release", "data": HandoffRelease } | { "type": "device_message", "data": DeviceMessageSend } | { "type": "device_broadcast", "data": DeviceBroadcast } | { "type": "device_inbox", "data": DeviceInbox } | { "type": "device_message_ack", "data": DeviceMessageAck } | { "type": "device_presence", "data": DevicePresenceAsk } | { "type": "runner_sleep", "data": RunnerSleep } | { "type": "runner_list", "data": RunnerList } | { "type": "runner_hello", "data": RunnerHello } | { "type": "runner_beat", "data": RunnerBeat } | { "type": "runner_records", "data": RunnerRecords } | { "type": "runner_partial", "data": RunnerPartial };
+export type Request = { "type": "project_create", "data": ProjectCreate } | { "type": "project_list", "data": ProjectList } | { "type": "project_get", "data": ProjectGet } | { "type": "project_update", "data": ProjectUpdate } | { "type": "project_delete", "data": ProjectDelete } | { "type": "project_join", "data": ProjectJoin } | { "type": "project_leave", "data": ProjectLeave } | { "type": "execute", "data": Execute } | { "type": "agent_new_session", "data": AgentNewSession } | { "type": "agent_kill", "data": AgentKill } | { "type": "agent_interrupt", "data": AgentInterrupt } | { "type": "agent_set_mode", "data": AgentSetMode } | { "type": "get_messages", "data": GetMessages } | { "type": "health_check", "data": HealthCheckAsk } | { "type": "subscribe", "data": Subscribe } | { "type": "unsubscribe", "data": Unsubscribe } | { "type": "command_submit", "data": CommandSubmit } | { "type": "command_get", "data": CommandGet } | { "type": "command_show", "data": CommandShow } | { "type": "command_list", "data": CommandList } | { "type": "command_explain", "data": CommandExplain } | { "type": "command_cancel", "data": CommandCancel } | { "type": "command_edit", "data": CommandEdit } | { "type": "command_move", "data": CommandMove } | { "type": "command_hold", "data": CommandHold } | { "type": "command_release", "data": CommandRelease } | { "type": "hold_list", "data": HoldList } | { "type": "command_retry", "data": CommandRetry } | { "type": "command_purge", "data": CommandPurge } | { "type": "command_resolve", "data": CommandResolve } | { "type": "blob_get", "data": BlobGet } | { "type": "session_move", "data": SessionMove } | { "type": "approval_list", "data": ApprovalList } | { "type": "approval_answer", "data": ApprovalAnswer } | { "type": "device_create", "data": DeviceCreate } | { "type": "device_list", "data": DeviceList } | { "type": "device_link", "data": DeviceLink } | { "type": "device_revoke", "data": DeviceRevoke } | { "type": "device_revoke_others", "data": DeviceRevokeOthers } | { "type": "device_forget", "data": DeviceForget } | { "type": "device_set_scopes", "data": DeviceSetScopes } | { "type": "device_rename", "data": DeviceRename } | { "type": "device_label", "data": DeviceLabel } | { "type": "device_pair_start", "data": DevicePairStart } | { "type": "device_pair_status", "data": DevicePairStatus } | { "type": "device_pair_list", "data": DevicePairList } | { "type": "device_pair_decide", "data": DevicePairDecide } | { "type": "audit_list", "data": AuditList } | { "type": "audit_verify", "data": AuditVerify } | { "type": "state_get", "data": StateGet } | { "type": "state_set", "data": StateSet } | { "type": "handoff_get", "data": HandoffGet } | { "type": "handoff_take", "data": HandoffTake } | { "type": "handoff_move", "data": HandoffMove } | { "type": "handoff_offer", "data": HandoffOffer } | { "type": "handoff_release", "data": HandoffRelease } | { "type": "device_message", "data": DeviceMessageSend } | { "type": "device_broadcast", "data": DeviceBroadcast } | { "type": "device_inbox", "data": DeviceInbox } | { "type": "device_message_ack", "data": DeviceMessageAck } | { "type": "device_presence", "data": DevicePresenceAsk } | { "type": "device_looking", "data": DeviceLooking } | { "type": "push_key", "data": PushKey } | { "type": "push_subscribe", "data": PushSubscribe } | { "type": "push_unsubscribe", "data": PushUnsubscribe } | { "type": "push_settings", "data": PushSettingsAsk } | { "type": "push_test", "data": PushTest } | { "type": "push_log", "data": PushLog } | { "type": "runner_sleep", "data": RunnerSleep } | { "type": "runner_list", "data": RunnerList } | { "type": "runner_hello", "data": RunnerHello } | { "type": "runner_beat", "data": RunnerBeat } | { "type": "runner_records", "data": RunnerRecords } | { "type": "runner_partial", "data": RunnerPartial };
 export type ProjectCreate = { 
 /**
  * An absolute path on the runner.
@@ -2990,6 +3151,47 @@ devices: Array<DevicePresence>,
  * Changes are told here as `device_presence`.
  */
 topic: string, };
+export type PushKey = Record<symbol, never>;
+export type PushKeyReply = { 
+/**
+ * The server's public key, which a browser subscribes with (base64url).
+ */
+public_key: string, };
+export type PushSubscribe = { 
+/**
+ * The address the browser's push service gave it.
+ */
+endpoint: string, 
+/**
+ * The keys that go with it.
+ */
+keys: PushKeys, 
+/**
+ * What the device wants to be told; what it was, when left out.
+ */
+settings?: PushSettings, };
+export type PushUnsubscribe = Record<symbol, never>;
+export type PushSettingsAsk = { 
+/**
+ * What the device wants to be told from now on; when left out, this only asks.
+ */
+settings?: PushSettings, };
+export type PushTest = Record<symbol, never>;
+export type PushLog = { 
+/**
+ * At most so many; 100 are kept.
+ */
+limit?: number, };
+export type PushLogReply = { 
+/**
+ * What was sent to this device, newest first.
+ */
+deliveries: Array<PushDelivery>, };
+export type DeviceLooking = { 
+/**
+ * Whether somebody sees the screen behind this connection.
+ */
+visible: boolean, };
 
 /** Each request with the type of its data and of its reply. */
 export interface Requests {
@@ -3054,6 +3256,13 @@ export interface Requests {
   device_inbox: { data: DeviceInbox; reply: Empty };
   device_message_ack: { data: DeviceMessageAck; reply: Empty };
   device_presence: { data: DevicePresenceAsk; reply: DevicePresenceReply };
+  device_looking: { data: DeviceLooking; reply: Empty };
+  push_key: { data: PushKey; reply: PushKeyReply };
+  push_subscribe: { data: PushSubscribe; reply: PushState };
+  push_unsubscribe: { data: PushUnsubscribe; reply: PushState };
+  push_settings: { data: PushSettingsAsk; reply: PushState };
+  push_test: { data: PushTest; reply: PushDelivery };
+  push_log: { data: PushLog; reply: PushLogReply };
   runner_sleep: { data: RunnerSleep; reply: Empty };
   runner_list: { data: RunnerList; reply: RunnerListReply };
   runner_hello: { data: RunnerHello; reply: RunnerWelcome };

@@ -31,16 +31,10 @@ impl ServerKey {
     /// **Errors**: [`Error::File`]; [`Error::Configuration`] for a file that holds no key.
     pub(crate) fn load(data_dir: &Path) -> Result<Self, Error> {
         let path = data_dir.join("server.key");
-        let pkcs8 = match std::fs::read(&path) {
-            Ok(kept) => kept,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let made = Ed25519KeyPair::generate_pkcs8(&rand::SystemRandom::new());
-                let made = made.expect("the operating system gives random bytes");
-                files::write_private(&path, made.as_ref())?;
-                made.as_ref().to_vec()
-            }
-            Err(source) => return Err(Error::File { path, source }),
-        };
+        let pkcs8 = files::load_or_make(&path, || {
+            let made = Ed25519KeyPair::generate_pkcs8(&rand::SystemRandom::new());
+            made.expect("the operating system gives random bytes").as_ref().to_vec()
+        })?;
         let pair = Ed25519KeyPair::from_pkcs8(&pkcs8).map_err(|error| {
             let path = path.display();
             Error::Configuration(format!(

@@ -61,6 +61,8 @@ pub(crate) struct Conn {
 #[derive(Debug, Default)]
 struct State {
     joined: Option<ProjectId>,
+    /// Somebody sees the screen behind it, as its client said.
+    is_looking: bool,
     topics: Vec<Topic>,
 }
 
@@ -106,6 +108,14 @@ impl Conn {
 
     pub(crate) fn set_joined(&self, project: Option<ProjectId>) {
         self.state().joined = project;
+    }
+
+    pub(crate) fn is_looking(&self) -> bool {
+        self.state().is_looking
+    }
+
+    pub(crate) fn set_looking(&self, is_looking: bool) {
+        self.state().is_looking = is_looking;
     }
 
     pub(crate) fn topics(&self) -> Vec<Topic> {

@@ -1,6 +1,6 @@
 //! What the tests stand on: a server, its owner, and runners that say what they are told to say.
 
-use afield_server::{Limits, Options, Running, Tls};
+use afield_server::{Limits, Options, PushOptions, Running, Tls};
 use serde_json::{Value, json};
 use testkit::client::{Client, ClientError};
 
@@ -41,6 +41,7 @@ impl World {
             behind_proxy: false,
             allowed_hosts: Vec::new(),
             limits,
+            push: PushOptions::default(),
             version: "1.2.0".into(),
         };
         Self { server: afield_server::start(options).await.unwrap(), dir }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use afield_proto::pairing::CODE_LETTERS;
 use afield_proto::proof::{Challenge, Proof, match_digits, match_text};
 use afield_proto::{DeviceId, Timestamp};
-use afield_server::{Limits, Options, Running, Tls};
+use afield_server::{Limits, Options, PushOptions, Running, Tls};
 use serde_json::{Value, json};
 use testkit::client::{Client, ClientError};
 use testkit::harness::code;
@@ -25,6 +25,7 @@ async fn start(dir: &std::path::Path) -> Running {
         tls: Tls::Off,
         behind_proxy: false,
         allowed_hosts: Vec::new(),
+        push: PushOptions::default(),
         limits: Limits { pairings_open: 4, ..Limits::default() },
         version: "0.0.0".into(),
     };

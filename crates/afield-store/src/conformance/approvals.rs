@@ -2,15 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use afield_proto::approval::{Answer, ApprovalState, Behavior};
+use afield_proto::approval::{Answer, ApprovalState, Behavior, DangerLevel};
+use afield_proto::audit::Audited;
 use afield_proto::command::OutcomeKind;
 use afield_proto::runner::Record;
-use afield_proto::{ApprovalId, Topic};
+use afield_proto::{ApprovalId, OrgId, Topic};
 use futures::future::join_all;
+use serde_json::value::RawValue;
 
 use super::world::{asks, assert_refused, finished, started};
 use super::{Outcome, Place, World, at};
-use crate::Refusal;
+use crate::{OneTapToken, Refusal};
 
 fn answer(behavior: Behavior) -> Answer {
     let answers = BTreeMap::from([("which?".to_owned(), "that".to_owned())]);
@@ -26,6 +28,8 @@ pub async fn the_first_answer_counts(place: Place) -> Outcome {
     world.apply(attempt, 1, vec![started(), asks(id)]).await?;
     let open = world.store.approvals(world.org, Some(project.id), false).await?;
     assert_eq!(open[0].ask.input.get(), r#"{"command": "ls  -l"}"#, "exactly as it was asked");
+    let danger = open[0].danger.as_ref().map(|danger| danger.level);
+    assert_eq!(danger, Some(DangerLevel::Harmless));
     let (yes, no) = (answer(Behavior::Allow), answer(Behavior::Deny));
     let tell = |n: usize| {
         let chosen = if n.is_multiple_of(2) { &yes } else { &no };
@@ -93,5 +97,74 @@ pub async fn answers_are_delivered_again(place: Place) -> Outcome {
     assert_eq!(waiting[0].answer, said);
     world.apply(attempt, 3, vec![finished(OutcomeKind::Succeeded)]).await?;
     assert!(deliver().await?.is_empty());
+    Ok(())
+}
+
+fn token(world: &World, approval: ApprovalId, byte: u8) -> OneTapToken {
+    let (org, device) = (world.org, world.phone);
+    OneTapToken { hash: [byte; 32], approval, org, device, expires_at: at(100) }
+}
+
+/// A question about a shell line.
+fn asks_to_run(approval_id: ApprovalId, line: &str) -> Record {
+    let Record::Asked { at, mut ask } = asks(approval_id) else { unreachable!("it asks") };
+    let input = serde_json::json!({ "command": line }).to_string();
+    ask.input = RawValue::from_string(input).expect("it is JSON");
+    Record::Asked { at, ask }
+}
+
+/// A token shows and answers its approval until somebody has; a destructive yes must be meant.
+pub async fn a_token_answers_one_approval_once(place: Place) -> Outcome {
+    let world = World::open(&place).await?;
+    let project = world.project("/a").await?;
+    let attempt = world.leased(project.id).await?;
+    let (harmless, other) = (ApprovalId::generate(), ApprovalId::generate());
+    let records = vec![started(), asks(harmless), asks_to_run(other, "rm -rf /home")];
+    world.apply(attempt, 1, records).await?;
+    let store = &world.store;
+    store.new_one_tap(token(&world, harmless, 1), at(5)).await?;
+    store.new_one_tap(token(&world, other, 2), at(5)).await?;
+    let shown = store.show_one_tap([1; 32], at(6)).await?;
+    assert_eq!((shown.ask.approval_id, shown.state), (harmless, ApprovalState::Open));
+    let answered = store.answer_one_tap([1; 32], Behavior::Allow, false, at(7)).await?;
+    assert_eq!((answered.approval.resolved_by, answered.attempt), (Some(world.phone), attempt));
+    assert_eq!(answered.approval.answer, Some(Answer::plain(Behavior::Allow)));
+    let again = store.answer_one_tap([1; 32], Behavior::Deny, true, at(8)).await;
+    assert_refused!(again, Refusal::ApprovalResolved { .. });
+    assert_refused!(store.show_one_tap([1; 32], at(8)).await, Refusal::ApprovalResolved { .. });
+    let unmeant = store.answer_one_tap([2; 32], Behavior::Allow, false, at(8)).await;
+    assert_refused!(unmeant, Refusal::NotConfirmed { danger } if danger.reasons.len() == 1);
+    let meant = store.answer_one_tap([2; 32], Behavior::Allow, true, at(9)).await?;
+    assert_eq!(meant.approval.state, ApprovalState::Allowed);
+    let audited = store.audit_entries(world.org, None, 9).await?;
+    let one_taps = audited
+        .iter()
+        .filter(|it| matches!(it.entry.what, Audited::ApprovalAnswered { one_tap: true, .. }));
+    assert_eq!(one_taps.count(), 2);
+    Ok(())
+}
+
+/// It ends with its time, and is worth no more than its device may do when it is used.
+pub async fn a_token_is_worth_what_its_device_is(place: Place) -> Outcome {
+    let world = World::open(&place).await?;
+    let project = world.project("/a").await?;
+    let attempt = world.leased(project.id).await?;
+    let id = ApprovalId::generate();
+    world.apply(attempt, 1, vec![started(), asks(id)]).await?;
+    let store = &world.store;
+    store.new_one_tap(token(&world, id, 1), at(5)).await?;
+    let use_it = |hash: [u8; 32], now| store.answer_one_tap(hash, Behavior::Allow, true, at(now));
+    assert_refused!(use_it([9; 32], 6).await, Refusal::TokenUnknown);
+    assert_refused!(use_it([1; 32], 100).await, Refusal::TokenUnknown);
+    let (org, phone, runner) = (world.org, world.phone, world.runner);
+    store.set_device_scopes(org, phone, runner, "view,prompt".parse()?, at(7)).await?;
+    assert_refused!(use_it([1; 32], 8).await, Refusal::TokenUnknown);
+    store.set_device_scopes(org, phone, runner, "approve".parse()?, at(9)).await?;
+    assert!(store.show_one_tap([1; 32], at(10)).await.is_ok());
+    store.revoke_device(org, phone, runner, false, at(11)).await?;
+    assert_refused!(use_it([1; 32], 12).await, Refusal::TokenUnknown);
+    let foreign = OneTapToken { org: OrgId::generate(), ..token(&world, id, 3) };
+    store.new_one_tap(foreign, at(12)).await?;
+    assert_refused!(use_it([3; 32], 13).await, Refusal::TokenUnknown);
     Ok(())
 }

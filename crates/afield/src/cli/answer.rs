@@ -95,6 +95,7 @@ mod tests {
             state: ApprovalState::Open,
             requested_at: Timestamp::now(),
             resolved_at: None,
+            danger: None,
             resolved_by: None,
             answer: None,
         }

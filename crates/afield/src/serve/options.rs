@@ -3,7 +3,7 @@
 use std::net::ToSocketAddrs as _;
 use std::path::PathBuf;
 
-use afield_server::{Limits, Options, Tls};
+use afield_server::{Limits, Options, PushOptions, Tls};
 use afield_store::Location;
 
 use crate::config::{Config, Loaded, TlsMode, seconds};
@@ -28,6 +28,7 @@ pub(super) fn options(loaded: &Loaded, data_dir: &DataDir) -> Result<Options, Fa
         tls: tls(config)?,
         behind_proxy: config.server.behind_proxy,
         allowed_hosts: config.server.allowed_hosts.clone(),
+        push: push(config)?,
         limits: limits(config)?,
         version: env!("CARGO_PKG_VERSION").to_owned(),
     })
@@ -41,6 +42,18 @@ fn location(config: &Config, data_dir: &DataDir) -> Result<Location, Failure> {
         }
         _ => Err(Failure::usage("store.url must be empty, or begin with postgres://")),
     }
+}
+
+fn push(config: &Config) -> Result<PushOptions, Failure> {
+    let push = &config.push;
+    let contact = match push.contact.as_str() {
+        "" => PushOptions::default().contact,
+        contact if contact.starts_with("mailto:") || contact.starts_with("https:") => {
+            contact.to_owned()
+        }
+        _ => return Err(Failure::usage("push.contact must begin with mailto: or https:")),
+    };
+    Ok(PushOptions { contact, private_addresses: push.private_addresses })
 }
 
 fn tls(config: &Config) -> Result<Tls, Failure> {
@@ -118,6 +131,8 @@ mod tests {
         let mut config = Config::default();
         config.tls.mode = TlsMode::Files;
         assert!(tls(&config).is_err());
+        config.push.contact = "me@example.org".into();
+        assert!(push(&config).is_err());
         config.limits.finished_kept_hours = 23;
         assert!(limits(&config).is_err());
         config.store.url = "mysql://x".into();

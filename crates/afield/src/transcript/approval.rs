@@ -22,6 +22,9 @@ pub(crate) fn question(approval: &Approval) -> String {
     if let Some(reason) = &ask.reason {
         text.push_str(&format!("    why: {}\n", clean(reason)));
     }
+    for reason in approval.danger.iter().flat_map(|danger| &danger.reasons) {
+        text.push_str(&format!("    {} {}\n", "careful:".red().bold(), clean(reason)));
+    }
     text.push_str(&format!("    {}\n", format!("in {}", clean(&ask.directory)).dimmed()));
     text
 }

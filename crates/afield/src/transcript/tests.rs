@@ -2,7 +2,9 @@
 
 use super::*;
 use afield_proto::agent::{Direction, MessageFlags, ToolRef};
-use afield_proto::approval::{Approval, ApprovalAsk, ApprovalKind, ApprovalState};
+use afield_proto::approval::{
+    Approval, ApprovalAsk, ApprovalKind, ApprovalState, Danger, DangerLevel,
+};
 use afield_proto::command::{Outcome, OutcomeKind};
 use afield_proto::{ApprovalId, CommandId, DeviceId, ProjectId, Timestamp};
 use serde_json::value::RawValue;
@@ -127,6 +129,10 @@ fn approval(kind: ApprovalKind, input: &str) -> Approval {
         state: ApprovalState::Open,
         requested_at: Timestamp::now(),
         resolved_at: None,
+        danger: Some(Danger {
+            level: DangerLevel::Destructive,
+            reasons: vec!["rm removes whole directories".into()],
+        }),
         resolved_by: None,
         answer: None,
     }
@@ -141,6 +147,7 @@ fn a_question_shows_all_that_would_run() {
       rm -r y
     timeout: 5
     why: not in the rules
+    careful: rm removes whole directories
     in /home/a/shop
 ";
     assert_eq!(plain(&question(&asked)), expected);

@@ -23,6 +23,7 @@ async fn the_first_answer_wins_and_everybody_sees_it() {
     assert_eq!(asked(&mut two).await, approval);
     assert_eq!(approval["tool"], "Write");
     assert!(approval["input"].is_object() && approval["directory"].is_string());
+    assert!(approval["danger"]["level"].is_string(), "{approval}");
     let listed = two.ask("approval_list", json!({ "project_id": project })).await.unwrap();
     assert_eq!(listed["approvals"].as_array().unwrap().len(), 1);
     let answer = json!({ "approval_id": approval["approval_id"], "behavior": "allow" });

@@ -18,6 +18,7 @@ mod older_clients;
 mod pairing;
 mod partitions;
 mod projects;
+mod push;
 mod queue;
 mod queue_cli;
 mod queue_rest;

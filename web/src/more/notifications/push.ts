@@ -3,7 +3,8 @@
  *
  * **Optional feature**: Web Push. iPhones and iPads have it only once the app is on the home screen.
  */
-import type { AskPush, PushState } from "./wire";
+import type { PushState } from "../../generated/protocol";
+import type { AskPush } from "./wire";
 
 export type Ability = "able" | "refused" | "install-first" | "unable";
 

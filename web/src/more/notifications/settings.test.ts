@@ -1,16 +1,17 @@
 import { describe, expect, it } from "vitest";
+import type { PushSettings } from "../../generated/protocol";
 import { Refusal } from "../../identity/failure";
 import { deliveryWords, isUnknownToServer, usualQuiet, withKind, withQuiet } from "./settings";
 
 describe("the settings of notifications", () => {
   it("add and take away one kind, in one order, and keep the rest", () => {
-    const settings = { kinds: ["finished", "approval"], quiet: usualQuiet("UTC") } as const;
+    const settings: PushSettings = { kinds: ["finished", "approval"], quiet: usualQuiet("UTC") };
     expect(withKind(settings, "question", true)).toEqual({ kinds: ["approval", "question", "finished"], quiet: settings.quiet });
     expect(withKind(settings, "approval", false).kinds).toEqual(["finished"]);
   });
 
   it("have quiet hours, or none", () => {
-    const settings = { kinds: ["approval"] } as const;
+    const settings: PushSettings = { kinds: ["approval"] };
     expect(withQuiet(settings, usualQuiet("Europe/Berlin")).quiet).toEqual({ from: "22:00", to: "07:00", time_zone: "Europe/Berlin", urgent: true });
     expect(withQuiet({ ...settings, quiet: usualQuiet("UTC") }, undefined)).toEqual(settings);
   });

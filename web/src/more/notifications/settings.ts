@@ -1,7 +1,7 @@
 /** What can be told, how it is chosen, and what became of it, in words. Pure. */
 import { Refusal } from "../../identity/failure";
 import type { Ability } from "./push";
-import type { PushDelivery, PushKind, PushSettings, QuietHours } from "./wire";
+import type { PushDelivery, PushKind, PushSettings, QuietHours } from "../../generated/protocol";
 
 export const KINDS: readonly { readonly kind: PushKind; readonly name: string; readonly about: string }[] = [
   { kind: "approval", name: "Approvals", about: "An agent asks whether it may do something" },
