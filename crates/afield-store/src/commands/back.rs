@@ -36,7 +36,7 @@ impl Store {
     /// Puts commands that are over back behind their lanes, with their attempts counted anew, and
     /// with another payload where one is given.
     ///
-    /// **Errors**: [`Refusal::NotPossible`] for one that waits, runs or succeeded, and for a kill.
+    /// **Errors**: [`crate::Refusal::NotPossible`] for one that waits, runs or succeeded, and for a kill.
     pub async fn put_back(
         &self,
         org: OrgId,
@@ -50,7 +50,7 @@ impl Store {
 
     /// Forgets dead commands; their events stay.
     ///
-    /// **Errors**: [`Refusal::NotPossible`] for one that is not dead.
+    /// **Errors**: [`crate::Refusal::NotPossible`] for one that is not dead.
     pub async fn purge(&self, org: OrgId, which: WhichDead) -> Result<Vec<Command>, Error> {
         self.write((org, which), purge).await
     }

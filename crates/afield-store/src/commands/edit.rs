@@ -34,7 +34,7 @@ pub struct EditCommand {
 impl Store {
     /// Changes a command that waits.
     ///
-    /// **Errors**: [`Refusal::NotPossible`] when it does not wait.
+    /// **Errors**: [`crate::Refusal::NotPossible`] when it does not wait.
     pub async fn edit_command(
         &self,
         org: OrgId,
@@ -47,7 +47,7 @@ impl Store {
 
     /// Moves a waiting command.
     ///
-    /// **Errors**: [`Refusal::NotPossible`] when it does not wait, is a kill, or the place is in
+    /// **Errors**: [`crate::Refusal::NotPossible`] when it does not wait, is a kill, or the place is in
     /// another project or beside a kill.
     pub async fn move_command(
         &self,

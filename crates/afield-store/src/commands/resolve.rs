@@ -16,7 +16,7 @@ impl Store {
     /// Decides what became of a command that a runner was given and nobody hears of, or that was
     /// interrupted.
     ///
-    /// **Errors**: [`Refusal::NotPossible`] in any other state.
+    /// **Errors**: [`crate::Refusal::NotPossible`] in any other state.
     pub async fn resolve_command(
         &self,
         org: OrgId,
