@@ -62,7 +62,7 @@ test.describe("with an agent that would remove files", () => {
     await addProject(page, afield, "app", "claude");
     await send(page, "clean up");
     const card = page.getByRole("article", { name: "Claude wants to clean up" });
-    await expect(card.getByText("Look twice.")).toBeVisible();
+    await expect(card.getByText("Look twice:")).toBeVisible();
     await expect(card.getByTitle("a hidden character")).toHaveText("RLO");
     await expectSound(page);
     await shot("approval-destructive");

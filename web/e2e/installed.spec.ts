@@ -119,7 +119,10 @@ async function pushing(page: Page, context: BrowserContext, url: string): Promis
   await context.grantPermissions(["notifications"], { origin: url });
   const session = await context.newCDPSession(page);
   const registration = new Promise<string>((resolve) => {
-    session.on("ServiceWorker.workerRegistrationUpdated", ({ registrations }) => registrations[0] && resolve(registrations[0].registrationId));
+    session.on("ServiceWorker.workerRegistrationUpdated", ({ registrations }) => {
+      const own = registrations.find(({ scopeURL, isDeleted }) => scopeURL === `${url}/` && !isDeleted);
+      if (own) resolve(own.registrationId);
+    });
   });
   await session.send("ServiceWorker.enable");
   await page.evaluate(() => navigator.serviceWorker.ready.then(() => undefined));

@@ -31,7 +31,7 @@ test("everything can be reached and done by the keyboard alone", async ({ paired
   await expect(page.getByRole("dialog")).toHaveCount(0);
   await expect(page.getByRole("button", { name: "Stop", exact: true })).toBeFocused();
   await press(page, "Stop");
-  await press(page, "Interrupt the turn");
+  await press(page, "Interrupt");
   await expect(page.getByText("idle").filter({ visible: true }).first()).toBeVisible();
 });
 

@@ -33,7 +33,10 @@ export async function loadSnapshot(): Promise<Snapshot | undefined> {
 export function keepSnapshot(heardAt: number, world: World, transcripts: ReadonlyMap<ProjectId, Transcript>): Promise<void> {
   const kept = [...transcripts].slice(-TRANSCRIPTS_MAX).map(([id, transcript]) => [id, ending(transcript)] as const);
   const snapshot: Snapshot = { shape: SHAPE, heardAt, world, transcripts: new Map(kept) };
-  return disk.put("snapshot", KEY, snapshot);
+  // What is nested too deep to be copied is left to the server, and the last snapshot stays.
+  return disk.put("snapshot", KEY, snapshot).catch((error: unknown) => {
+    if (!(error instanceof RangeError)) throw error;
+  });
 }
 
 /** The end of a transcript; it knows less than the whole, and says so. */
