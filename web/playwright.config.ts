@@ -1,5 +1,8 @@
 import { defineConfig } from "@playwright/test";
 
+/** What is the same at every width is tested at one: on the phone. */
+const SAME_AT_EVERY_WIDTH = ["hostile", "burst", "tasks", "truth", "stories", "stream", "installed", "notifications", "scan", "route", "composer"];
+
 /** Debian's browser, so that nothing is downloaded; another one by the environment. */
 const executablePath = process.env["AFIELD_CHROMIUM"] ?? "/usr/bin/chromium";
 
@@ -19,6 +22,6 @@ export default defineConfig({
   },
   projects: [
     { name: "phone", use: { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true, deviceScaleFactor: 2 } },
-    { name: "desktop", use: { viewport: { width: 1280, height: 800 } } },
+    { name: "desktop", testIgnore: SAME_AT_EVERY_WIDTH.map((name) => `${name}.spec.ts`), use: { viewport: { width: 1280, height: 800 } } },
   ],
 });

@@ -116,7 +116,7 @@ for (const theme of ["light", "dark"] as const) {
     await expect(entry(page, /online/).first()).toBeVisible();
     await expectSound(page);
     await shot(`machines-list-${theme}`);
-    await entry(page, /online\s+demo/).click();
+    await entry(page, /online\s.*\bdemo\b/).click();
     await expect(page.getByRole("link", { name: /\/demo/ })).toBeVisible();
     await page.getByRole("button", { name: "Hold", exact: true }).click();
     await expect(page.getByText("nothing new starts here")).toBeVisible();
