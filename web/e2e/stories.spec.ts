@@ -19,26 +19,6 @@ test("a question answered elsewhere is answered on every screen", async ({ paire
   }
 });
 
-test("what is stopped says what died, and the next prompt starts", async ({ paired: page, afield, shot }) => {
-  await addProject(page, afield, "demo");
-  const stream = page.getByRole("region", { name: "Messages" });
-  await page.getByLabel("Prompt").fill("work 60");
-  await page.getByRole("button", { name: "Send" }).click();
-  await expect(stream.getByText("You said: “work 60”")).toBeVisible();
-  await page.getByRole("button", { name: "Stop", exact: true }).click();
-  await shot("stop");
-  const hold = page.getByRole("button", { name: /Hold to stop the agent/ });
-  await hold.focus();
-  await page.keyboard.down("Enter");
-  await expect(page.getByText(/Stopped: .*\(\d+\)|It had ended by itself/)).toBeVisible();
-  await page.keyboard.up("Enter");
-  await expect(seen(page, "idle")).toBeVisible();
-
-  await page.getByLabel("Prompt").fill("still there?");
-  await page.getByRole("button", { name: "Send" }).click();
-  await expect(stream.getByText("You said: “still there?”")).toBeVisible();
-});
-
 test.describe("with a machine of its own", () => {
   test.use({ kind: "server" });
 
