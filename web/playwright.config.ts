@@ -1,8 +1,5 @@
 import { defineConfig } from "@playwright/test";
 
-/** What is the same at every width is tested at one: on the phone. */
-const SAME_AT_EVERY_WIDTH = ["hostile", "burst", "tasks", "truth", "stories", "stream", "installed", "notifications", "scan", "route", "composer"];
-
 /** Debian's browser, so that nothing is downloaded; another one by the environment. */
 const executablePath = process.env["AFIELD_CHROMIUM"] ?? "/usr/bin/chromium";
 
@@ -12,8 +9,7 @@ export default defineConfig({
   fullyParallel: true,
   workers: 2,
   forbidOnly: true,
-  /* Where nobody watches, a browser that stumbles gets another try, and the report says so. */
-  retries: process.env["CI"] ? 1 : 0,
+  retries: 0,
   timeout: 60_000,
   expect: { timeout: 15_000 },
   reporter: [["list"]],
@@ -23,6 +19,6 @@ export default defineConfig({
   },
   projects: [
     { name: "phone", use: { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true, deviceScaleFactor: 2 } },
-    { name: "desktop", testIgnore: SAME_AT_EVERY_WIDTH.map((name) => `${name}.spec.ts`), use: { viewport: { width: 1280, height: 800 } } },
+    { name: "desktop", use: { viewport: { width: 1280, height: 800 } } },
   ],
 });

@@ -79,7 +79,7 @@ mod tests {
     use crate::policy::Policy;
     use crate::uplink::AskError;
 
-    struct Sink(mpsc::UnboundedSender<RunnerLoad>);
+    struct Sink(mpsc::Sender<RunnerLoad>);
 
     impl Uplink for Sink {
         fn ask(
@@ -93,7 +93,7 @@ mod tests {
         fn notice(&self, name: &'static str, data: Box<RawValue>) -> bool {
             assert_eq!(name, "runner_beat");
             let beat: RunnerBeat = serde_json::from_str(data.get()).unwrap();
-            self.0.send(beat.load).is_ok()
+            self.0.try_send(beat.load).is_ok()
         }
     }
 
@@ -101,7 +101,7 @@ mod tests {
     async fn it_tells_changes_soon_and_ends_with_the_connection() {
         let policy = Policy { agents: Vec::new(), ..Policy::default() };
         let facts = Arc::new(Facts::new(Arc::new(policy), "0.1.0".into(), false));
-        let (sender, mut beats) = mpsc::unbounded_channel();
+        let (sender, mut beats) = mpsc::channel(8);
         let link = watch::Sender::new(Link { generation: 1, up: true });
         let sink = Arc::new(Sink(sender));
         let began = Instant::now();
