@@ -1,6 +1,8 @@
 //! The frames themselves: exact lines, allowed keys, and the same bytes in every run.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::resume_unwind;
+use std::thread::{self, ScopedJoinHandle};
 
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
@@ -16,6 +18,7 @@ fn small(name: &str) -> String {
     match name {
         "burst" => "burst,n=50".to_owned(),
         "huge_line" | "stderr_noise" => format!("{name},mb=1"),
+        "steer" => "steer,timeout_ms=100".to_owned(),
         "grandchildren" => "grandchildren,secs=0,hold_stdout=0".to_owned(),
         _ => name.to_owned(),
     }
@@ -48,15 +51,34 @@ fn always_on(home: &Home) -> Vec<u8> {
     mock.finish().raw
 }
 
-/// Everything all scenarios print.
-fn everything(home: &Home) -> Vec<u8> {
-    let mut all = denied(home);
-    all.extend(always_on(home));
-    for name in scenario_names() {
-        all.extend(play(home, &small(name)).raw);
-        all.push(b'\n');
-    }
-    all
+/// What it gives for each scenario, all at the same time: most of them wait.
+fn of_each<T: Send>(play: impl Fn(&'static str) -> T + Sync) -> Vec<T> {
+    thread::scope(|scope| {
+        let play = &play;
+        let playing: Vec<_> =
+            scenario_names().map(|name| scope.spawn(move || play(name))).collect();
+        let played = playing.into_iter().map(ScopedJoinHandle::join);
+        played.map(|result| result.unwrap_or_else(|panic| resume_unwind(panic))).collect()
+    })
+}
+
+/// Everything all scenarios print, as if each had been at home in the reference's places.
+fn everything() -> String {
+    let mut all = of_each(|name| printed(|home| play(home, &small(name)).raw));
+    all.push(printed(denied));
+    all.push(printed(always_on));
+    all.join("\n")
+}
+
+/// What is printed in a new home, its places those of the reference.
+fn printed(play: impl Fn(&Home) -> Vec<u8>) -> String {
+    let home = Home::new();
+    let cwd = home.cwd();
+    let config = home.config().display().to_string();
+    let key = testkit::mock_claude::project_key(cwd.to_str().unwrap());
+    String::from_utf8_lossy(&play(&home))
+        .replace(&format!("{config}/projects/{key}/"), "/home/u/.claude/projects/-home-u-demo/")
+        .replace(cwd.to_str().unwrap(), "/home/u/demo")
 }
 
 /// What ends by chance differs: how often a process that is killed has said the same thing.
@@ -64,29 +86,25 @@ const CUT_OFF: &str = "ignore_term";
 
 #[test]
 fn every_run_prints_the_same_bytes() {
-    for name in scenario_names().filter(|name| *name != CUT_OFF) {
+    of_each(|name| {
+        if name == CUT_OFF {
+            return;
+        }
         let home = Home::new();
-        let mut runs = Vec::new();
-        for _ in 0..2 {
+        let [first, second] = [(); 2].map(|()| {
             let _ = std::fs::remove_dir_all(home.config());
             let _ = std::fs::remove_file(home.cwd().join("mock_out.txt"));
-            runs.push(play(&home, &small(name)));
-        }
-        assert!(runs[0].raw == runs[1].raw, "{name}");
-        assert_eq!((runs[0].code, runs[0].signal), (runs[1].code, runs[1].signal), "{name}");
-    }
+            play(&home, &small(name))
+        });
+        assert!(first.raw == second.raw, "{name}");
+        assert_eq!((first.code, first.signal), (second.code, second.signal), "{name}");
+    });
 }
 
 /// `exact.jsonl` holds the lines of the protocol reference; only ids, times and places may differ.
 #[test]
 fn the_lines_are_those_of_the_reference() {
-    let home = Home::new();
-    let cwd = home.cwd();
-    let config = home.config().display().to_string();
-    let key = testkit::mock_claude::project_key(cwd.to_str().unwrap());
-    let printed = String::from_utf8_lossy(&everything(&home))
-        .replace(&format!("{config}/projects/{key}/"), "/home/u/.claude/projects/-home-u-demo/")
-        .replace(cwd.to_str().unwrap(), "/home/u/demo");
+    let printed = everything();
     let printed: BTreeSet<String> = printed.lines().map(masked).collect();
     for line in include_str!("exact.jsonl").lines() {
         assert!(printed.contains(&masked(line)), "nothing prints {line}");
@@ -115,10 +133,10 @@ fn frames_have_no_unknown_keys() {
     let allowed: BTreeMap<String, Vec<String>> =
         toml::from_str(include_str!("../../fixtures/wire/wire_keys.toml")).unwrap();
     let mut seen = BTreeSet::new();
-    let raw = everything(&Home::new());
-    let frames = raw
-        .split(|byte| *byte == b'\n')
-        .filter_map(|line| serde_json::from_slice::<Value>(line).ok());
+    let printed = everything();
+    let is_text = |line: &&str| !line.contains(char::REPLACEMENT_CHARACTER);
+    let frames = printed.lines().filter(is_text);
+    let frames = frames.filter_map(|line| serde_json::from_str::<Value>(line).ok());
     for frame in frames.filter(|frame| !is_unknown_on_purpose(frame)) {
         for (name, object) in parts(&frame) {
             let keys = allowed
