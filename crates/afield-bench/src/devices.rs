@@ -32,7 +32,7 @@ const DELAY: Duration = Duration::from_millis(50);
 /// Runs the benchmark.
 pub(crate) async fn run(options: Options) -> Result<()> {
     let server = Server::start(Path::new(crate::DISK))?;
-    let echo = Echo::start().await?;
+    let echo = Echo::start()?;
     let mut person = Person::new(&server).await?;
     let mut fleet = Fleet::connect(&mut person, DEVICES).await?;
     for slow in [false, true] {

@@ -1,5 +1,6 @@
 //! The accept loop: connections in, each step of their beginning under a time limit.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use axum::extract::Request;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -19,6 +20,10 @@ use tower::ServiceExt as _;
 use crate::auth::throttle::Permit;
 use crate::core::Core;
 
+/// Connections the kernel may hold until they are accepted. When all devices come back at once, as
+/// after a cut, those beyond it try again only after a second. The kernel has a limit of its own
+/// (`net.core.somaxconn`, 4096 by default).
+const BACKLOG: u32 = 4096;
 /// Pause after the operating system refused to accept (out of file descriptors, mostly).
 const ACCEPT_ERROR_PAUSE: Duration = Duration::from_millis(100);
 
@@ -36,6 +41,17 @@ pub(crate) struct Listen {
     pub(crate) tls: Option<TlsAcceptor>,
     pub(crate) shutdown: CancellationToken,
     pub(crate) tasks: TaskTracker,
+}
+
+/// Listens at the address; port 0 takes a free one.
+///
+/// **Errors**: the operating system's: in use, not allowed, not an address of this machine.
+pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // Without it a restarted server waits until the old one's connections are forgotten.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 impl Listen {

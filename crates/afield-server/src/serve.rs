@@ -8,7 +8,6 @@ use afield_proto::device::{DeviceKind, Scopes};
 use afield_proto::pairing::link;
 use afield_proto::{DeviceId, ErrorCode, Timestamp};
 use afield_store::{CommittedEvents, LogLimits, NewDevice, Store};
-use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -65,10 +64,9 @@ pub async fn start(options: Options) -> Result<Running, Error> {
     files::make_private_dir(&options.data_dir)?;
     metrics::install();
     let tls = tls::load(&options)?;
-    let listener = bind(options.listen).await?;
-    let local_addr = listener
-        .local_addr()
-        .map_err(|source| Error::Listen { address: options.listen, source })?;
+    let refused = |source| Error::Listen { address: options.listen, source };
+    let listener = listen::bind(options.listen).map_err(refused)?;
+    let local_addr = listener.local_addr().map_err(refused)?;
     let key = ServerKey::load(&options.data_dir)?;
     let (committed, events) = mpsc::channel(COMMITTED_BATCHES_MAX);
     let store = open_store(&options, committed).await?;
@@ -124,10 +122,6 @@ fn check(options: &Options) -> Result<(), Error> {
         )));
     }
     Ok(())
-}
-
-async fn bind(address: SocketAddr) -> Result<TcpListener, Error> {
-    TcpListener::bind(address).await.map_err(|source| Error::Listen { address, source })
 }
 
 async fn open_store(

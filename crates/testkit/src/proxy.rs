@@ -12,13 +12,26 @@ use std::net::SocketAddr;
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::random::Random;
 pub use frames::{FrameFaults, FrameProxy};
 use pump::{Lane, pump};
+
+/// As many as the server lets wait for it, so that a storm of connections meets no narrower place.
+const BACKLOG: u32 = 4096;
+
+/// Listens at an IPv4 address, port 0 for a free one, with room for a thousand who come at once.
+///
+/// **Errors**: the address can't be had.
+pub fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
 
 /// One of the two ways through the proxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,7 +148,7 @@ impl Proxy {
         server: SocketAddr,
         seed: u64,
     ) -> std::io::Result<Self> {
-        let listener = TcpListener::bind(listen).await?;
+        let listener = bind(listen)?;
         let address = listener.local_addr()?;
         let to_server = watch::Sender::new(Conditions::default());
         let to_client = watch::Sender::new(Conditions::default());

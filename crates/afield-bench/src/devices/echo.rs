@@ -5,8 +5,9 @@ use std::time::Instant;
 
 use anyhow::Result;
 use futures::future::try_join_all;
+use testkit::proxy::bind;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
 use super::ms;
@@ -22,8 +23,8 @@ pub(super) struct Echo {
 
 impl Echo {
     /// Starts it on a free port.
-    pub(super) async fn start() -> Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
+    pub(super) fn start() -> Result<Self> {
+        let listener = bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
         let address = listener.local_addr()?;
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {

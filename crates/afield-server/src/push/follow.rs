@@ -12,6 +12,7 @@ use afield_store::{CommittedEvents, OneTapToken, PushListener};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -45,7 +46,8 @@ impl Push {
         for line in events.body.split('\n') {
             let Some(change) = change(line) else { continue };
             let noted = Noted { topic: events.topic, change };
-            if self.noted.try_send(noted).is_err() {
+            // A closed queue is that of a server that stops.
+            if let Err(TrySendError::Full(_)) = self.noted.try_send(noted) {
                 tracing::warn!("more happens than can be looked at for notifications");
             }
         }
