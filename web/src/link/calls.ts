@@ -13,6 +13,14 @@ export class LinkLost extends Error {
   }
 }
 
+/** There was no connection: nothing was sent. */
+export class NotConnected extends Error {
+  constructor(why: string) {
+    super(why);
+    this.name = "NotConnected";
+  }
+}
+
 interface Waiting {
   resolve(data: unknown): void;
   reject(error: Error): void;

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { Refusal, ServerKeyChanged } from "../identity/failure";
 import { waitBefore } from "./backoff";
-import { LinkLost } from "./calls";
+import { LinkLost, NotConnected } from "./calls";
 import { closing } from "./closing";
 import { Cursor } from "./cursor";
 import { Link, type Socket } from "./link";
@@ -183,13 +183,37 @@ describe("the link", () => {
     expect(world.dials).toHaveLength(1);
   });
 
+  it("lets one who asks too early wait until it is open", async () => {
+    world.link.start();
+    let asked = false;
+    const ready = world.link.ready().then(() => (asked = true));
+    await vi.advanceTimersByTimeAsync(0);
+    expect(asked).toBe(false);
+    world.socket.onopen?.();
+    await ready;
+    expect(world.socket.closed).toBe(false);
+  });
+
+  it("lets nobody wait longer than makes sense", async () => {
+    world.dialError = new Error("nobody there");
+    world.link.start();
+    const late = expect(world.link.ready()).rejects.toThrow("no connection within 10 s");
+    await vi.advanceTimersByTimeAsync(10_000);
+    await late;
+    world.dialError = new ServerKeyChanged();
+    const refused = expect(world.link.ready()).rejects.toThrow("another key than");
+    await vi.advanceTimersByTimeAsync(60_000);
+    await refused;
+  });
+
   it("is offline when the device says so, and comes back at once", async () => {
     await world.open();
     world.network = false;
     world.link.networkLost();
     expect(world.is).toBe("offline");
     expect(world.socket.closed).toBe(true);
-    await expect(world.link.request("project_list")).rejects.toThrow(LinkLost);
+    await expect(world.link.request("project_list")).rejects.toThrow(NotConnected);
+    await expect(world.link.ready()).rejects.toThrow("no network");
     world.network = true;
     world.link.nudge();
     await vi.advanceTimersByTimeAsync(0);

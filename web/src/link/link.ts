@@ -7,10 +7,11 @@
 import type { SubscribeReply } from "../generated/protocol";
 import { Refusal, ServerKeyChanged } from "../identity/failure";
 import { waitBefore } from "./backoff";
-import { Calls, LinkLost } from "./calls";
+import { Calls, NotConnected } from "./calls";
 import { closing } from "./closing";
 import { Cursor, type Missing } from "./cursor";
-import type { LinkState, LinkStatus } from "./status";
+import { inWords, isUp, type LinkState, type LinkStatus } from "./status";
+import { Waiters } from "./waiters";
 import { type Ask, type Incoming, read, type Reply, type RequestName, type TopicEvent } from "./wire";
 
 /** What the link needs of a WebSocket. */
@@ -45,11 +46,14 @@ const SILENCE_MAX_MS = 75_000;
 const SILENCE_DOUBT_MS = 10_000;
 const PROBE_TIMEOUT_MS = 5_000;
 const REQUEST_TIMEOUT_MS = 30_000;
+/** A person who acts while the connection is on its way waits for it so long. */
+const CONNECTION_WAIT_MS = 10_000;
 
 export class Link {
   readonly #around: Surroundings;
   readonly #listener: Listener;
   readonly #calls = new Calls();
+  readonly #waiters = new Waiters();
   readonly #cursors = new Map<string, Cursor>();
   #status: LinkStatus;
   #heardAt: number | undefined;
@@ -79,11 +83,19 @@ export class Link {
     this.#ended = true;
     clearTimeout(this.#timer);
     this.#drop("the page leaves");
+    this.#waiters.sendAway("the page leaves");
   }
 
-  /** Asks something. **Errors**: `Refusal`; `LinkLost` when it is not known what became of it. */
+  /** Until there is a connection, if one is on its way. **Errors**: `NotConnected`. */
+  async ready(): Promise<void> {
+    if (isUp(this.#status)) return;
+    if (this.#status.is !== "reconnecting") throw new NotConnected(inWords(this.#status));
+    await this.#waiters.wait(CONNECTION_WAIT_MS);
+  }
+
+  /** Asks something. **Errors**: `Refusal`; `NotConnected`; `LinkLost` when it is not known what became of it. */
   async request<K extends RequestName>(type: K, data: Ask<K> = {}, timeoutMs = REQUEST_TIMEOUT_MS): Promise<Reply<K>> {
-    if (!this.#socket || this.#status.is === "reconnecting" || this.#status.is === "offline") throw new LinkLost("not connected");
+    if (!this.#socket || !isUp(this.#status)) throw new NotConnected(inWords(this.#status));
     const { id, reply } = this.#calls.begin(timeoutMs);
     this.#socket.send(JSON.stringify({ type, id, data }));
     return (await reply) as Reply<K>;
@@ -262,5 +274,7 @@ export class Link {
   #become(status: LinkStatus): void {
     this.#status = status;
     this.#listener.state(this.state);
+    if (isUp(status)) this.#waiters.letIn();
+    else if (status.is !== "reconnecting") this.#waiters.sendAway(inWords(status));
   }
 }

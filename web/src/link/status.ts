@@ -21,3 +21,9 @@ export interface LinkState {
 export function isUp({ is }: LinkStatus): boolean {
   return is === "catching-up" || is === "live";
 }
+
+/** Why nothing can be asked now. */
+export function inWords(status: LinkStatus): string {
+  if (status.is === "refused") return status.message;
+  return status.is === "offline" ? "this device has no network" : "there is no connection to the server";
+}

@@ -85,8 +85,13 @@ export class App {
     this.#outbox.close();
   }
 
-  /** Asks the server. **Errors**: `Refusal`; `LinkLost` when it is not known what became of it. */
+  /**
+   * Asks the server; waits a while for a connection that is on its way.
+   *
+   * **Errors**: `Refusal`; `NotConnected`; `LinkLost` when it is not known what became of it.
+   */
   async request<K extends RequestName>(type: K, data: Ask<K> = {}): Promise<Reply<K>> {
+    await this.#link.ready();
     return this.#link.request(type, data);
   }
 

@@ -1,6 +1,6 @@
 /** Errors as a person should read them: what happened, its code, and what to do. Pure. */
 import { Refusal, Unreachable } from "../identity/failure";
-import { LinkLost } from "../link/calls";
+import { LinkLost, NotConnected } from "../link/calls";
 
 export interface Problem {
   readonly message: string;
@@ -29,6 +29,9 @@ export function problemOf(error: unknown): Problem {
   }
   if (error instanceof LinkLost) {
     return { message: `The connection went: ${error.message}.`, whatToDo: "Whether it was done is not known. Look once you are connected again." };
+  }
+  if (error instanceof NotConnected) {
+    return { message: `Nothing was sent: ${error.message}.`, whatToDo: "Try again once you are connected." };
   }
   if (error instanceof Unreachable) return { message: "The server does not answer.", whatToDo: "Check that it runs and that this device reaches it." };
   const message = error instanceof Error ? error.message : String(error);
