@@ -1,4 +1,4 @@
-import { addProject, another, expect, send, test } from "./harness";
+import { addProject, another, anyWidth, expect, send, test } from "./harness";
 import { expectSound } from "./sound";
 
 test("an approval answered on one screen shows on the other whose answer it was", async ({ paired: page, afield, browser, shot }) => {
@@ -75,7 +75,7 @@ test.describe("with an agent that would remove files", () => {
   });
 });
 
-test("an approval has an address of its own, also when it is over", async ({ paired: page, afield, shot }) => {
+test("an approval has an address of its own, also when it is over", anyWidth, async ({ paired: page, afield, shot }) => {
   await addProject(page, afield, "app", "claude");
   await send(page, "[[mock:permission_cancel ms=600000]] write it");
   await expect(page.getByRole("article")).toBeVisible();

@@ -1,11 +1,11 @@
-import { addProject, expect, test } from "./harness";
+import { addProject, anyWidth, expect, test } from "./harness";
 import { longestTaskMs } from "./tasks";
 
 /** What a person notices as a stop of the page. */
 const LONG_TASK_MAX_MS = 200;
 const LINES = 10_000;
 
-test("ten thousand lines leave the page responsive and complete", async ({ paired: page, afield, browser, shot }) => {
+test("ten thousand lines leave the page responsive and complete", anyWidth, async ({ paired: page, afield, browser, shot }) => {
   await addProject(page, afield, "demo");
   await browser.startTracing(page, { categories: ["toplevel"] });
   await afield.cli("run", "-p", `${afield.folder}/demo`, "--agent", "command", "--", "seq", "1", String(LINES));

@@ -1,5 +1,5 @@
 import type { Page } from "@playwright/test";
-import { addProject, another, expect, send, test } from "./harness";
+import { addProject, another, anyWidth, expect, send, test } from "./harness";
 import { expectSound } from "./sound";
 
 const prompt = (page: Page) => page.getByLabel("Prompt", { exact: true });
@@ -16,7 +16,7 @@ test("a draft goes on where another screen left it, and is gone everywhere once 
   await expect(prompt(second)).toHaveValue("");
 });
 
-test("of two drafts typed apart none is lost", async ({ paired: page, afield, browser, shot }) => {
+test("of two drafts typed apart none is lost", anyWidth, async ({ paired: page, afield, browser, shot }) => {
   await addProject(page, afield, "demo");
   const second = await another(browser, afield);
   await second.getByRole("link", { name: /demo/ }).click();
@@ -84,7 +84,7 @@ test("files, commands of the agent and a later time go with a prompt", async ({ 
   await expect(stream.getByText("on the server, waits for its time")).toBeVisible();
 });
 
-test("when the agent asks can be changed", async ({ paired: page, afield, shot }) => {
+test("when the agent asks can be changed", anyWidth, async ({ paired: page, afield, shot }) => {
   await addProject(page, afield, "app", "claude");
   await page.getByRole("button", { name: "When it asks: Asks" }).click();
   const sheet = page.getByRole("dialog", { name: "When it asks" });

@@ -1,4 +1,4 @@
-import { addProject, another, expect, test } from "./harness";
+import { addProject, another, anyWidth, expect, test } from "./harness";
 import { expectSound } from "./sound";
 
 test("a session goes on on another screen, and comes back", async ({ paired: page, afield, browser, shot }) => {
@@ -31,7 +31,7 @@ test("a session is sent to another device, which is asked", async ({ paired: pag
   await expect(page.getByText("Continued on Chrome on Linux.")).toBeVisible();
 });
 
-test("a screen that reloads has its focus again", async ({ paired: page, afield }) => {
+test("a screen that reloads has its focus again", anyWidth, async ({ paired: page, afield }) => {
   await addProject(page, afield, "demo");
   const holder = async () => (JSON.parse(await afield.cli("handoff", "--json")) as { holder?: { screen: string } }).holder?.screen;
   await expect.poll(holder).toBeDefined();
@@ -41,7 +41,7 @@ test("a screen that reloads has its focus again", async ({ paired: page, afield 
   await expect.poll(holder).toBe(before);
 });
 
-test("a copy of a tab is another screen", async ({ paired: page, afield }) => {
+test("a copy of a tab is another screen", anyWidth, async ({ paired: page, afield }) => {
   await addProject(page, afield, "demo");
   await expect.poll(() => page.evaluate(() => sessionStorage.getItem("afield.screen"))).not.toBeNull();
   const [id, address] = [await page.evaluate(() => sessionStorage.getItem("afield.screen") ?? ""), page.url()];

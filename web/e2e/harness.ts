@@ -37,6 +37,11 @@ export const test = base.extend<Fixtures>({
 
 export { expect };
 
+/** Of a test whose matter is the same at every width: it runs at the phone's alone. */
+export const anyWidth = { tag: "@any-width" };
+/** Of a test that needs a keyboard: it runs at the desktop's width alone. */
+export const withKeyboard = { tag: "@with-keyboard" };
+
 /** Opens a fresh link and waits until the app shows itself. */
 export async function enter(page: Page, afield: Afield): Promise<void> {
   await page.goto(await afield.link());

@@ -1,5 +1,5 @@
 import type { Page } from "@playwright/test";
-import { addProject, enter, expect, test } from "./harness";
+import { addProject, anyWidth, enter, expect, test } from "./harness";
 import { ATTACKS, DEEP, POLLUTION } from "./hostile/attacks";
 import { attacksIn, Guard, said } from "./hostile/guard";
 import { type Data, rewriting } from "./hostile/rewriting";
@@ -8,13 +8,13 @@ import { type Data, rewriting } from "./hostile/rewriting";
 const KINDS = ["text", "prompt", "thinking", "tool_use", "tool_result", "stdout", "stderr", "result", "warning"] as const;
 const NOW = "2026-01-01T00:00:00Z";
 
-test("there are at least sixty attacks", () => {
+test("there are at least sixty attacks", anyWidth, () => {
   expect(new Set(ATTACKS.map(({ name }) => name)).size).toBe(ATTACKS.length);
   expect(ATTACKS.length).toBeGreaterThanOrEqual(60);
 });
 
 for (const kind of KINDS) {
-  test(`nothing an agent says as ${kind} is more than words`, async ({ page, afield, paired }) => {
+  test(`nothing an agent says as ${kind} is more than words`, anyWidth, async ({ page, afield, paired }) => {
     test.slow();
     await addProject(paired, afield, "demo");
     const guard = await Guard.on(page, afield.url);
@@ -26,7 +26,7 @@ for (const kind of KINDS) {
   });
 }
 
-test("objects that would change every other one, and deep ones, are shown and change nothing", async ({ page, afield, paired }) => {
+test("objects that would change every other one, and deep ones, are shown and change nothing", anyWidth, async ({ page, afield, paired }) => {
   await addProject(paired, afield, "demo");
   const guard = await Guard.on(page, afield.url);
   const messages = [POLLUTION, DEEP].map((input, index) => ({ ...message("tool_use", "§0§", index + 1), message: frame(input) }));
@@ -43,7 +43,7 @@ test("objects that would change every other one, and deep ones, are shown and ch
   await guard.expectHarmless("main");
 });
 
-test("nothing asked for approval is more than words, and nothing in it hides", async ({ page, afield, paired }) => {
+test("nothing asked for approval is more than words, and nothing in it hides", anyWidth, async ({ page, afield, paired }) => {
   await addProject(paired, afield, "demo");
   const guard = await Guard.on(page, afield.url);
   const project = page.url().split("/").at(-1);
@@ -69,7 +69,7 @@ test("nothing asked for approval is more than words, and nothing in it hides", a
   expect(ATTACKS.map(({ name }) => name).filter((name) => !seen.has(name))).toEqual([]);
 });
 
-test("no name of a project, machine, device or command is more than words", async ({ page, afield, paired }) => {
+test("no name of a project, machine, device or command is more than words", anyWidth, async ({ page, afield, paired }) => {
   test.slow();
   await addProject(paired, afield, "demo");
   const guard = await Guard.on(page, afield.url);
@@ -92,7 +92,7 @@ test("no name of a project, machine, device or command is more than words", asyn
   }
 });
 
-test("every answer forbids what pages of others could do with it", async ({ afield, request }) => {
+test("every answer forbids what pages of others could do with it", anyWidth, async ({ afield, request }) => {
   for (const path of ["/", "/projects", "/needs-me", "/a", "/sw.js", "/manifest.webmanifest", "/icon.svg"]) {
     const headers = (await request.get(afield.url + path)).headers();
     const policy = headers["content-security-policy"] ?? "";
@@ -107,7 +107,7 @@ test("every answer forbids what pages of others could do with it", async ({ afie
   }
 });
 
-test("the browser itself refuses what would get through", async ({ page, afield }) => {
+test("the browser itself refuses what would get through", anyWidth, async ({ page, afield }) => {
   await enter(page, afield);
   const refused = await page.evaluate(() => {
     const attempt = (act: () => unknown): boolean => {

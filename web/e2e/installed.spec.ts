@@ -1,11 +1,11 @@
 import type { BrowserContext, Page, Worker } from "@playwright/test";
-import { addProject, expect, test } from "./harness";
+import { addProject, anyWidth, expect, test } from "./harness";
 import { serveNewer } from "./newer";
 
 const APPROVAL = { kind: "approval", title: "demo asks", body: "Bash: ls", tag: "p1", approval_id: "a1", project_id: "p1", token: "T0KEN", danger: "normal" };
 const TAP = "**/api/v1/approvals/one-tap";
 
-test("what another app shares becomes a prompt", async ({ paired: page, afield, shot }) => {
+test("what another app shares becomes a prompt", anyWidth, async ({ paired: page, afield, shot }) => {
   await addProject(page, afield, "demo");
   const manifest = (await (await page.request.get(`${afield.url}/manifest.webmanifest`)).json()) as { share_target: { action: string; params: Record<string, string> } };
   const { action, params } = manifest.share_target;
@@ -15,7 +15,7 @@ test("what another app shares becomes a prompt", async ({ paired: page, afield, 
   await shot("shared");
 });
 
-test("icons are there in every form the manifest and the page name", async ({ page, afield }) => {
+test("icons are there in every form the manifest and the page name", anyWidth, async ({ page, afield }) => {
   const manifest = (await (await page.request.get(`${afield.url}/manifest.webmanifest`)).json()) as { icons: { src: string; type: string }[] };
   for (const { src, type } of [...manifest.icons, { src: "/icon-180.png", type: "image/png" }]) {
     const answer = await page.request.get(afield.url + src);
@@ -24,7 +24,7 @@ test("icons are there in every form the manifest and the page name", async ({ pa
   }
 });
 
-test("a newer app waits until the person takes it", async ({ paired: page, afield }) => {
+test("a newer app waits until the person takes it", anyWidth, async ({ paired: page, afield }) => {
   await page.evaluate(() => navigator.serviceWorker.ready.then(() => undefined));
   await page.reload();
   await expect(page.getByRole("heading", { name: "Projects" })).toBeVisible();
@@ -46,7 +46,7 @@ test("a newer app waits until the person takes it", async ({ paired: page, afiel
   await expect(page.getByRole("heading", { name: "Projects" })).toBeVisible();
 });
 
-test("a push is shown; its buttons answer without the app; what fails is said", async ({ paired: page, afield, context }) => {
+test("a push is shown; its buttons answer without the app; what fails is said", anyWidth, async ({ paired: page, afield, context }) => {
   const { worker, push } = await pushing(page, context, afield.url);
   await push(JSON.stringify(APPROVAL));
   expect(await shown(page)).toEqual([{ title: "demo asks", body: "Bash: ls" }]);
@@ -66,7 +66,7 @@ test("a push is shown; its buttons answer without the app; what fails is said", 
   expect(answers.at(-1)).toEqual({ token: "T0KEN", behavior: "deny" });
 });
 
-test("a push nobody can read is shown too, and a tap leads an open page there", async ({ paired: page, afield, context }) => {
+test("a push nobody can read is shown too, and a tap leads an open page there", anyWidth, async ({ paired: page, afield, context }) => {
   const { worker, push } = await pushing(page, context, afield.url);
   await push("no json");
   expect(await shown(page)).toEqual([{ title: "Afield", body: "Something happened. Open the app to see it." }]);
@@ -77,7 +77,7 @@ test("a push nobody can read is shown too, and a tap leads an open page there", 
   expect(worker.url()).toBe(`${afield.url}/sw.js`);
 });
 
-test("one question is answered without a key or a connection, and the token leaves the address", async ({ page, afield, shot }) => {
+test("one question is answered without a key or a connection, and the token leaves the address", anyWidth, async ({ page, afield, shot }) => {
   const answers: unknown[] = [];
   await page.route(TAP, (route) => {
     answers.push(route.request().postDataJSON());

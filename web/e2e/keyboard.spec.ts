@@ -1,10 +1,10 @@
 import type { Page } from "@playwright/test";
-import { addProject, expect, test } from "./harness";
+import { addProject, anyWidth, expect, test, withKeyboard } from "./harness";
 
 /** More than any screen has to stop at. */
 const STOPS_MAX = 80;
 
-test("everything can be reached and done by the keyboard alone", async ({ paired: page, afield }) => {
+test("everything can be reached and done by the keyboard alone", withKeyboard, async ({ paired: page, afield }) => {
   await press(page, "To the content");
   await expect(page.locator("#main")).toBeFocused();
 
@@ -35,7 +35,7 @@ test("everything can be reached and done by the keyboard alone", async ({ paired
   await expect(page.getByText("idle").filter({ visible: true }).first()).toBeVisible();
 });
 
-test("a change of screen takes the focus to it, and is said", async ({ paired: page }) => {
+test("a change of screen takes the focus to it, and is said", anyWidth, async ({ paired: page }) => {
   await expect(page.getByText("No project yet")).toBeVisible();
   await press(page, "Queue");
   await expect(page.getByRole("heading", { name: "Queue", level: 1 })).toBeVisible();
@@ -43,7 +43,7 @@ test("a change of screen takes the focus to it, and is said", async ({ paired: p
   await expect(page).toHaveTitle("Queue · Afield");
 });
 
-test("wherever the focus is, it can be seen", async ({ paired: page, afield }) => {
+test("wherever the focus is, it can be seen", withKeyboard, async ({ paired: page, afield }) => {
   await addProject(page, afield, "demo");
   for (const screen of ["projects", "queue", "more", "more/appearance", "more/history"]) {
     await page.goto(`${afield.url}/${screen}`);
@@ -57,7 +57,7 @@ test("wherever the focus is, it can be seen", async ({ paired: page, afield }) =
   }
 });
 
-test("targets have room for a thumb", async ({ paired: page, afield }) => {
+test("targets have room for a thumb", anyWidth, async ({ paired: page, afield }) => {
   await addProject(page, afield, "demo");
   for (const screen of ["needs-me", "projects", "queue", "machines", "new", "more", "more/appearance", "more/history", "more/device", "more/tokens"]) {
     await page.goto(`${afield.url}/${screen}`);
@@ -92,7 +92,7 @@ test("a text twice as large cuts nothing off", async ({ paired: page, afield, sh
   await shot("text-twice-as-large");
 });
 
-test("a stream is not read aloud piece by piece", async ({ paired: page, afield }) => {
+test("a stream is not read aloud piece by piece", anyWidth, async ({ paired: page, afield }) => {
   await addProject(page, afield, "demo");
   await page.evaluate(() => {
     const said: string[] = [];

@@ -1,5 +1,5 @@
 import type { Page } from "@playwright/test";
-import { addProject, another, expect, test } from "./harness";
+import { addProject, another, anyWidth, expect, test } from "./harness";
 import { expectSound } from "./sound";
 
 async function pairing(page: Page, url: string, kind: string): Promise<void> {
@@ -35,7 +35,7 @@ test("a browser comes by a code, and is let in for its digits", async ({ paired:
   await expect(newcomer.getByRole("heading", { name: "Projects" })).toBeVisible();
 });
 
-test("who is refused stays outside", async ({ paired: page, afield, browser }) => {
+test("who is refused stays outside", anyWidth, async ({ paired: page, afield, browser }) => {
   await pairing(page, afield.url, "Phone");
   const code = (await page.getByLabel(/^The code/).textContent()) ?? "";
   const newcomer = await (await browser.newContext()).newPage();
@@ -97,7 +97,7 @@ test("a device is renamed, given less, and thrown out", async ({ paired: page, a
   await expect(entry(page, "Lost phone")).toHaveCount(0);
 });
 
-test("all others are thrown out at once", async ({ paired: page, afield, browser, shot }) => {
+test("all others are thrown out at once", anyWidth, async ({ paired: page, afield, browser, shot }) => {
   const second = await another(browser, afield);
   await page.goto(`${afield.url}/machines`);
   await page.getByRole("button", { name: "Throw out all others…" }).click();

@@ -1,5 +1,5 @@
 import type { Page } from "@playwright/test";
-import { addProject, expect, test } from "./harness";
+import { addProject, anyWidth, expect, test } from "./harness";
 
 /** Something to find: a hundred and fifty lines, with a needle near their beginning. */
 async function fillProject(page: Page, afield: { folder: string; cli(...args: string[]): Promise<string> }): Promise<void> {
@@ -31,7 +31,7 @@ test("what was said is found, and opens its session at that place", async ({ pai
   await expect(page.getByText("Nothing found")).toBeVisible();
 });
 
-test("the audit log tells who did what, and is checked", async ({ paired: page, afield, shot }) => {
+test("the audit log tells who did what, and is checked", anyWidth, async ({ paired: page, afield, shot }) => {
   await addProject(page, afield, "demo");
   await page.goto(`${afield.url}/more/audit`);
   await expect(page.getByText(/let “Chrome on Linux” in with the scopes/)).toBeVisible();
@@ -40,7 +40,7 @@ test("the audit log tells who did what, and is checked", async ({ paired: page, 
   await shot("audit");
 });
 
-test("a token is made, shown once, works, and is thrown out", async ({ paired: page, afield, shot }) => {
+test("a token is made, shown once, works, and is thrown out", anyWidth, async ({ paired: page, afield, shot }) => {
   await page.goto(`${afield.url}/more/tokens`);
   await page.getByRole("button", { name: "New token" }).click();
   await page.getByLabel("Name").fill("backup script");
@@ -79,7 +79,7 @@ test("the defaults of a project are kept by the server", async ({ paired: page, 
   await expect(page.getByRole("combobox", { name: "Agent" })).toHaveValue("demo");
 });
 
-test("the looks a person chose are there at once after a reload", async ({ paired: page, afield, shot }) => {
+test("the looks a person chose are there at once after a reload", anyWidth, async ({ paired: page, afield, shot }) => {
   await page.goto(`${afield.url}/more/appearance`);
   await page.getByText("Dark", { exact: true }).click();
   await page.getByText("Larger", { exact: true }).click();
@@ -92,7 +92,7 @@ test("the looks a person chose are there at once after a reload", async ({ paire
   expect(paper).toBe("rgb(19, 20, 22)");
 });
 
-test("health and versions are measured now, and say so", async ({ paired: page, afield, shot }) => {
+test("health and versions are measured now, and say so", anyWidth, async ({ paired: page, afield, shot }) => {
   await page.goto(`${afield.url}/more/health`);
   await expect(page.getByText(/^(all is well|something is not well)$/)).toBeVisible();
   await expect(page.getByText(/One write, until on disk/)).toBeVisible();
@@ -103,7 +103,7 @@ test("health and versions are measured now, and say so", async ({ paired: page, 
   await shot("about");
 });
 
-test("a browser leaves: its key is gone, and the server knows", async ({ paired: page, afield, shot }) => {
+test("a browser leaves: its key is gone, and the server knows", anyWidth, async ({ paired: page, afield, shot }) => {
   await page.goto(`${afield.url}/more/device`);
   await expect(page.getByText(/May/).first()).toBeVisible();
   await shot("device");

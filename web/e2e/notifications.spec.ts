@@ -1,5 +1,5 @@
 import type { Page } from "@playwright/test";
-import { expect, test } from "./harness";
+import { anyWidth, expect, test } from "./harness";
 
 /** What the server would know about this device's notifications. */
 interface Kept {
@@ -8,7 +8,7 @@ interface Kept {
   deliveries: object[];
 }
 
-test("notifications are turned on, chosen, tested, and turned off", async ({ paired: page, afield, shot }) => {
+test("notifications are turned on, chosen, tested, and turned off", anyWidth, async ({ paired: page, afield, shot }) => {
   const kept: Kept = { settings: { kinds: ["approval", "failure"] }, deliveries: [] };
   await answering(page, kept);
   await page.context().grantPermissions(["notifications"], { origin: afield.url });
@@ -34,7 +34,7 @@ test("notifications are turned on, chosen, tested, and turned off", async ({ pai
   expect(kept.service).toBeUndefined();
 });
 
-test("a browser that refuses notifications says what to do", async ({ paired: page, afield, shot }) => {
+test("a browser that refuses notifications says what to do", anyWidth, async ({ paired: page, afield, shot }) => {
   await page.addInitScript(() => Object.defineProperty(Notification, "permission", { get: () => "denied" }));
   await answering(page, { settings: { kinds: [] }, deliveries: [] });
   await page.goto(`${afield.url}/more/notifications`);

@@ -1,5 +1,5 @@
 import type { Page } from "@playwright/test";
-import { addProject, expect, test } from "./harness";
+import { addProject, anyWidth, expect, test } from "./harness";
 import type { Afield } from "./server";
 import { expectSound } from "./sound";
 
@@ -79,7 +79,7 @@ test("one command: why it waits, edited, cancelled and taken back", async ({ pai
   await shot("command-stopped");
 });
 
-test("what was given up says why, and several are put back or forgotten", async ({ paired: page, afield, shot }) => {
+test("what was given up says why, and several are put back or forgotten", anyWidth, async ({ paired: page, afield, shot }) => {
   await addProject(page, afield, "demo");
   for (const prompt of ["fail one", "fail two"]) {
     await afield.cli("run", "-p", `${afield.folder}/demo`, "--detach", "--retry", "2", prompt);
@@ -107,7 +107,7 @@ test("what was given up says why, and several are put back or forgotten", async 
   await shot("queue-empty");
 });
 
-test("a machine, a project or everything is held and released", async ({ paired: page, afield, shot }) => {
+test("a machine, a project or everything is held and released", anyWidth, async ({ paired: page, afield, shot }) => {
   await addProject(page, afield, "demo");
   await page.goto(`${afield.url}/queue`);
   await page.getByRole("button", { name: "Holds" }).click();

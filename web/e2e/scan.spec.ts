@@ -1,6 +1,6 @@
-import { expect, test } from "./harness";
+import { anyWidth, expect, test } from "./harness";
 
-test("a browser that reads QR codes is paired by its camera", async ({ page, afield, shot }) => {
+test("a browser that reads QR codes is paired by its camera", anyWidth, async ({ page, afield, shot }) => {
   const link = await afield.link();
   // Stands in for what Debian's Chromium lacks: a camera, and a reader that sees the link in its picture.
   await page.addInitScript((seen) => {
@@ -24,7 +24,7 @@ test("a browser that reads QR codes is paired by its camera", async ({ page, afi
   await expect(page.getByRole("heading", { name: "Projects" })).toBeVisible();
 });
 
-test("a camera that is refused leaves the code to type", async ({ page, afield }) => {
+test("a camera that is refused leaves the code to type", anyWidth, async ({ page, afield }) => {
   await page.addInitScript(() => {
     class Reader {
       static getSupportedFormats = () => Promise.resolve(["qr_code"]);

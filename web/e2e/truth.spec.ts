@@ -1,4 +1,4 @@
-import { addProject, another, expect, test } from "./harness";
+import { addProject, another, anyWidth, expect, test } from "./harness";
 
 test("what is written without a connection is sent once, when it is back", async ({ paired: page, afield, shot }) => {
   await addProject(page, afield, "demo");
@@ -20,7 +20,7 @@ test("what is written without a connection is sent once, when it is back", async
   expect(commands.match(/"summary":\s*"written offline"/g)).toHaveLength(1);
 });
 
-test("the app opens without a server, and says how old what it shows is", async ({ paired: page, afield, shot }) => {
+test("the app opens without a server, and says how old what it shows is", anyWidth, async ({ paired: page, afield, shot }) => {
   await addProject(page, afield, "demo");
   await page.goto(`${afield.url}/projects`);
   await page.evaluate(() => navigator.serviceWorker.ready.then(() => undefined));
@@ -36,7 +36,7 @@ test("the app opens without a server, and says how old what it shows is", async 
   await shot("projects-offline");
 });
 
-test("a second browser is a device of its own, and a thrown-out one is shown nothing more", async ({ paired: page, afield, browser }) => {
+test("a second browser is a device of its own, and a thrown-out one is shown nothing more", anyWidth, async ({ paired: page, afield, browser }) => {
   await addProject(page, afield, "demo");
   const second = await another(browser, afield);
   await expect(second.getByRole("link", { name: /demo/ })).toBeVisible();
@@ -49,7 +49,7 @@ test("a second browser is a device of its own, and a thrown-out one is shown not
   await expect(page.getByRole("heading", { name: "demo" })).toBeVisible();
 });
 
-test("a link used in a browser that was not paired is the only way in", async ({ page, afield, shot }) => {
+test("a link used in a browser that was not paired is the only way in", anyWidth, async ({ page, afield, shot }) => {
   await page.goto(afield.url);
   await expect(page.getByRole("heading", { name: "Pair this browser" })).toBeVisible();
   await page.getByLabel("Link or code").fill("BCDF-GHJK");
