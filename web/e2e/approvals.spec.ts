@@ -33,8 +33,8 @@ test("a no carries its reason to the agent", async ({ paired: page, afield, shot
   await expectSound(page);
   await shot("approval-deny");
   await card.getByRole("button", { name: "Deny", exact: true }).click();
-  const commands = await approvals(afield);
-  expect(commands.map(({ state, answer }) => [state, answer?.message])).toEqual([["denied", "put it into out/"]]);
+  const answered = async () => (await approvals(afield)).map(({ state, answer }) => [state, answer?.message]);
+  await expect.poll(answered).toEqual([["denied", "put it into out/"]]);
 });
 
 test("a question is a form, and its answer reaches the agent", async ({ paired: page, afield, shot }) => {
