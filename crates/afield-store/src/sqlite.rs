@@ -3,6 +3,7 @@
 //! The [`Session`] runs statements on one connection; [`writer`] and [`reader`] own the
 //! connections. Opened by [`crate::Store::open`].
 
+mod checkpoint;
 pub(crate) mod reader;
 pub(crate) mod writer;
 
@@ -23,9 +24,6 @@ const VERSION_MIN: i32 = 3_051_003;
 const STATEMENTS_CACHED: usize = 256;
 /// Topics whose heads the writer remembers; all are forgotten when there are more.
 const HEADS_MAX: usize = 100_000;
-/// Pages of the write-ahead log before it is moved into the database (64 MiB). A checkpoint costs
-/// two syncs of its own, so it should not follow every large batch.
-const CHECKPOINT_PAGES: u32 = 16_384;
 /// Page cache of a connection, in KiB.
 const CACHE_KIB: u32 = 64 * 1024;
 
@@ -129,6 +127,16 @@ pub(crate) fn check_version() -> Result<(), Error> {
 
 /// Opens the connection of the writer.
 pub(crate) fn open_writer(path: &Path, synchronous: Synchronous) -> Result<Connection, Error> {
+    let mut connection = connect(path, synchronous)?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    connection.pragma_update(None, "cache_size", -i64::from(CACHE_KIB))?;
+    checkpoint::install(&mut connection, path, synchronous, checkpoint::PAGES)?;
+    Ok(connection)
+}
+
+/// A connection that may write, and leaves the write-ahead log as it is.
+fn connect(path: &Path, synchronous: Synchronous) -> Result<Connection, Error> {
     let connection = Connection::open(path)?;
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -138,10 +146,7 @@ pub(crate) fn open_writer(path: &Path, synchronous: Synchronous) -> Result<Conne
         Synchronous::Off => "OFF",
     };
     connection.pragma_update(None, "synchronous", level)?;
-    connection.pragma_update(None, "foreign_keys", true)?;
-    connection.pragma_update(None, "temp_store", "MEMORY")?;
-    connection.pragma_update(None, "cache_size", -i64::from(CACHE_KIB))?;
-    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     Ok(connection)
 }
 
