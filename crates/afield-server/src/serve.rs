@@ -46,6 +46,8 @@ pub struct Running {
     pub url: String,
     /// SHA-256 of the certificate, with TLS.
     pub fingerprint: Option<String>,
+    /// SHA-256 of the key devices are paired with, in hexadecimal. No secret.
+    pub key_fingerprint: String,
     /// The one-time link for the owner's browser, on the first start.
     pub first_link: Option<String>,
     /// Credential of this machine's command line, all scopes. Kept in the data directory (0600).
@@ -104,6 +106,7 @@ pub async fn start(options: Options) -> Result<Running, Error> {
         local_addr,
         url,
         fingerprint,
+        key_fingerprint: core.key.fingerprint(),
         first_link,
         console_token: console.token,
         core,
