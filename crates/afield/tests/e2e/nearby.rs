@@ -14,6 +14,8 @@ use tokio::process::{Child, ChildStdout, Command};
 use super::*;
 
 const SERVICE: &str = "_afield._tcp.local.";
+/// The loopback interface.
+const LOOPBACK: &str = if cfg!(target_os = "macos") { "lo0" } else { "lo" };
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A network of its own: nobody else uses this port.
@@ -34,7 +36,7 @@ impl Network {
             .arg("--data-dir")
             .arg(self.dir.path().join(machine))
             .args(args)
-            .env("AFIELD_DISCOVERY__INTERFACES", "lo")
+            .env("AFIELD_DISCOVERY__INTERFACES", LOOPBACK)
             .env("AFIELD_DISCOVERY__PORT", self.port.to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -75,7 +77,7 @@ impl Network {
     fn other(&self) -> ServiceDaemon {
         let daemon = ServiceDaemon::new_with_port(self.port).unwrap();
         daemon.disable_interface(IfKind::All).unwrap();
-        daemon.enable_interface("lo").unwrap();
+        daemon.enable_interface(LOOPBACK).unwrap();
         daemon
     }
 
