@@ -306,6 +306,11 @@ impl Running {
         self.core.store.broken().await;
     }
 
+    /// How often this server asked its store since it started. (The metrics are those of a process.)
+    pub fn store_operations(&self) -> u64 {
+        self.core.store.operations()
+    }
+
     /// Stops in order: no new connections, what waits is sent, each connection is closed with 1012
     /// and a hint when to come back, then the store.
     pub async fn shutdown(self) {

@@ -10,7 +10,6 @@ use afield_store::{Location, NewDevice, NewProject, Store};
 use futures::future::try_join_all;
 use serde_json::{Value, json};
 use testkit::client::Client;
-use testkit::http;
 
 use crate::routing::{shown, submit};
 use crate::world::World;
@@ -82,20 +81,13 @@ async fn populate(
     Ok(())
 }
 
-async fn operations(world: &World) -> u64 {
-    let head = format!("GET /metrics\nAuthorization: Bearer {}", world.server.console_token);
-    let page = http::send(&world.server.url, "127.0.0.1", &head, "").await;
-    let line = page.lines().find(|line| line.starts_with("afield_store_operations_total")).unwrap();
-    line.rsplit(' ').next().unwrap().parse().unwrap()
-}
-
 /// How often the store was asked for some submissions, by selector or to a project.
 async fn cost(world: &World, owner: &mut Client, target: impl Fn(u64) -> Value) -> u64 {
-    let before = operations(world).await;
+    let before = world.server.store_operations();
     for number in 0..SUBMISSIONS {
         submit(owner, target(number)).await;
     }
-    operations(world).await - before
+    world.server.store_operations() - before
 }
 
 /// What a selector costs more than the name of a project, for so many submissions.
@@ -104,6 +96,7 @@ async fn cost_of_choosing(world: &World, owner: &mut Client) -> u64 {
     // What is read once is read by now.
     submit(owner, json!({ "selector": "cores = 0" })).await;
     let named = cost(world, owner, |_| json!({ "project_id": project })).await;
+    assert!(named >= SUBMISSIONS, "each is written, at least: {named}");
     let by_selector =
         |number| json!({ "selector": format!("cores = {}", number % u64::from(FEW)) });
     cost(world, owner, by_selector).await.saturating_sub(named)
