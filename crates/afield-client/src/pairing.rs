@@ -53,6 +53,13 @@ pub(crate) async fn ask_challenge(endpoint: &Endpoint) -> Result<Challenge, Rest
     serde_json::from_slice(&reply.body).map_err(|error| RestError::Broken(error.to_string()))
 }
 
+/// SHA-256 of the key a server says it has, in hexadecimal.
+///
+/// **Errors**: no server answers there, or not the one `endpoint` trusts.
+pub async fn server_fingerprint(endpoint: &Endpoint) -> Result<String, RestError> {
+    Ok(key_fingerprint(&ask_challenge(endpoint).await?.server_key))
+}
+
 /// Comes to be paired, or asks how far it is: send it again until it is decided. `endpoint` needs no
 /// credential.
 ///
@@ -62,7 +69,7 @@ pub async fn pair(endpoint: &Endpoint, newcomer: &Newcomer) -> Result<PairStep, 
     let told = ask_challenge(endpoint).await?;
     let expected = newcomer.server_fingerprint.as_deref();
     if expected
-        .is_some_and(|expected| !expected.eq_ignore_ascii_case(&sha256_hex(&told.server_key)))
+        .is_some_and(|expected| !expected.eq_ignore_ascii_case(&key_fingerprint(&told.server_key)))
     {
         return Err(not_the_server());
     }
@@ -110,7 +117,8 @@ fn not_the_server() -> RestError {
     RestError::Open(OpenError::Trust(message))
 }
 
-fn sha256_hex(text: &str) -> String {
-    let hash = digest(&SHA256, text.as_bytes());
+/// SHA-256 of a server's key as it is written, in hexadecimal.
+pub fn key_fingerprint(server_key: &str) -> String {
+    let hash = digest(&SHA256, server_key.as_bytes());
     hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }

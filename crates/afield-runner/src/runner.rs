@@ -3,6 +3,13 @@
 //! One entry per attempt that is not forgotten. Orders are untrusted: an attempt seen before is
 //! answered from the journal, a lower fence is refused, and everything is held against the policy
 //! right before it starts.
+//!
+//! How the connection comes and goes is in [`hello`], how what was done is delivered in [`delivery`],
+//! what is asked beside the work in [`questions`].
+
+mod delivery;
+mod hello;
+mod questions;
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
@@ -10,15 +17,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use afield_proto::command::{Outcome, OutcomeKind};
-use afield_proto::limits::PROTOCOL_VERSIONS;
-use afield_proto::live::{BEAT, FEATURES};
-use afield_proto::repository::RunnerInspect;
-use afield_proto::request::Empty;
 use afield_proto::runner::{
-    Acknowledged, Attempt, AttemptReport, KilledProcess, Record, RunnerAnswer, RunnerExecute,
-    RunnerHello, RunnerInterrupt, RunnerKill, RunnerKilled, RunnerResolvePath, RunnerSetMode,
-    RunnerSteer, RunnerSteered, RunnerWelcome,
+    Acknowledged, Attempt, AttemptReport, Record, RunnerAnswer, RunnerExecute, RunnerInterrupt,
+    RunnerKill, RunnerKilled, RunnerSteer, RunnerSteered,
 };
 use afield_proto::{CommandId, ErrorBody, ErrorCode, Timestamp};
 use serde::Serialize;
@@ -29,25 +30,19 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
-use crate::beat;
 use crate::facts::Facts;
 use crate::journal::{self, AttemptLog, Journal, JournalError, Writer};
 use crate::link::Link;
 use crate::policy::Policy;
-use crate::process::{self, Kin, OrphanReaper, sweep};
-use crate::sender::{Delivered, Sender};
+use crate::process::{self, OrphanReaper};
 use crate::timing::Timing;
-use crate::uplink::{AskError, Uplink};
-use crate::work::{DISK_RETRY, Shared, Wish, Work, write_end};
+use crate::uplink::Uplink;
+use crate::work::{DISK_RETRY, Shared, Wish, Work};
 
 /// Wishes that may wait for one attempt.
 const WISHES_MAX: usize = 64;
 /// How often ended orphans are collected.
 const REAP_INTERVAL: Duration = Duration::from_secs(1);
-/// Time for an agent to say that it changed its mode.
-const MODE_TIMEOUT: Duration = Duration::from_secs(5);
-/// Time to deliver the end of an attempt when the runner stops.
-const LAST_WORDS: Duration = Duration::from_secs(2);
 /// Attempts that may wait for a slot; the server leases no project twice, so this is many projects.
 const ATTEMPTS_MAX: usize = 1000;
 
@@ -176,72 +171,6 @@ impl Runner {
 impl Inner {
     fn entries(&self) -> MutexGuard<'_, HashMap<CommandId, Entry>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// An attempt an earlier runner left: nothing of it is started again.
-    async fn resume(self: Arc<Self>, log: AttemptLog) {
-        if !log.on_disk().borrow().finished {
-            self.bury(&log).await;
-        }
-        self.deliver(log).await;
-    }
-
-    /// Ends an attempt whose owner is gone: stops what is left of it and says that nobody knows
-    /// how far it came.
-    async fn bury(&self, log: &AttemptLog) {
-        let mark = log.attempt.command_id.to_string();
-        let kin = tokio::task::spawn_blocking(move || Kin::left_behind(&mark)).await;
-        let killed = match kin {
-            Ok(kin) => sweep(kin, self.shared.timing.sweep_grace).await.list(),
-            Err(_) => Vec::new(),
-        };
-        self.write_interrupted(log, killed).await;
-    }
-
-    async fn write_interrupted(&self, log: &AttemptLog, killed: Vec<KilledProcess>) {
-        let outcome = Outcome::new(OutcomeKind::Interrupted)
-            .with_message("the runner ended while it worked; whether the work was done is unknown");
-        let finished = Record::Finished { at: Timestamp::now(), outcome, killed };
-        write_end(log, &finished, &self.shared.shutdown).await;
-    }
-
-    /// Delivers an attempt to its end, then forgets it.
-    async fn deliver(self: Arc<Self>, log: AttemptLog) {
-        let link = self.link.subscribe();
-        let sender = Sender { log: log.clone(), uplink: Arc::clone(&self.uplink), link };
-        let delivered = tokio::select! {
-            delivered = sender.run() => delivered,
-            () = self.last_words(&log) => return,
-        };
-        if delivered == Delivered::Closed {
-            self.stop(log.attempt).await;
-        }
-        self.forget(&log).await;
-    }
-
-    /// Resolves when the runner stops and there was time to deliver the end. What is not delivered
-    /// then stays on disk for the next runner.
-    async fn last_words(&self, log: &AttemptLog) {
-        self.shared.shutdown.cancelled().await;
-        let _ = log.on_disk().wait_for(|on_disk| on_disk.finished).await;
-        let mut link = self.link.subscribe();
-        tokio::select! {
-            _ = link.wait_for(|link| !link.up) => {}
-            () = tokio::time::sleep(LAST_WORDS) => {}
-        }
-    }
-
-    /// Forgets an attempt, and begins the one that waits for that.
-    async fn forget(self: &Arc<Self>, log: &AttemptLog) {
-        let Attempt { command_id, fence, .. } = log.attempt;
-        self.fences.lock().unwrap_or_else(PoisonError::into_inner).insert(command_id, fence);
-        if let Err(error) = log.forget().await {
-            tracing::warn!(%error, "a delivered attempt could not be forgotten");
-        }
-        let forgotten = self.entries().remove(&command_id);
-        if let Some(next) = forgotten.and_then(|entry| entry.next) {
-            self.execute(next);
-        }
     }
 
     /// A later attempt of the same command has been ordered: the earlier one ends.
@@ -445,69 +374,9 @@ fn not_running() -> ErrorBody {
     ErrorBody::new(ErrorCode::ProcessNotFound, "this attempt does not run here")
 }
 
-fn no_answer() -> ErrorBody {
-    let seconds = MODE_TIMEOUT.as_secs();
-    ErrorBody::new(ErrorCode::AgentUnavailable, format!("the agent did not answer in {seconds} s"))
-}
-
 type Reply = Result<Box<RawValue>, ErrorBody>;
 
 impl RunnerHandle {
-    /// The connection is up: agrees with the server on what each side has.
-    ///
-    /// **Errors**: the server refuses this runner.
-    pub async fn connected(&self) -> Result<(), AskError> {
-        let inner = &self.0;
-        let generation = inner.link.borrow().generation;
-        let facts = inner.shared.facts.facts().await;
-        let agents = facts.agents.clone();
-        let hello = RunnerHello {
-            protocol: PROTOCOL_VERSIONS,
-            features: FEATURES.map(String::from).to_vec(),
-            facts,
-            attempts: inner.reports(),
-        };
-        let data = to_raw_value(&hello).map_err(|_| AskError::Disconnected)?;
-        let welcome = inner.uplink.ask("runner_hello", data).await?;
-        let welcome: RunnerWelcome = serde_json::from_str(welcome.get()).map_err(|error| {
-            AskError::Refused(ErrorBody::new(ErrorCode::ProtocolMismatch, error.to_string()))
-        })?;
-        let RunnerWelcome { runner_id, protocol, ref features, .. } = welcome;
-        tracing::info!(runner = %runner_id, protocol, ?features, "welcomed by the server");
-        let beats = features.iter().any(|feature| feature == BEAT);
-        for acknowledged in welcome.acknowledged {
-            inner.welcomed(acknowledged).await;
-        }
-        // Gone meanwhile: the next connection says hello again.
-        let still_there = inner.link.send_if_modified(|link| {
-            let same = link.generation == generation;
-            if same {
-                *link = Link { generation: generation + 1, up: true };
-            }
-            same
-        });
-        if !still_there {
-            return Err(AskError::Disconnected);
-        }
-        if beats {
-            let (facts, uplink) = (Arc::clone(&inner.shared.facts), Arc::clone(&inner.uplink));
-            inner.tasks.spawn(inner.shared.shutdown.clone().run_until_cancelled_owned(beat::run(
-                facts,
-                uplink,
-                inner.link.subscribe(),
-                agents,
-            )));
-        }
-        Ok(())
-    }
-
-    /// The connection is gone: everything is kept on disk until it is back.
-    pub fn disconnected(&self) {
-        self.0.link.send_modify(|link| {
-            *link = Link { generation: link.generation + 1, up: false };
-        });
-    }
-
     /// Takes an order of the server. `None` when it has no reply.
     pub async fn order(&self, name: &str, data: &RawValue) -> Option<Reply> {
         match name {
@@ -570,46 +439,6 @@ impl RunnerHandle {
         }
         let taken = taken.await.map_err(|_| not_running())?;
         write(&RunnerSteered { taken })
-    }
-
-    async fn set_mode(&self, data: &RawValue) -> Reply {
-        let RunnerSetMode { attempt, permission_mode } = read(data)?;
-        self.0.shared.policy.check_permission_mode(permission_mode)?;
-        let (done, changed) = oneshot::channel();
-        if !self.wish(attempt, Wish::SetMode(permission_mode, done)).await {
-            return Err(not_running());
-        }
-        let changed = tokio::time::timeout(MODE_TIMEOUT, changed).await;
-        changed.map_err(|_| no_answer())?.unwrap_or_else(|_| Err(not_running()))?;
-        write(&Empty {})
-    }
-
-    async fn resolve(&self, data: &RawValue) -> Reply {
-        let RunnerResolvePath { path } = read(data)?;
-        let roots = self.0.shared.policy.roots.clone();
-        let resolved = tokio::task::spawn_blocking(move || crate::path::resolve(&path, &roots));
-        let resolved = resolved
-            .await
-            .map_err(|error| ErrorBody::new(ErrorCode::InternalError, error.to_string()))?;
-        write(&resolved.map_err(crate::path::PathError::body)?)
-    }
-
-    async fn inspect(&self, data: &RawValue) -> Reply {
-        let RunnerInspect { path } = read(data)?;
-        let policy = &self.0.shared.policy;
-        let roots = policy.roots.clone();
-        let resolved = tokio::task::spawn_blocking(move || crate::path::resolve(&path, &roots));
-        let resolved = resolved
-            .await
-            .map_err(|error| ErrorBody::new(ErrorCode::InternalError, error.to_string()))?;
-        let place = resolved.map_err(crate::path::PathError::body)?;
-        write(&crate::repository::inspect(policy, std::path::Path::new(&place.path)).await?)
-    }
-
-    async fn measure(&self) -> Reply {
-        let health = self.0.shared.facts.health().await;
-        let failed = || ErrorBody::new(ErrorCode::InternalError, "the machine can't be measured");
-        write(&health.ok_or_else(failed)?)
     }
 }
 

@@ -19,6 +19,7 @@ use afield_store::HoldMessage;
 use futures::future::join_all;
 use tokio::sync::oneshot;
 
+use crate::auth::key::sha256;
 use crate::core::Core;
 use crate::error::{from_store, invalid};
 use crate::routing;
@@ -215,8 +216,9 @@ async fn broadcast_to(
     device: Device,
     ask: &DeviceBroadcast,
 ) -> Receiver {
-    let DeviceBroadcast { body, hold, expires_in_ms } = ask.clone();
-    let (id, to) = (MessageId::generate(), device.id);
+    let DeviceBroadcast { body, hold, expires_in_ms, message_id } = ask.clone();
+    let to = device.id;
+    let id = message_id.map_or_else(MessageId::generate, |all| copy_for(all, to));
     let message_id = Some(id);
     let ask =
         DeviceMessageSend { to: Some(to), selector: None, body, hold, expires_in_ms, message_id };
@@ -225,6 +227,14 @@ async fn broadcast_to(
         Err(error) => (None, Some(error)),
     };
     Receiver { to, name: device.name, id, state, error }
+}
+
+/// The id of what one of many gets of a broadcast: the same for a repetition.
+fn copy_for(all: MessageId, to: DeviceId) -> MessageId {
+    let named = [*all.uuid().as_bytes(), *to.uuid().as_bytes()].concat();
+    let hash = sha256(&named);
+    let bytes = hash.first_chunk().expect("SHA-256 has more than 16 bytes");
+    uuid::Builder::from_custom_bytes(*bytes).into_uuid().into()
 }
 
 async fn send_to(

@@ -1,44 +1,46 @@
-//! The queue as people use it: sending, looking, stopping, moving, holding, putting back.
+//! The queue as people use it: sending, moving and putting back here; looking ([`show`]), stopping
+//! ([`stop`]) and holding ([`hold`]) beside it.
 //!
 //! Everything durable happens in the store's transactions; when something becomes possible, the
 //! runner's link is told to look. What happens by itself is in [`clock`], limits in [`quota`].
 
 pub(crate) mod clock;
+mod hold;
 pub(crate) mod order;
 pub(crate) mod quota;
+mod show;
+mod stop;
 mod target;
 
 use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use afield_flow::queue::{Situation, explain};
 use afield_proto::agent::{AgentKind, ExecuteOptions};
 use afield_proto::command::{Command, CommandKind};
 use afield_proto::device::Scope;
 use afield_proto::project::ProjectSettings;
-use afield_proto::queue::{
-    BULK_MAX, CommandDetail, EXPIRY, Hold, KEY_BYTES_MAX, Payload, Resolution, SendMode, Waiting,
-};
+use afield_proto::queue::{BULK_MAX, EXPIRY, KEY_BYTES_MAX, Payload, Resolution, SendMode};
 use afield_proto::request::{
-    BlobGet, BlobGetReply, CommandCancel, CommandEdit, CommandExplain, CommandExplainReply,
-    CommandHold, CommandHoldReply, CommandMove, CommandPurge, CommandRelease, CommandResolve,
-    CommandRetry, CommandShow, CommandSubmit, CommandsReply, HoldListReply,
+    CommandEdit, CommandMove, CommandPurge, CommandResolve, CommandRetry, CommandSubmit,
+    CommandsReply,
 };
-use afield_proto::runner::{KilledProcess, RunnerInterrupt, RunnerKill, RunnerKilled};
+use afield_proto::runner::{RunnerInterrupt, RunnerKill};
 use afield_proto::{CommandId, DeviceId, ErrorBody, ErrorCode, ProjectId, RequestId, Timestamp};
-use afield_store::{Accept, Cancel, EditCommand, NewRoute, Shown, SubmitCommand, WhichDead};
+use afield_store::{Accept, EditCommand, NewRoute, SubmitCommand, WhichDead};
 use futures::future::{self, Either};
 
 use self::order::Turn;
 use crate::core::Core;
 use crate::error::{from_store, invalid};
 use crate::routing::{self, Routed};
-use crate::runners::{ORDER_TIMEOUT, lease_at_once};
+use crate::runners::lease_at_once;
 use crate::socket::conn::Actor;
 
-/// How long an answer to a stop waits for the last record after every process is gone.
-const LAST_RECORD_TIMEOUT: Duration = Duration::from_secs(2);
+pub(crate) use self::hold::{hold, holds, release};
+pub(crate) use self::show::{blob, explain_command, show};
+pub(crate) use self::stop::{Stopped, cancel, stop};
+
 /// How far back a sender's own time is believed: as long as a command waits at most.
 const SUBMITTED_BACK_MAX_MS: i64 = 30 * 24 * 3600 * 1000;
 
@@ -258,100 +260,6 @@ async fn deliver_kills(core: &Core, actor: &Actor, runner: DeviceId) -> Result<(
     Ok(())
 }
 
-/// `command_show`
-pub(crate) async fn show(
-    core: &Core,
-    actor: &Actor,
-    ask: CommandShow,
-) -> Result<CommandDetail, ErrorBody> {
-    let shown = core.store.show_command(actor.org, ask.command_id).await.map_err(from_store)?;
-    let waiting = why(core, &shown);
-    let Shown { mut command, payload, retry, attempts, chain, route, .. } = shown;
-    command.waiting_for = waiting.as_ref().map(|waiting| waiting.reason.name().to_owned());
-    Ok(CommandDetail { command, payload, retry, attempts, chain, waiting, route })
-}
-
-/// `command_explain`
-pub(crate) async fn explain_command(
-    core: &Core,
-    actor: &Actor,
-    ask: CommandExplain,
-) -> Result<CommandExplainReply, ErrorBody> {
-    let ask = CommandShow { command_id: ask.command_id };
-    let CommandDetail { command, waiting, route, .. } = show(core, actor, ask).await?;
-    Ok(CommandExplainReply { command, waiting, route })
-}
-
-fn why(core: &Core, shown: &Shown) -> Option<Waiting> {
-    let around = &shown.around;
-    let link = core.runners.get(shown.command.runner_id);
-    let slots = link.as_ref().map_or(1, |link| link.slots());
-    let situation = Situation {
-        command: &shown.command,
-        nobody: shown.route.as_ref().filter(|route| !route.placed),
-        due_at: around.due_at,
-        for_limit: around.for_limit,
-        head: around.head.as_ref(),
-        hold: around.hold.as_ref(),
-        active: around.active,
-        slots: (usize::try_from(around.busy).unwrap_or(usize::MAX), slots),
-        runner: &around.runner,
-        online: link.is_some(),
-        last_seen_at: around.last_seen_at,
-        asks: around.asks,
-    };
-    explain(&situation, Timestamp::now())
-}
-
-/// `command_cancel`: one that waits never starts; one that runs is stopped with every process it
-/// made. While its runner is away, the stop waits with it.
-pub(crate) async fn cancel(
-    core: &Core,
-    actor: &Actor,
-    ask: CommandCancel,
-) -> Result<Command, ErrorBody> {
-    Ok(stop(core, actor, ask).await?.0)
-}
-
-/// What a stop did.
-pub(crate) enum Stopped {
-    /// It was over before.
-    Over,
-    /// It had not begun and never will.
-    Never,
-    /// These processes were stopped; none when its runner is away.
-    Killed(Vec<KilledProcess>),
-}
-
-/// Stops a command wherever it is.
-pub(crate) async fn stop(
-    core: &Core,
-    actor: &Actor,
-    ask: CommandCancel,
-) -> Result<(Command, Stopped), ErrorBody> {
-    let now = Timestamp::now();
-    let cancelled = core.store.cancel_command(actor.org, ask.command_id, actor.device, now);
-    match cancelled.await.map_err(from_store)? {
-        Cancel::Cancelled(command) => {
-            core.released(&command);
-            Ok((*command, Stopped::Never))
-        }
-        Cancel::Over(command) => Ok((*command, Stopped::Over)),
-        Cancel::OnItsWay(command) => Ok((*command, Stopped::Killed(Vec::new()))),
-        Cancel::Active(command, attempt) => {
-            let Some(link) = core.runners.get(command.runner_id) else {
-                return Ok((*command, Stopped::Killed(Vec::new())));
-            };
-            let last_record = core.wait_final(command.id, LAST_RECORD_TIMEOUT);
-            let killed: RunnerKilled =
-                link.ask("runner_kill", &RunnerKill { attempt }, ORDER_TIMEOUT).await?;
-            last_record.await;
-            let command = core.store.command(actor.org, command.id).await.map_err(from_store)?;
-            Ok((command, Stopped::Killed(killed.killed)))
-        }
-    }
-}
-
 /// `command_edit`
 pub(crate) async fn edit(
     core: &Core,
@@ -404,87 +312,6 @@ pub(crate) async fn move_command(
     let command = moved.map_err(from_store)?;
     core.released(&command);
     Ok(command)
-}
-
-/// Exactly one of the three, or none for everything.
-fn check_hold(
-    command_id: Option<CommandId>,
-    project_id: Option<ProjectId>,
-    runner_id: Option<DeviceId>,
-) -> Result<(), ErrorBody> {
-    let named = [command_id.is_some(), project_id.is_some(), runner_id.is_some()];
-    match named.into_iter().filter(|named| *named).count() {
-        0 | 1 => Ok(()),
-        _ => Err(invalid("name a command, a project or a runner, or none of them for everything")),
-    }
-}
-
-/// `command_hold`
-pub(crate) async fn hold(
-    core: &Core,
-    actor: &Actor,
-    ask: CommandHold,
-) -> Result<CommandHoldReply, ErrorBody> {
-    let CommandHold { command_id, project_id, runner_id } = ask;
-    check_hold(command_id, project_id, runner_id)?;
-    check_scope(core, actor, project_id, runner_id).await?;
-    let now = Timestamp::now();
-    let changed = match command_id {
-        Some(id) => {
-            let held = core.store.hold_command(actor.org, id, Some(actor.device), now);
-            held.await.map_err(from_store)?.1
-        }
-        None => {
-            let hold = Hold { command_id, project_id, runner_id, by: actor.device, at: now };
-            core.store.hold(actor.org, hold).await.map_err(from_store)?
-        }
-    };
-    Ok(CommandHoldReply { changed })
-}
-
-/// **Errors**: PROJECT_NOT_FOUND and NOT_FOUND for what the org does not have.
-async fn check_scope(
-    core: &Core,
-    actor: &Actor,
-    project_id: Option<ProjectId>,
-    runner_id: Option<DeviceId>,
-) -> Result<(), ErrorBody> {
-    if let Some(id) = project_id {
-        core.store.project(actor.org, id).await.map_err(from_store)?;
-    }
-    if let Some(id) = runner_id {
-        let runners = core.store.runners(actor.org).await.map_err(from_store)?;
-        if !runners.iter().any(|runner| runner.device.id == id) {
-            return Err(crate::error::not_found("runner"));
-        }
-    }
-    Ok(())
-}
-
-/// `command_release`
-pub(crate) async fn release(
-    core: &Core,
-    actor: &Actor,
-    ask: CommandRelease,
-) -> Result<CommandHoldReply, ErrorBody> {
-    let CommandRelease { command_id, project_id, runner_id } = ask;
-    check_hold(command_id, project_id, runner_id)?;
-    let changed = match command_id {
-        Some(id) => {
-            let released = core.store.hold_command(actor.org, id, None, Timestamp::now());
-            released.await.map_err(from_store)?.1
-        }
-        None => core.store.release(actor.org, project_id, runner_id).await.map_err(from_store)?,
-    };
-    core.runners.deliver_all();
-    core.routing.again.look(actor.org, Duration::ZERO);
-    Ok(CommandHoldReply { changed })
-}
-
-/// `hold_list`
-pub(crate) async fn holds(core: &Core, actor: &Actor) -> Result<HoldListReply, ErrorBody> {
-    let holds = core.store.holds(actor.org).await.map_err(from_store)?;
-    Ok(HoldListReply { holds })
 }
 
 /// The commands a bulk request means.
@@ -557,16 +384,6 @@ pub(crate) async fn resolve(
         core.released(&command);
     }
     Ok(command)
-}
-
-/// `blob_get`
-pub(crate) async fn blob(
-    core: &Core,
-    actor: &Actor,
-    ask: BlobGet,
-) -> Result<BlobGetReply, ErrorBody> {
-    let text = core.store.blob(actor.org, &ask.hash).await.map_err(from_store)?;
-    Ok(BlobGetReply { text })
 }
 
 impl Core {

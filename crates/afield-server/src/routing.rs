@@ -23,7 +23,7 @@ use aws_lc_rs::rand;
 
 use self::again::Again;
 use self::breakers::Breakers;
-use self::fleet::Fleet;
+use self::fleet::{Fleet, Fleets};
 use crate::core::Core;
 use crate::error::{from_store, invalid};
 use crate::socket::conn::Actor;
@@ -35,6 +35,7 @@ const TURNS_MAX: usize = 10_000;
 pub(crate) struct Routing {
     pub(crate) breakers: Breakers,
     pub(crate) again: Again,
+    fleets: Fleets,
     /// With `round_robin`: whose turn it was last.
     turns: Mutex<HashMap<(OrgId, String), DeviceId>>,
 }
@@ -42,7 +43,7 @@ pub(crate) struct Routing {
 impl Routing {
     pub(crate) fn new(limits: &crate::Limits) -> Self {
         let (breakers, again) = (Breakers::new(limits), Again::default());
-        Self { breakers, again, turns: Mutex::default() }
+        Self { breakers, again, fleets: Fleets::default(), turns: Mutex::default() }
     }
 
     fn chance(&self, org: OrgId, wish: &RouteWish) -> Chance {

@@ -2,22 +2,21 @@
 //!
 //! A runner's words are untrusted: the store checks every record against the command, the attempt
 //! and the fence, and a runner reaches only commands of its own.
+//!
+//! Here is what goes to a runner; how it comes and goes is in [`hello`], what it says in [`reports`].
+
+mod hello;
+mod reports;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use afield_proto::agent::AgentMessage;
-use afield_proto::command::Command;
-use afield_proto::fact::{Fact, RunnerState};
 use afield_proto::live::RunnerBeat;
-use afield_proto::runner::{
-    Acknowledged, RunnerExecute, RunnerFacts, RunnerHello, RunnerKill, RunnerPartial,
-    RunnerRecords, RunnerSteered, RunnerWelcome,
-};
+use afield_proto::runner::{RunnerExecute, RunnerFacts, RunnerKill, RunnerSteered};
 use afield_proto::wire::{self, CorrelationId, Incoming};
-use afield_proto::{CommandId, DeviceId, ErrorBody, ErrorCode, ProjectId, Timestamp, Topic};
+use afield_proto::{CommandId, DeviceId, ErrorBody, ErrorCode, ProjectId, Timestamp};
 use afield_store::SteerOrder;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -25,9 +24,12 @@ use serde_json::value::RawValue;
 use tokio::sync::{Notify, oneshot};
 
 use crate::core::Core;
-use crate::error::{from_store, internal, invalid};
-use crate::registry::{self, Agreed};
+use crate::error::internal;
+use crate::registry::Agreed;
 use crate::socket::conn::Conn;
+
+pub(crate) use self::hello::{hello, left};
+pub(crate) use self::reports::{beat_now, partial, partial_now, records};
 
 /// How long an order with a reply may take, unless said otherwise.
 pub(crate) const ORDER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -225,77 +227,6 @@ pub(crate) fn replied(core: &Core, conn: &Conn, frame: Incoming) {
     }
 }
 
-/// First request of a runner: agree on what each side has, then deliver.
-///
-/// Answers by itself, so that the reply comes before the first order.
-pub(crate) async fn hello(
-    core: &Arc<Core>,
-    conn: &Arc<Conn>,
-    id: Option<&CorrelationId>,
-    hello: RunnerHello,
-) -> Result<(), ErrorBody> {
-    let agreed = Agreed::with(&hello)?;
-    hello.facts.check().map_err(|reason| invalid(format!("facts: {reason}")))?;
-    let (org, runner) = (conn.actor().org, conn.actor().device);
-    let now = Timestamp::now();
-    // How busy it is now says nothing about it once it is away.
-    let lasting = RunnerFacts { load: None, ..hello.facts.clone() };
-    core.store.record_runner_facts(org, runner, &lasting, now).await.map_err(from_store)?;
-    let acknowledged =
-        core.store.reconcile_runner(org, runner, &hello.attempts, now).await.map_err(from_store)?;
-    // What ended by that may have kept others waiting.
-    core.clock.look_again();
-    let link = Arc::new(Link::new(Arc::clone(conn), agreed, hello.facts));
-    let before = core.runners.links().insert(runner, Arc::clone(&link));
-    if let Some(before) = before {
-        before.deliver.notify_one();
-        if before.conn.id() != conn.id() {
-            before.conn.close(ErrorCode::Conflict, "this runner has connected again");
-        }
-    }
-    let welcome = RunnerWelcome {
-        runner_id: runner,
-        protocol: link.agreed.protocol,
-        features: link.agreed.features.clone(),
-        acknowledged,
-        ping_interval_ms: u64::try_from(core.limits().ping_interval.as_millis())
-            .unwrap_or(u64::MAX),
-    };
-    conn.reply(&wire::reply_frame("runner_hello", id, None, &welcome));
-    tracing::info!(%runner, name = conn.actor().device_name, "runner connected");
-    announce(core, conn, Some(&link)).await;
-    redeliver_answers(core, &link).await;
-    tokio::spawn(deliver(Arc::clone(core), Arc::clone(&link)));
-    link.deliver.notify_one();
-    core.routing.again.look(org, Duration::ZERO);
-    Ok(())
-}
-
-async fn announce(core: &Core, conn: &Conn, link: Option<&Link>) {
-    let mut state = RunnerState {
-        name: conn.actor().device_name.clone(),
-        last_seen_at: Some(Timestamp::now()),
-        ..RunnerState::unknown(conn.actor().device)
-    };
-    if let Some(link) = link {
-        registry::connected(core, &mut state, link);
-    }
-    core.record_org_fact(conn.actor().org, &Fact::RunnerState(state)).await;
-}
-
-/// Answers the runner may not have received.
-async fn redeliver_answers(core: &Core, link: &Link) {
-    let actor = link.conn.actor();
-    match core.store.answers_to_deliver(actor.org, actor.device).await {
-        Ok(answers) => {
-            for answer in answers {
-                link.order("runner_answer", &answer);
-            }
-        }
-        Err(error) => tracing::error!(%error, "can't read the answers of a runner"),
-    }
-}
-
 /// Gives a runner again what it was given before and has not begun, then leases what waits and
 /// sends it, whenever there is something new.
 async fn deliver(core: Arc<Core>, link: Arc<Link>) {
@@ -401,110 +332,4 @@ async fn redeliver(core: &Core, link: &Link) -> Result<(), afield_store::Error> 
         link.order("runner_kill", &RunnerKill { attempt });
     }
     Ok(())
-}
-
-/// A runner's connection ended.
-pub(crate) async fn left(core: &Core, conn: &Conn) {
-    let runner = conn.actor().device;
-    let Some(link) = core.runners.remove(runner, conn) else { return };
-    link.pending().clear();
-    link.deliver.notify_one();
-    tracing::info!(%runner, name = conn.actor().device_name, "runner disconnected");
-    announce(core, conn, None).await;
-    core.routing.again.look(conn.actor().org, core.limits().failover_grace);
-    let seen = core.store.record_device_seen(runner, None, Timestamp::now()).await;
-    if let Err(error) = seen {
-        tracing::warn!(%error, "can't record when a runner was last seen");
-    }
-}
-
-/// Records of an attempt: applied, then acknowledged.
-pub(crate) async fn records(
-    core: &Core,
-    conn: &Conn,
-    batch: RunnerRecords,
-) -> Result<Acknowledged, ErrorBody> {
-    let command = batch.attempt.command_id;
-    let (org, runner) = (conn.actor().org, conn.actor().device);
-    let applied = core.store.apply_records(org, runner, batch, Timestamp::now()).await;
-    let applied = applied.map_err(from_store)?;
-    if applied.attempt_over {
-        judge(core, conn, &applied.command);
-        core.is_final(command);
-        core.released(&applied.command);
-    } else if applied.executing_changed {
-        core.runners.turn_began(runner);
-    }
-    Ok(applied.acknowledged)
-}
-
-/// What the end of an attempt says about its runner.
-fn judge(core: &Core, conn: &Conn, command: &Command) {
-    let Some(outcome) = &command.outcome else { return };
-    let (runner, now) = (conn.actor().device, Timestamp::now());
-    if let Some(until) = core.routing.breakers.ended(runner, outcome.kind, now) {
-        tracing::warn!(%runner, %until, "it keeps failing; no more is sent there by selector");
-    }
-    // A success may have closed its breaker.
-    core.routing.again.beat(conn.actor().org);
-}
-
-/// How busy a runner is, at once. `false` for one that may not say so here.
-pub(crate) fn beat_now(core: &Core, conn: &Conn, beat: &RunnerBeat) -> bool {
-    let link = conn.is_runner().then(|| core.runners.get(conn.actor().device)).flatten();
-    let link = link.filter(|link| link.conn.id() == conn.id() && registry::is_sound(beat));
-    core.routing.again.beat(conn.actor().org);
-    link.map(|link| link.beat(beat.clone())).is_some()
-}
-
-/// Messages to relay, of a command this runner works on.
-pub(crate) async fn partial(
-    core: &Core,
-    conn: &Conn,
-    partial: RunnerPartial,
-) -> Result<(), ErrorBody> {
-    let project = command_project(core, conn, partial.attempt.command_id).await?;
-    relay(core, project, partial.messages);
-    Ok(())
-}
-
-/// The same, at once, when the command's project is known. `false` when it must be asked for.
-pub(crate) fn partial_now(core: &Core, conn: &Conn, partial: &mut RunnerPartial) -> bool {
-    let link = conn.is_runner().then(|| core.runners.get(conn.actor().device)).flatten();
-    let project = link.and_then(|link| link.project(partial.attempt.command_id));
-    let Some(project) = project else { return false };
-    relay(core, project, std::mem::take(&mut partial.messages));
-    true
-}
-
-fn relay(core: &Core, project: ProjectId, messages: Vec<AgentMessage>) {
-    let topic = Topic::Project(project);
-    if core.topics.is_followed(&topic) {
-        let now = Timestamp::now();
-        for message in messages {
-            let body = wire::fact_body(Some(project), &Fact::AgentMessage(message));
-            core.topics.relay(topic, &body, now);
-        }
-    }
-}
-
-/// The project of a command of this runner.
-///
-/// **Errors**: NOT_FOUND for commands of others.
-async fn command_project(
-    core: &Core,
-    conn: &Conn,
-    command: CommandId,
-) -> Result<ProjectId, ErrorBody> {
-    let actor = conn.actor();
-    let link = core.runners.require(actor.device)?;
-    if let Some(project) = link.project(command) {
-        return Ok(project);
-    }
-    let found = core.store.command(actor.org, command).await.map_err(from_store)?;
-    if found.runner_id != actor.device {
-        return Err(crate::error::not_found("command"));
-    }
-    link.projects().insert(command, found.project_id);
-    Ok(found.project_id)
 }

@@ -45,6 +45,8 @@ pub struct Running {
     pub url: String,
     /// SHA-256 of the certificate, with TLS.
     pub fingerprint: Option<String>,
+    /// SHA-256 of the key devices are paired with, in hexadecimal. No secret.
+    pub key_fingerprint: String,
     /// The one-time link for the owner's browser, on the first start.
     pub first_link: Option<String>,
     /// Credential of this machine's command line, all scopes. Kept in the data directory (0600).
@@ -102,6 +104,7 @@ pub async fn start(options: Options) -> Result<Running, Error> {
         local_addr,
         url,
         fingerprint,
+        key_fingerprint: core.key.fingerprint(),
         first_link,
         console_token: console.token,
         core,
@@ -295,6 +298,11 @@ impl Running {
     /// Resolves when the store failed for good: the process must end.
     pub async fn broken(&self) {
         self.core.store.broken().await;
+    }
+
+    /// How often this server asked its store since it started. (The metrics are those of a process.)
+    pub fn store_operations(&self) -> u64 {
+        self.core.store.operations()
     }
 
     /// Stops in order: no new connections, what waits is sent, each connection is closed with 1012

@@ -279,6 +279,7 @@ async fn insert_device(
         now,
         new.expires_at,
     ];
+    tx.fleet_changed = true;
     tx.one(&INSERT_DEVICE, values, device).await
 }
 
@@ -308,6 +309,7 @@ pub(crate) async fn put_keyed(
     again: bool,
     now: Timestamp,
 ) -> Result<Device, Error> {
+    tx.fleet_changed = true;
     let (kind, scopes) = (word_of(&keyed.kind), u32::from(keyed.scopes.bits()));
     let about = to_json(&keyed.about);
     if again {
@@ -351,6 +353,7 @@ async fn rename(
     tx: &mut Tx,
     (org, id, by, name, now): &(OrgId, DeviceId, DeviceId, String, Timestamp),
 ) -> Result<Device, Error> {
+    tx.fleet_changed = true;
     let renamed = tx.opt(&RENAME, params![org, id, name], device).await?;
     let renamed = renamed.ok_or(Refusal::DeviceNotFound)?;
     let what = Audited::DeviceRenamed { device_id: *id, name: name.clone() };
@@ -366,6 +369,7 @@ async fn label_device(
     let labels = label.labels.clone().unwrap_or(before.labels);
     let priority = label.priority.unwrap_or(before.priority);
     let (words, rank) = (to_json(&labels), i64::from(priority));
+    tx.fleet_changed = true;
     let changed = tx.one(&LABEL, params![org, label.id, words, rank], device).await?;
     let what = Audited::DeviceLabelled { device_id: label.id, labels, priority };
     tx.audit(*org, Some(*by), what, *now);
@@ -385,6 +389,7 @@ async fn revoke_device(
     (org, id, by, forget, now): &(OrgId, DeviceId, DeviceId, bool, Timestamp),
 ) -> Result<Device, Error> {
     let before = of_org(tx, *org, *id).await?;
+    tx.fleet_changed = true;
     let revoked = tx.one(&REVOKE_DEVICE, params![org, id, now], device).await?;
     pairing::refuse_made_by(tx, *org, *id, *now).await?;
     if *forget {
@@ -408,6 +413,7 @@ async fn record_runner_facts(
     tx: &mut Tx,
     (org, id, facts, now): &(OrgId, DeviceId, String, Timestamp),
 ) -> Result<(), Error> {
+    tx.fleet_changed = true;
     match tx.execute(&SET_FACTS, params![org, id, facts, now]).await? {
         0 => Err(Refusal::DeviceNotFound.into()),
         _ => Ok(()),

@@ -4,6 +4,7 @@
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use afield_proto::Topic;
 use deadpool_postgres::{Client, Manager, ManagerConfig, Pool, RecyclingMethod};
@@ -14,6 +15,7 @@ use tokio_postgres::{Config, NoTls};
 use crate::Error;
 use crate::log::{CommittedEvents, append};
 use crate::sql::{Sql, Value};
+use crate::store::FleetVersion;
 use crate::tx::{self, Operation, Tx};
 
 /// The oldest server whose SQL is known to fit.
@@ -34,6 +36,7 @@ pub(crate) struct Database {
     pool: Pool,
     stripes: Arc<[Arc<Mutex<()>>]>,
     committed: Option<mpsc::Sender<Vec<CommittedEvents>>>,
+    fleet: FleetVersion,
     pub(crate) version: Arc<str>,
 }
 
@@ -42,6 +45,7 @@ impl Database {
     pub(crate) async fn open(
         connection: &str,
         committed: Option<mpsc::Sender<Vec<CommittedEvents>>>,
+        fleet: FleetVersion,
     ) -> Result<Self, Error> {
         let config: Config = connection.parse()?;
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
@@ -54,7 +58,7 @@ impl Database {
         let version = check_version(&client).await?.into();
         crate::migrate::postgres(&mut client).await?;
         let stripes = (0..STRIPES).map(|_| Arc::default()).collect();
-        Ok(Self { pool, stripes, committed, version })
+        Ok(Self { pool, stripes, committed, fleet, version })
     }
 
     /// Runs a changing operation; returns when it is on disk.
@@ -119,6 +123,9 @@ impl Database {
         let tx::Session::Postgres(session) = &mut tx.session else { return result };
         let statement = if result.is_ok() { "COMMIT" } else { "ROLLBACK" };
         let ended = session.batch(statement).await;
+        if tx.fleet_changed {
+            self.fleet.fetch_add(1, Ordering::Release);
+        }
         let value = result?;
         ended?;
         if let (Some(committed), false) = (&self.committed, tx.written.is_empty()) {

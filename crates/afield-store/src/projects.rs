@@ -143,6 +143,7 @@ async fn create_project(
     let project = fresh(new, *now);
     let settings = to_json(&new.settings);
     let values = params![project.id, new.org, new.runner_id, new.path, new.path_key, settings, now];
+    tx.fleet_changed = true;
     tx.execute(&INSERT_PROJECT, values).await?;
     tx.tell_org(new.org, project.id, &Fact::ProjectState(project.clone()), *now);
     Ok(project)
@@ -204,6 +205,7 @@ async fn update_project(
     (org, id, settings, now): &(OrgId, ProjectId, ProjectSettings, Timestamp),
 ) -> Result<Project, Error> {
     let mut project = locked(tx, *org, *id).await?;
+    tx.fleet_changed = true;
     project.settings = settings.clone();
     project.last_active = *now;
     save(tx, &project).await?;
@@ -217,6 +219,7 @@ async fn delete_project(
 ) -> Result<(), Error> {
     let project = locked(tx, *org, *id).await?;
     refuse_active(project.command_id)?;
+    tx.fleet_changed = true;
     tx.execute(&DELETE_PROJECT, params![id, now]).await?;
     tx.tell_org(*org, *id, &Fact::ProjectDeleted { project_id: *id }, *now);
     Ok(())

@@ -93,7 +93,11 @@ struct Inner {
     /// Runner and session of each project's last command, to encode the next one with.
     slots: Mutex<HashMap<ProjectId, (DeviceId, bool)>>,
     operations: AtomicU64,
+    fleet: FleetVersion,
 }
+
+/// Rises after the commit of whatever changes runners or projects, before its caller hears of it.
+pub(crate) type FleetVersion = Arc<AtomicU64>;
 
 enum Engine {
     Sqlite { writer: Writer, readers: Readers },
@@ -103,10 +107,11 @@ enum Engine {
 impl Store {
     /// Opens the database, brings its tables up to date and starts what serves it.
     pub async fn open(options: Options) -> Result<Self, Error> {
-        let limits = options.limits;
+        let (limits, fleet) = (options.limits, FleetVersion::default());
+        let changes = Arc::clone(&fleet);
         let engine = match options.location.clone() {
             Location::Sqlite(path) => {
-                let open = move || open_sqlite(path, options);
+                let open = move || open_sqlite(path, options, changes);
                 let opened = tokio::task::spawn_blocking(open).await;
                 opened.map_err(|error| Error::Database {
                     reason: format!("opening stopped: {error}"),
@@ -114,7 +119,8 @@ impl Store {
                 })??
             }
             Location::Postgres(connection) => {
-                Engine::Postgres(postgres::Database::open(&connection, options.committed).await?)
+                let committed = options.committed;
+                Engine::Postgres(postgres::Database::open(&connection, committed, changes).await?)
             }
         };
         let store = Self {
@@ -124,6 +130,7 @@ impl Store {
                 noticed: Mutex::default(),
                 slots: Mutex::default(),
                 operations: AtomicU64::new(0),
+                fleet,
             }),
         };
         tracing::info!(engine = %store.engine(), "the store is open");
@@ -161,6 +168,12 @@ impl Store {
     /// Operations asked for since it was opened: at rest their number stays.
     pub fn operations(&self) -> u64 {
         self.inner.operations.load(Ordering::Relaxed)
+    }
+
+    /// Rises whenever something changes of what [`Self::runners`] and [`Self::places`] give, by this
+    /// process: what was read at the same version, or a later one, is still so.
+    pub fn fleet_version(&self) -> u64 {
+        self.inner.fleet.load(Ordering::Acquire)
     }
 
     /// Makes one durable write; how long it took until it was on disk.
@@ -256,7 +269,7 @@ impl Store {
     }
 }
 
-fn open_sqlite(path: PathBuf, options: Options) -> Result<Engine, Error> {
+fn open_sqlite(path: PathBuf, options: Options, fleet: FleetVersion) -> Result<Engine, Error> {
     sqlite::check_version()?;
     let mut connection = sqlite::open_writer(&path, options.synchronous)?;
     migrate::sqlite(&mut connection)?;
@@ -264,6 +277,7 @@ fn open_sqlite(path: PathBuf, options: Options) -> Result<Engine, Error> {
     let writer = Writer::start(writer::Options {
         session: sqlite::writer_session(connection)?,
         committed: options.committed,
+        fleet,
         batch_max: options.group_commit_max,
     })?;
     Ok(Engine::Sqlite { writer, readers })

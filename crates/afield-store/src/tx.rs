@@ -46,12 +46,15 @@ pub(crate) struct Tx {
     pub(crate) pending: Vec<Pending>,
     /// Events written and not yet committed.
     pub(crate) written: Vec<CommittedEvents>,
+    /// What placing knows of runners and projects is no longer so.
+    pub(crate) fleet_changed: bool,
 }
 
 impl Tx {
     /// A transaction on this session.
     pub(crate) fn new(session: Session) -> Self {
-        Self { session, audited: Vec::new(), pending: Vec::new(), written: Vec::new() }
+        let (audited, pending, written) = (Vec::new(), Vec::new(), Vec::new());
+        Self { session, audited, pending, written, fleet_changed: false }
     }
 
     /// Runs a statement; how many rows it changed.

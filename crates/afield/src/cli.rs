@@ -7,6 +7,7 @@ mod audit;
 mod config_cmd;
 mod control;
 mod devices;
+mod discover;
 mod doctor;
 mod event_line;
 mod explain;
@@ -82,6 +83,8 @@ pub(crate) enum Command {
     Pair(pair::Args),
     /// Make this machine a device of a server, with a code from `afield pair`
     Login(login::Args),
+    /// Look for servers that announce themselves on the local network
+    Discover(discover::Args),
     /// Have the server forget this machine
     Logout,
     /// Show which devices are there, change what they may do, throw one out, send them messages
@@ -153,6 +156,7 @@ async fn dispatch(global: Global, command: Command) -> Outcome {
         Command::Approvals(args) => approvals::run(&global, &args).await,
         Command::Pair(args) => pair::run(&global, args).await,
         Command::Login(args) => login::login(&global, args).await,
+        Command::Discover(args) => discover::run(&global, args).await,
         Command::Logout => login::logout(&global).await,
         Command::Audit(command) => audit::run(&global, command).await,
         Command::Token(command) => token::run(&global, command).await,
@@ -234,6 +238,8 @@ mod tests {
             "afield pair --runner",
             "afield login BCDF-GHJK --server http://h:1 --name laptop",
             "afield logout",
+            "afield discover --json --timeout 5s",
+            "afield server --listen 0.0.0.0:0 --tls self-signed --announce",
             "afield runner --pair BCDF-GHJK --server http://h:1",
             "afield devices list",
             "afield devices revoke-others --runners",

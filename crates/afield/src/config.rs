@@ -27,6 +27,8 @@ pub(crate) struct Config {
     pub tls: Tls,
     /// Where the data lies.
     pub store: Store,
+    /// How servers are found on the local network.
+    pub discovery: Discovery,
     /// How devices are notified.
     pub push: Push,
     /// What is logged, and how.
@@ -84,6 +86,26 @@ pub(crate) struct Tls {
 pub(crate) struct Store {
     /// The database; empty for SQLite in the data directory.
     pub url: String,
+}
+
+/// `[discovery]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Discovery {
+    /// Whether the server tells the local network that it is there.
+    pub announce: bool,
+    /// The name it tells.
+    pub name: String,
+    /// The network interfaces used; empty for all but loopback.
+    pub interfaces: Vec<String>,
+    /// The UDP port of multicast DNS.
+    pub port: u16,
+}
+
+impl Default for Discovery {
+    fn default() -> Self {
+        Self { announce: false, name: "afield".into(), interfaces: Vec::new(), port: 5353 }
+    }
 }
 
 /// `[push]`

@@ -90,10 +90,10 @@ impl DataDir {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Given {
     /// The server in the link.
-    url: Option<String>,
+    pub url: Option<String>,
     secret: String,
     /// SHA-256 of the server's key.
-    server_fingerprint: Option<String>,
+    pub server_fingerprint: Option<String>,
     /// SHA-256 of the server's certificate.
     certificate: Option<String>,
 }
@@ -122,15 +122,25 @@ impl Given {
         }
         given
     }
+
+    /// Whom to trust: as the flags say, or the certificate in the link.
+    ///
+    /// **Errors**: the link's is no fingerprint.
+    pub(crate) fn trust(&self, stated: &Trust) -> Result<Trust, Failure> {
+        match (stated, &self.certificate) {
+            (Trust::System, Some(print)) => Ok(Trust::Fingerprint(print.parse()?)),
+            (stated, _) => Ok(stated.clone()),
+        }
+    }
 }
 
 /// How this machine wants to be paired.
 #[derive(Debug)]
-pub(crate) struct Wish<'a> {
+pub(crate) struct Wish {
     /// The code or link.
     pub given: Given,
-    /// The server, when it was named.
-    pub server: Option<&'a str>,
+    /// The server, when it is not the one in the link.
+    pub server: Option<String>,
     /// Whom to trust, when that was said.
     pub trust: Trust,
     /// The name for lists.
@@ -142,19 +152,16 @@ pub(crate) struct Wish<'a> {
 /// Pairs this machine and waits until it is let in.
 ///
 /// **Errors**: refused, over, or the server is not the one that was meant.
-pub(crate) async fn become_device(
-    data_dir: &DataDir,
-    wish: Wish<'_>,
-) -> Result<PairedWith, Failure> {
+pub(crate) async fn become_device(data_dir: &DataDir, wish: Wish) -> Result<PairedWith, Failure> {
     data_dir.ensure()?;
     let Wish { given, server, trust, name, kind } = wish;
-    let url = server.map(str::to_owned).or(given.url).ok_or_else(|| {
+    let (trust, url) = (given.trust(&trust)?, server.or(given.url));
+    let url = url.ok_or_else(|| {
         Failure::usage("which server? a typed code does not say").with_next("add: --server URL")
     })?;
-    let (trust, fingerprint) = match (trust, given.certificate) {
-        (Trust::System, Some(print)) => (Trust::Fingerprint(print.parse()?), Some(print)),
-        (Trust::Fingerprint(print), _) => (Trust::Fingerprint(print), Some(print.to_string())),
-        (trust, _) => (trust, None),
+    let fingerprint = match &trust {
+        Trust::Fingerprint(print) => Some(print.to_string()),
+        Trust::System | Trust::CaFile(_) => None,
     };
     let endpoint = Endpoint::new(&url, "")?.with_trust(trust);
     let newcomer = Newcomer {

@@ -12,6 +12,7 @@ mod exit;
 mod failure;
 mod identity;
 mod logging;
+mod nearby;
 mod out;
 mod parent;
 mod project_ref;

@@ -23,11 +23,13 @@ use serde_json::value::RawValue;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::load_config;
+use crate::config::Discovery;
 use crate::connect::Global;
 use crate::data_dir::DataDir;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::identity::{Given, Wish, become_device};
+use crate::nearby::server_for;
 use crate::parent::{self, News};
 use crate::serve::LogFlags;
 use crate::stop::Signals;
@@ -62,7 +64,7 @@ pub(crate) async fn run(global: &Global, args: Args) -> Outcome {
     let data_dir = global.data_dir()?;
     data_dir.ensure()?;
     if let Some(code) = &args.pair {
-        pair(global, &data_dir, code, args.name.clone()).await?;
+        pair(global, &loaded.config.discovery, code, args.name.clone()).await?;
     }
     let endpoint = global.endpoint()?;
     let mut signals = Signals::listen()?;
@@ -91,18 +93,17 @@ pub(crate) async fn run(global: &Global, args: Args) -> Outcome {
 /// Makes this machine a runner of a server.
 async fn pair(
     global: &Global,
-    data_dir: &DataDir,
+    discovery: &Discovery,
     code: &str,
     name: Option<String>,
 ) -> Result<(), Failure> {
-    let wish = Wish {
-        given: Given::read(code),
-        server: global.server.as_deref(),
-        trust: global.stated_trust()?,
-        name,
-        kind: DeviceKind::Runner,
+    let (given, trust) = (Given::read(code), global.stated_trust()?);
+    let server = match &global.server {
+        Some(named) => Some(named.clone()),
+        None => server_for(discovery, &given, &trust).await?,
     };
-    let paired = become_device(data_dir, wish).await?;
+    let wish = Wish { given, server, trust, name, kind: DeviceKind::Runner };
+    let paired = become_device(&global.data_dir()?, wish).await?;
     tracing::info!(server = %paired.url, device = %paired.device_id, "paired");
     Ok(())
 }

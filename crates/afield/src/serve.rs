@@ -5,15 +5,17 @@ mod options;
 
 use std::fs::File;
 
-use afield_server::Running;
+use afield_server::{Running, Tls};
 use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::load_config;
+use crate::config::Discovery;
 use crate::connect::Global;
 use crate::data_dir::{DataDir, ServerFile};
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::nearby::{self, Announced, Subject};
 use crate::parent::{self, News};
 use crate::stop::Signals;
 use crate::{Outcome, logging, out};
@@ -39,17 +41,29 @@ pub(crate) async fn run(global: &Global, args: Args) -> Outcome {
     data_dir.ensure()?;
     let _lock = lock(&data_dir)?;
     let options = options::options(&loaded, &data_dir)?;
+    let discovery = loaded.config.discovery;
+    if discovery.announce {
+        nearby::check(options.listen, &discovery.name)?;
+    }
+    let secure = options.tls != Tls::Off;
     let mut signals = Signals::listen()?;
     let parent = if args.supervised { parent::watch()? } else { CancellationToken::new() };
     let running = afield_server::start(options).await.map_err(failed)?;
     data_dir.write_server_file(&server_file(&running))?;
-    announce(&running, global.json, args.supervised);
+    let announced = match discovery.announce {
+        true => announce(&running, secure, &discovery),
+        false => None,
+    };
+    welcome(&running, global.json, args.supervised);
     let broken = tokio::select! {
         () = running.broken() => true,
         () = signals.next() => false,
         () = parent.cancelled() => false,
     };
     data_dir.remove_server_file();
+    if let Some(announced) = announced {
+        announced.goodbye().await;
+    }
     tokio::select! {
         () = running.shutdown() => {}
         () = signals.next() => return Ok(Exit::Signalled),
@@ -97,7 +111,15 @@ fn server_file(running: &Running) -> ServerFile {
     }
 }
 
-fn announce(running: &Running, json: bool, supervised: bool) {
+/// A server that can't be announced serves all the same.
+fn announce(running: &Running, secure: bool, settings: &Discovery) -> Option<Announced> {
+    let key = &running.key_fingerprint;
+    let subject = Subject { address: running.local_addr, secure, key };
+    let started = Announced::start(settings, &subject);
+    started.inspect_err(|failure| tracing::warn!(%failure, "not announced")).ok()
+}
+
+fn welcome(running: &Running, json: bool, supervised: bool) {
     let ready = News::Ready {
         url: running.url.clone(),
         listen: supervised.then(|| running.local_addr.to_string()),

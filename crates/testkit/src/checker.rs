@@ -6,10 +6,12 @@
 //! and the final state read after everything has healed. [`check`] names each broken promise. It
 //! knows nothing of how the product works inside and must not.
 
+mod heard;
 mod queue;
 mod records;
 mod rules;
 
+pub use heard::{Heard, read_conversations};
 pub use records::{
     HistoryLog, Line, ReadError, Start, Step, Terms, read_effects, read_history, unix_ms,
 };
@@ -18,6 +20,7 @@ pub use rules::check;
 use std::collections::BTreeMap;
 
 use afield_proto::command::{Command, CommandState};
+use afield_proto::queue::Steer;
 use afield_proto::wire::Incoming;
 
 /// A command as the product shows it in the end.
@@ -31,18 +34,21 @@ pub struct FinalCommand {
     pub state: CommandState,
     /// When it ended, in unix milliseconds.
     pub finished_ms: Option<i64>,
+    /// What became of the wish to go into a turn, where it had that.
+    pub steer: Option<Steer>,
 }
 
 impl FinalCommand {
     /// A command of which no more is known.
     pub fn new(id: impl Into<String>, mark: impl Into<String>, state: CommandState) -> Self {
-        Self { id: id.into(), mark: mark.into(), state, finished_ms: None }
+        Self { id: id.into(), mark: mark.into(), state, finished_ms: None, steer: None }
     }
 
     /// A command as the product shows it.
     pub fn of(command: &Command, mark: impl Into<String>) -> Self {
         let finished_ms = command.finished_at.map(|at| at.unix_ms());
-        Self { finished_ms, ..Self::new(command.id.to_string(), mark, command.state) }
+        let bare = Self::new(command.id.to_string(), mark, command.state);
+        Self { finished_ms, steer: command.steer, ..bare }
     }
 }
 
@@ -105,6 +111,8 @@ pub struct Evidence {
     pub history: Vec<Line>,
     /// What was really started.
     pub starts: Vec<Start>,
+    /// What agents were told.
+    pub heard: Vec<Heard>,
     /// What followers saw.
     pub followers: Vec<Follower>,
     /// What the product says in the end.
@@ -120,6 +128,7 @@ impl Evidence {
     pub fn extend(&mut self, other: Self) {
         self.history.extend(other.history);
         self.starts.extend(other.starts);
+        self.heard.extend(other.heard);
         self.followers.extend(other.followers);
         self.end.commands.extend(other.end.commands);
         self.end.topics.extend(other.end.topics);
@@ -276,6 +285,22 @@ pub enum Violation {
     SucceededWithoutStart {
         /// The command.
         id: String,
+    },
+    /// An agent was told words more than once.
+    #[error("the words of command {id} were said {count} times")]
+    SaidTwice {
+        /// The command.
+        id: String,
+        /// How often.
+        count: usize,
+    },
+    /// Words were said in a turn and not there, other than the product tells.
+    #[error("the words of command {id} count as {steer:?}, and were said elsewhere")]
+    SaidElsewhere {
+        /// The command.
+        id: String,
+        /// What the product tells.
+        steer: Steer,
     },
     /// Numbers of a topic are missing.
     #[error("{who}: after event {after} of {topic} comes {next}")]

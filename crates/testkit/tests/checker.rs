@@ -8,9 +8,11 @@ use afield_proto::Topic;
 use afield_proto::command::CommandState::{
     self, Cancelled, Dead, Expired, Interrupted, Leased, Queued, Running, Succeeded,
 };
+use afield_proto::queue::Steer;
 use afield_proto::wire::{Incoming, event_frame};
 use testkit::checker::{
-    Evidence, FinalCommand, FinalState, Follower, Line, Seen, Start, Step, Terms, Violation, check,
+    Evidence, FinalCommand, FinalState, Follower, Heard, Line, Seen, Start, Step, Terms, Violation,
+    check,
 };
 
 const TOPIC: &str = "project:1";
@@ -66,6 +68,7 @@ fn sound() -> Evidence {
             line("m4", Step::Fail { code: "PROCESS_ACTIVE".into() }),
         ],
         starts: vec![start("m1", 1)],
+        heard: Vec::new(),
         followers: vec![follower("phone", 0), follower("late", 3)],
         end: FinalState {
             commands: vec![command("c1", "m1", Succeeded), command("c2", "m2", Queued)],
@@ -182,6 +185,35 @@ fn a_command_started_again_unasked() {
 fn a_start_of_something_unknown() {
     let found = planted(|run| run.starts.push(start("c99", 1)));
     assert_eq!(found, [Violation::UnknownStart { command: "c99".into() }]);
+}
+
+/// The second command's words went into a turn, as the product says; they were said like this.
+fn words(steer: Steer, said: &[bool]) -> Vec<Violation> {
+    planted(|run| {
+        let command = &mut run.end.commands[1];
+        (command.state, command.steer) = (Succeeded, Some(steer));
+        for (seq, state) in [(6, Leased), (7, Running), (8, Succeeded)] {
+            events(run).push(told(seq, "c2", state));
+        }
+        run.end.heads.insert(TOPIC.into(), 8);
+        run.starts.extend((steer != Steer::Taken).then(|| start("c2", 1)));
+        run.heard =
+            said.iter().map(|in_turn| Heard { mark: "m2".into(), in_turn: *in_turn }).collect();
+    })
+}
+
+#[test]
+fn words_are_said_once_and_where_the_product_says() {
+    let id = || "c2".to_owned();
+    assert_eq!(words(Steer::Taken, &[true]), []);
+    assert_eq!(words(Steer::Missed, &[false]), []);
+    for steer in [Steer::Taken, Steer::Missed] {
+        let both = words(steer, &[true, false]);
+        assert_eq!(both, [Violation::SaidTwice { id: id(), count: 2 }]);
+        let elsewhere = words(steer, &[steer != Steer::Taken]);
+        assert_eq!(elsewhere, [Violation::SaidElsewhere { id: id(), steer }]);
+    }
+    assert_eq!(words(Steer::Taken, &[]), [Violation::SucceededWithoutStart { id: id() }]);
 }
 
 #[test]

@@ -32,7 +32,7 @@ const fn faults(
     Night { name, target: "faults", tests, number, usual }
 }
 
-const NIGHTS: [Night; 7] = [
+const NIGHTS: [Night; 8] = [
     faults("kills", "kills::", "AFIELD_TEST_CYCLES", "2000"),
     faults("power-cuts", "power::", "AFIELD_TEST_CUTS", "400"),
     faults("wires", "wire::", "AFIELD_TEST_COMMANDS", "10000"),
@@ -44,6 +44,13 @@ const NIGHTS: [Night; 7] = [
         tests: "a_day_away",
         number: "AFIELD_TEST_SEEDS",
         usual: "500",
+    },
+    Night {
+        name: "guessing",
+        target: "pairing",
+        tests: "guessing::",
+        number: "AFIELD_TEST_GUESSING",
+        usual: "600",
     },
     faults("planted", "planted::", "AFIELD_TEST_PLANTED", "10"),
 ];

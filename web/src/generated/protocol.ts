@@ -2896,7 +2896,12 @@ hold?: boolean,
 /**
  * How long it is kept, in milliseconds; a day when left out, seven days at most.
  */
-expires_in_ms?: number, };
+expires_in_ms?: number, 
+/**
+ * Makes a repetition harmless: with the same id each device gets the same message, under an
+ * id of its own.
+ */
+message_id?: MessageId, };
 export type DeviceBroadcastReply = { 
 /**
  * What became of it, device by device, oldest first.

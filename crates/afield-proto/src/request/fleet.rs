@@ -47,6 +47,10 @@ shape! {
         /// How long it is kept, in milliseconds; a day when left out, seven days at most.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         expires_in_ms: Option<u64>,
+        /// Makes a repetition harmless: with the same id each device gets the same message, under an
+        /// id of its own.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        message_id: Option<MessageId>,
     }
     /// Reply to `device_broadcast`.
     DeviceBroadcastReply {

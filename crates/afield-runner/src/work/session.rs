@@ -222,7 +222,8 @@ impl<'a> Session<'a> {
             }
             Wish::Interrupt => self.agent.interrupt(turn),
             Wish::Steer(command, words, done) => {
-                let taken = self.steered.contains(&command) || self.steer(command, &words, turn);
+                let again = self.steered.contains(&command) && !planted::is("steer");
+                let taken = again || self.steer(command, &words, turn);
                 // Nobody waits for the answer when the server is gone: its record tells.
                 let _ = done.send(taken);
             }

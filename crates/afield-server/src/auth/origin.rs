@@ -13,6 +13,8 @@ use axum::http::{HeaderMap, Method, Uri, header};
 pub(crate) struct Allowed {
     hosts: Vec<String>,
     secure: bool,
+    /// The port, of a server that listens on every address of its machine.
+    everywhere: Option<u16>,
 }
 
 impl Allowed {
@@ -35,12 +37,22 @@ impl Allowed {
             .filter_map(|host| host.strip_suffix(default_port).map(str::to_owned))
             .collect();
         hosts.extend(bare);
-        Self { hosts, secure }
+        let everywhere = listening.ip().is_unspecified().then_some(port);
+        Self { hosts, secure, everywhere }
     }
 
     fn has_host(&self, host: &str) -> bool {
         let host = host.to_ascii_lowercase();
         self.hosts.contains(&host) || is_loopback_network(&host, &self.hosts)
+    }
+
+    /// A server that listens on every address is asked for by one of them, which change. An address
+    /// is no name that could be rebound: who asks for it asked this machine.
+    fn is_own_address(&self, host: &str) -> bool {
+        let address = host.parse::<SocketAddr>().ok().filter(|address| {
+            !address.ip().is_unspecified() && address.ip().to_canonical() == address.ip()
+        });
+        address.is_some_and(|address| Some(address.port()) == self.everywhere)
     }
 
     /// **Errors**: FORBIDDEN for a host name that is not the server's, and for pages of other
@@ -69,7 +81,7 @@ impl Allowed {
             (None, _, Some(authority)) => authority.as_str(),
             _ => "",
         };
-        if self.has_host(host) {
+        if self.has_host(host) || self.is_own_address(host) {
             return Ok(());
         }
         let shown: String = host.chars().take(100).collect();
@@ -85,7 +97,10 @@ impl Allowed {
         let Some(origin) = origins.next() else { return Ok(()) };
         let scheme = if self.secure { "https://" } else { "http://" };
         let host = origin.to_str().ok().and_then(|origin| origin.strip_prefix(scheme));
-        if origins.next().is_none() && host.is_some_and(|host| self.has_host(host)) {
+        let named = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+        let is_ours =
+            |host| self.has_host(host) || (self.is_own_address(host) && Some(host) == named);
+        if origins.next().is_none() && host.is_some_and(is_ours) {
             return Ok(());
         }
         Err(forbidden("the page's origin is not this server"))
@@ -136,6 +151,30 @@ mod tests {
             assert!(check(&[("host", host)]), "{host}");
             assert!(check(&[("host", host), ("origin", &format!("http://{host}"))]), "{host}");
         }
+    }
+
+    #[test]
+    fn a_server_on_every_address_answers_to_each_and_to_pages_from_there_alone() {
+        let check = |host: &str, origin: Option<&str>| {
+            let allowed = Allowed::new("0.0.0.0:7433".parse().unwrap(), &[], true);
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, HeaderValue::from_str(host).unwrap());
+            if let Some(origin) = origin {
+                headers.insert(header::ORIGIN, HeaderValue::from_str(origin).unwrap());
+            }
+            allowed.check(&Method::POST, &Uri::from_static("/api/v1/projects"), &headers).is_ok()
+        };
+        for host in ["192.168.1.5:7433", "[fd00::5]:7433"] {
+            assert!(check(host, None) && check(host, Some(&format!("https://{host}"))), "{host}");
+            assert!(!check(host, Some("https://10.0.0.9:7433")), "a page of another machine");
+            assert!(!check(host, Some("https://evil.example:7433")));
+        }
+        for host in
+            ["0.0.0.0:7433", "[::]:7433", "192.168.1.5:80", "192.168.1.5", "evil.example:7433"]
+        {
+            assert!(!check(host, None), "{host}");
+        }
+        assert!(!check("localhost:7433", Some("https://192.168.1.5:7433")));
     }
 
     #[test]

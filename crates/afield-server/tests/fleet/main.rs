@@ -7,4 +7,5 @@ mod messages;
 mod moves;
 mod registry;
 mod routing;
+mod size;
 mod world;

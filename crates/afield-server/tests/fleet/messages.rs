@@ -49,6 +49,19 @@ async fn every_other_device_of_the_person_gets_a_broadcast() {
     let ask = json!({ "body": "now" });
     let (reply, _) = tokio::join!(owner.ask("device_broadcast", ask), acknowledge(&mut on_phone));
     assert_eq!(of(&reply.unwrap(), &tablet)["error"]["code"], "DEVICE_OFFLINE");
+    let id = "0190f3a0-0000-7000-8000-000000000001";
+    let again = json!({ "body": "again", "hold": true, "message_id": id });
+    let (first, message) =
+        tokio::join!(owner.ask("device_broadcast", again.clone()), acknowledge(&mut on_phone));
+    let second = owner.ask("device_broadcast", again).await;
+    let (first, second) = (first.unwrap(), second.unwrap());
+    for device in [&phone, &tablet] {
+        assert_eq!(of(&first, device), of(&second, device), "a repetition is the same message");
+    }
+    assert_eq!(of(&first, &phone)["id"], message["id"]);
+    assert_ne!(of(&first, &phone)["id"], of(&first, &tablet)["id"], "each has one of its own");
+    let other = json!({ "body": "other", "hold": true, "message_id": id });
+    assert_eq!(code(owner.ask("device_broadcast", other).await), "CONFLICT");
     let long = json!({ "body": "x".repeat(20_000) });
     assert_eq!(code(owner.ask("device_broadcast", long).await), "MESSAGE_TOO_LARGE");
     assert_eq!(code(on_phone.ask("device_broadcast", json!({ "body": 1 })).await), "FORBIDDEN");

@@ -26,6 +26,11 @@ impl World {
         Self::start(tempfile::tempdir().unwrap(), limits).await
     }
 
+    /// A server on what lies in this directory.
+    pub(crate) async fn open_in(dir: tempfile::TempDir) -> Self {
+        Self::start(dir, Limits::default()).await
+    }
+
     /// The same server, stopped and started again.
     pub(crate) async fn restarted(self, limits: Limits) -> Self {
         self.server.shutdown().await;

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
 mod browsers;
+mod guessing;
 
 use std::time::{Duration, Instant};
 
@@ -209,56 +210,6 @@ async fn what_was_signed_before_a_restart_is_worthless_after_it() {
     assert_eq!(again.server_key, told.server_key, "the server is the same");
     assert_ne!(again.challenge, told.challenge);
     device.connect(world.url()).await.unwrap();
-}
-
-#[tokio::test]
-async fn guessing_at_full_speed_finds_nothing_and_is_in_the_log() {
-    let world = world().await;
-    let mut owner = world.owner().await;
-    let started = owner.ask("device_pair_start", json!({ "scopes": ["view"] })).await.unwrap();
-    let told = challenge(world.url()).await;
-    let end = Instant::now() + Duration::from_secs(3);
-    let attackers = (1..=16).map(|number| {
-        let (url, told) = (world.url().to_owned(), told.clone());
-        tokio::spawn(async move {
-            let (key, from) = (Keyed::default(), format!("127.0.9.{number}"));
-            let (mut looked_at, mut refused) = (0, 0);
-            while Instant::now() < end {
-                let guess = uuid_code();
-                let body = key.claim(&told, &guess, "cli").to_string();
-                let response = send(&url, &from, "POST /api/v1/pair", &body).await;
-                match status(&response) {
-                    401 => looked_at += 1,
-                    429 => refused += 1,
-                    other => panic!("{other}: {response}"),
-                }
-            }
-            (looked_at, refused)
-        })
-    });
-    let counts = futures::future::join_all(attackers.collect::<Vec<_>>()).await;
-    let counts: Vec<(u32, u32)> = counts.into_iter().map(Result::unwrap).collect();
-    let looked_at: u32 = counts.iter().map(|(looked_at, _)| looked_at).sum();
-    let refused: u32 = counts.iter().map(|(_, refused)| refused).sum();
-    assert!(looked_at <= 200, "{looked_at} guesses were looked at within a minute");
-    assert!(counts.iter().all(|(looked_at, _)| *looked_at <= 20), "{counts:?}");
-    assert!(refused > looked_at, "it was at full speed: {refused} refused");
-    let id = &started["pairing"]["id"];
-    let state = owner.ask("device_pair_status", json!({ "pairing_id": id })).await.unwrap();
-    assert_eq!(state["state"], "open");
-    let log = owner.ask("audit_list", json!({ "limit": 1000 })).await.unwrap();
-    let log = log["records"].to_string();
-    assert!(log.contains("pairing_tries_per_minute_in_all"), "{log}");
-    let hits = log.matches("limit_hit").count();
-    assert!((1..=17).contains(&hits), "{hits} entries: told once, not once a guess");
-    let verified = owner.ask("audit_verify", json!({})).await.unwrap();
-    assert_eq!(verified["broken"], Value::Null);
-}
-
-/// Any code.
-fn uuid_code() -> String {
-    let bytes = DeviceId::generate().uuid().into_bytes();
-    bytes.iter().rev().take(8).map(|byte| CODE_LETTERS[usize::from(*byte) % 20]).collect()
 }
 
 #[tokio::test]

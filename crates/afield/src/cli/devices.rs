@@ -262,7 +262,8 @@ async fn broadcast(
     hold: bool,
 ) -> Result<(), Failure> {
     let body = serde_json::from_str(&body).unwrap_or(Value::String(body));
-    let reply = connection.ask(&DeviceBroadcast { body, hold, expires_in_ms: None }).await?;
+    let request = DeviceBroadcast { body, hold, expires_in_ms: None, message_id: None };
+    let reply = connection.ask(&request).await?;
     if global.json {
         out::json(&reply);
         return Ok(());

@@ -3,10 +3,12 @@
 use afield_proto::device::DeviceKind;
 use afield_proto::request::DeviceForget;
 
+use super::load_config;
 use crate::connect::{Global, open};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::identity::{Given, Wish, become_device};
+use crate::nearby::server_for;
 use crate::{Outcome, out};
 
 /// `afield login`
@@ -22,13 +24,15 @@ pub(crate) struct Args {
 
 /// Does it.
 pub(super) async fn login(global: &Global, args: Args) -> Outcome {
-    let wish = Wish {
-        given: Given::read(&args.code),
-        server: global.server.as_deref(),
-        trust: global.stated_trust()?,
-        name: args.name,
-        kind: DeviceKind::Cli,
+    let (given, trust) = (Given::read(&args.code), global.stated_trust()?);
+    let server = match &global.server {
+        Some(named) => Some(named.clone()),
+        None => {
+            let settings = load_config(global, None, Vec::new())?.config.discovery;
+            server_for(&settings, &given, &trust).await?
+        }
     };
+    let wish = Wish { given, server, trust, name: args.name, kind: DeviceKind::Cli };
     let paired = become_device(&global.data_dir()?, wish).await?;
     if global.json {
         out::json(&serde_json::json!({ "device_id": paired.device_id, "server": paired.url }));

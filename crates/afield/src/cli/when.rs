@@ -21,7 +21,8 @@ fn at(text: &str, now: Timestamp) -> Result<Timestamp, String> {
     })
 }
 
-fn duration(text: &str) -> Option<Duration> {
+/// Reads a duration such as `90s`, `10m`, `2h`, `3d`.
+pub(super) fn duration(text: &str) -> Option<Duration> {
     let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit())?);
     let seconds = match unit.trim() {
         "s" => 1,

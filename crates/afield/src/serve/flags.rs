@@ -25,6 +25,9 @@ pub(crate) struct Flags {
     /// A name people use for this server (repeatable)
     #[arg(long = "allowed-host", value_name = "HOST")]
     pub allowed_hosts: Vec<String>,
+    /// Tell the local network that the server is there; afield discover finds it
+    #[arg(long)]
+    pub announce: bool,
     /// The database: postgres://... [default: SQLite in the data directory]
     #[arg(long, value_name = "URL")]
     pub store: Option<String>,
@@ -82,6 +85,9 @@ impl Flags {
                 value: true.into(),
             });
         }
+        if self.announce {
+            values.push(Flag { name: "announce", key: "discovery.announce", value: true.into() });
+        }
         if !self.allowed_hosts.is_empty() {
             let value = self.allowed_hosts.clone().into();
             values.push(Flag { name: "allowed-host", key: "server.allowed_hosts", value });
@@ -106,6 +112,9 @@ impl Flags {
         }
         if self.behind_proxy {
             arguments.push("--behind-proxy".to_owned());
+        }
+        if self.announce {
+            arguments.push("--announce".to_owned());
         }
         for host in &self.allowed_hosts {
             arguments.extend(["--allowed-host".to_owned(), host.clone()]);
@@ -140,12 +149,12 @@ mod tests {
     #[test]
     fn flags_survive_the_way_to_a_child() {
         let line = "x --listen [::1]:1 --tls files --certificate c --key k --behind-proxy \
-                    --allowed-host a --allowed-host b --store postgres://h/d --config f \
+                    --allowed-host a --allowed-host b --store postgres://h/d --config f --announce \
                     --log-level debug --log-format json";
         let flags = Line::parse_from(line.split_whitespace()).flags;
         let again = std::iter::once("x".to_owned()).chain(flags.arguments());
         let again = Line::parse_from(again).flags;
         assert_eq!(format!("{flags:?}"), format!("{again:?}"));
-        assert_eq!(flags.values().len(), 9);
+        assert_eq!(flags.values().len(), 10);
     }
 }

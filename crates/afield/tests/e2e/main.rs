@@ -14,6 +14,7 @@ mod devices;
 mod following;
 mod handoff;
 mod limits;
+mod nearby;
 mod older_clients;
 mod pairing;
 mod partitions;

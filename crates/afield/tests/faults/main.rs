@@ -15,6 +15,7 @@ mod kills;
 mod planted;
 mod power;
 mod pulled;
+mod steer;
 mod torn;
 mod wire;
 

@@ -2,12 +2,13 @@
 //! whether the tests beside it are worth anything.
 //!
 //! Each bug takes away every guard of its promise at once: a promise that two guards keep is not
-//! broken by one that is missing. The binary and the store's simulation of a day are built once
-//! more with the feature `planted`, under other names, so that nothing real is overwritten.
+//! broken by one that is missing. The binary, the store's simulation of a day and the tests of single
+//! guards are built once more with the feature `planted`, under other names, so that nothing real is
+//! overwritten.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::sync::OnceLock;
+mod build;
+mod guards;
+
 use std::time::Duration;
 
 use testkit::checker::Violation;
@@ -17,8 +18,10 @@ use testkit::load::Mix;
 use crate::away::{ASLEEP, sleep_and_wake};
 use crate::kills::kill_again_and_again;
 use crate::power::{self, Disk, by_turns, cut_again_and_again};
+use crate::steer::speak_into_turns;
 use crate::wire::send_over_faulty_wires;
 use crate::{Seen, asked, setup};
+use build::{Planted, planted};
 
 /// How often each bug must be caught; AFIELD_TEST_PLANTED asks for more.
 const TIMES: u64 = 1;
@@ -30,6 +33,8 @@ const KILLS: u64 = 3;
 const CUTS: u64 = 4;
 /// Commands in a round over faulty wires.
 const COMMANDS: u64 = 120;
+/// Turns in a round with words for them.
+const TURNS: u64 = 2;
 /// How long a sender waits for what a bug may have stopped.
 const PATIENCE: Option<Duration> = Some(Duration::from_secs(3));
 
@@ -38,6 +43,8 @@ enum Fault {
     Kills,
     Power,
     Wires,
+    /// Words into running turns.
+    Words,
     /// A runner that sleeps for a moment: what it is sent lies in its order meanwhile.
     Nap,
     /// One that sleeps for longer than some commands live.
@@ -57,47 +64,11 @@ impl Fault {
                 let mix = Mix { patience: PATIENCE, ..plain };
                 send_over_faulty_wires(setup, COMMANDS, mix).await
             }
+            Self::Words => speak_into_turns(setup, TURNS).await,
             Self::Nap => sleep_and_wake(setup, Duration::ZERO).await,
             Self::Sleep => sleep_and_wake(setup, ASLEEP).await,
         }
     }
-}
-
-/// What was built with the feature.
-struct Planted {
-    binary: PathBuf,
-    simulation: PathBuf,
-}
-
-/// Builds everything with the hooks in it, once. Quick when that was done before.
-fn planted() -> &'static Planted {
-    static BUILT: OnceLock<Planted> = OnceLock::new();
-    BUILT.get_or_init(build)
-}
-
-fn build() -> Planted {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let words = ["build", "--workspace", "--features", "afield/planted", "--message-format=json"];
-    let built = Command::new(cargo)
-        .args(words)
-        .args(["--bin", "afield-planted", "--test", "offline"])
-        .current_dir(root)
-        .stderr(Stdio::inherit())
-        .output()
-        .unwrap();
-    assert!(built.status.success(), "the planted bugs can be built");
-    let lines = built.stdout.split(|byte| *byte == b'\n');
-    let messages: Vec<serde_json::Value> =
-        lines.filter_map(|line| serde_json::from_slice(line).ok()).collect();
-    let found = |name: &str| {
-        let is_it = |message: &&serde_json::Value| {
-            message["target"]["name"] == name && message["executable"].is_string()
-        };
-        let message = messages.iter().find(is_it).unwrap();
-        PathBuf::from(message["executable"].as_str().unwrap())
-    };
-    Planted { binary: found("afield-planted"), simulation: found("offline") }
 }
 
 /// Each time the checker outside must name what the bug breaks.
@@ -120,7 +91,7 @@ async fn catch(
 ) -> u64 {
     let mut found = Vec::new();
     for round in first..first + ROUNDS {
-        let mut setup = setup(planted.binary.clone());
+        let mut setup = setup(planted.binary());
         setup.planted = bug.to_owned();
         found.extend(fault.round(setup, round).await.violations);
         if found.iter().any(shows) {
@@ -148,6 +119,8 @@ caught_from_outside! {
     journal in Power as Violation::StartedTwice { .. },
     redelivery in Wires as Violation::StartedTwice { .. },
     runner_fence in Wires as Violation::StartedTwice { .. },
+    // The agent is given words again that came twice.
+    steer in Words as Violation::SaidTwice { .. },
     // A key is not remembered; what was interrupted is started again.
     dedupe in Kills as Violation::Doubled { .. },
     retry in Kills as Violation::StartedAgain { .. },
@@ -182,16 +155,10 @@ const SIMULATED: [&str; 11] = [
     "applied",
 ];
 
-/// Whether the simulation of a day fails with this bug.
-fn simulation_fails(bug: &str) -> bool {
-    let mut command = Command::new(&planted().simulation);
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    !command.arg("a_day_away").env("AFIELD_PLANTED", bug).status().unwrap().success()
-}
-
 #[test]
 fn the_simulation_of_a_day_catches_bugs_of_the_store() {
-    assert!(!simulation_fails(""), "without a bug the simulation passes");
-    let missed: Vec<&str> = SIMULATED.into_iter().filter(|bug| !simulation_fails(bug)).collect();
+    let fails = |bug: &&str| planted().fails("offline", "a_day_away", bug);
+    assert!(!fails(&""), "without a bug the simulation passes");
+    let missed: Vec<&str> = SIMULATED.into_iter().filter(|bug| !fails(bug)).collect();
     assert!(missed.is_empty(), "not caught: {missed:?}");
 }

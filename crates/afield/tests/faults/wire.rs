@@ -15,7 +15,7 @@ const COMMANDS: u64 = 1_000;
 /// Senders, as many as the runner works on at once.
 const SENDERS: u64 = 4;
 /// Almost every third message comes twice, some of those once more much later.
-const FAULTS: FrameFaults = FrameFaults {
+pub(crate) const FAULTS: FrameFaults = FrameFaults {
     repeated: 30,
     late: 20,
     delay_max: Duration::from_millis(10),

@@ -180,7 +180,10 @@ fn effect(text: &str) -> Option<Option<Start>> {
 }
 
 /// Reads line by line. A last line without its end was being written when its writer was killed.
-fn read<T>(path: &Path, parse: impl Fn(&str) -> Option<Option<T>>) -> Result<Vec<T>, ReadError> {
+pub(super) fn read<T>(
+    path: &Path,
+    parse: impl Fn(&str) -> Option<Option<T>>,
+) -> Result<Vec<T>, ReadError> {
     let text =
         std::fs::read_to_string(path).map_err(|error| ReadError::Io(path.to_owned(), error))?;
     let whole = text.rfind('\n').map_or("", |end| &text[..end]);

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use afield_proto::ErrorCode;
 use afield_proto::command::CommandState;
+use afield_proto::queue::Steer;
 
+use super::heard::said;
 use super::queue::{Sent, queue};
 use super::{Evidence, FinalCommand, Follower, Line, Seen, Step, Violation};
 
@@ -15,6 +17,7 @@ pub fn check(evidence: &Evidence) -> Vec<Violation> {
     submissions(evidence, &mut found);
     starts(evidence, &sent, &mut found);
     queue(evidence, &sent, &mut found);
+    said(evidence, &mut found);
     for (topic, log) in &evidence.end.topics {
         numbers("the log", topic, 0, log, &mut found);
         let head = evidence.end.heads.get(topic).copied().unwrap_or(0);
@@ -129,7 +132,8 @@ fn starts(evidence: &Evidence, sent: &Sent<'_>, found: &mut Vec<Violation>) {
             (CommandState::Expired, true) if !decided => {
                 found.push(Violation::StartedExpired { id })
             }
-            (CommandState::Succeeded, false) if !decided => {
+            // What went into a turn has none of its own; whether it was said is another rule's.
+            (CommandState::Succeeded, false) if !decided && command.steer != Some(Steer::Taken) => {
                 found.push(Violation::SucceededWithoutStart { id })
             }
             _ => {}

@@ -1,0 +1,68 @@
+//! Looking at one command: what it carries, how far it came, why it waits; and long results.
+
+use afield_flow::queue::{Situation, explain};
+use afield_proto::queue::{CommandDetail, Waiting};
+use afield_proto::request::{
+    BlobGet, BlobGetReply, CommandExplain, CommandExplainReply, CommandShow,
+};
+use afield_proto::{ErrorBody, Timestamp};
+use afield_store::Shown;
+
+use crate::core::Core;
+use crate::error::from_store;
+use crate::socket::conn::Actor;
+
+/// `command_show`
+pub(crate) async fn show(
+    core: &Core,
+    actor: &Actor,
+    ask: CommandShow,
+) -> Result<CommandDetail, ErrorBody> {
+    let shown = core.store.show_command(actor.org, ask.command_id).await.map_err(from_store)?;
+    let waiting = why(core, &shown);
+    let Shown { mut command, payload, retry, attempts, chain, route, .. } = shown;
+    command.waiting_for = waiting.as_ref().map(|waiting| waiting.reason.name().to_owned());
+    Ok(CommandDetail { command, payload, retry, attempts, chain, waiting, route })
+}
+
+/// `command_explain`
+pub(crate) async fn explain_command(
+    core: &Core,
+    actor: &Actor,
+    ask: CommandExplain,
+) -> Result<CommandExplainReply, ErrorBody> {
+    let ask = CommandShow { command_id: ask.command_id };
+    let CommandDetail { command, waiting, route, .. } = show(core, actor, ask).await?;
+    Ok(CommandExplainReply { command, waiting, route })
+}
+
+fn why(core: &Core, shown: &Shown) -> Option<Waiting> {
+    let around = &shown.around;
+    let link = core.runners.get(shown.command.runner_id);
+    let slots = link.as_ref().map_or(1, |link| link.slots());
+    let situation = Situation {
+        command: &shown.command,
+        nobody: shown.route.as_ref().filter(|route| !route.placed),
+        due_at: around.due_at,
+        for_limit: around.for_limit,
+        head: around.head.as_ref(),
+        hold: around.hold.as_ref(),
+        active: around.active,
+        slots: (usize::try_from(around.busy).unwrap_or(usize::MAX), slots),
+        runner: &around.runner,
+        online: link.is_some(),
+        last_seen_at: around.last_seen_at,
+        asks: around.asks,
+    };
+    explain(&situation, Timestamp::now())
+}
+
+/// `blob_get`
+pub(crate) async fn blob(
+    core: &Core,
+    actor: &Actor,
+    ask: BlobGet,
+) -> Result<BlobGetReply, ErrorBody> {
+    let text = core.store.blob(actor.org, &ask.hash).await.map_err(from_store)?;
+    Ok(BlobGetReply { text })
+}
