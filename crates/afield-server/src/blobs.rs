@@ -26,7 +26,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
 use crate::core::Core;
-use crate::error::{from_store, invalid};
+use crate::error::{from_store, internal, invalid};
 use crate::http::Refused;
 use crate::runners::{self, Link};
 use crate::socket::conn::Actor;
@@ -55,7 +55,8 @@ async fn put(
 ) -> Result<Json<StoredBlob>, Refused> {
     actor.require(needs("blob_put"))?;
     let declared = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let body = read(&core, &headers, body).await?;
+    let _turn = core.uploads.acquire().await.map_err(|error| internal(&error))?;
+    let body = read(&headers, body).await?;
     let media_type = attachment::media_type(&body);
     let declared = declared.unwrap_or(OCTETS);
     if !attachment::may_be_called(declared, media_type) {
@@ -75,14 +76,13 @@ fn needs(name: &str) -> afield_proto::device::Scope {
     route.expect("every handler here has its line in the table").needs
 }
 
-async fn read(core: &Core, headers: &HeaderMap, body: Body) -> Result<Bytes, ErrorBody> {
+async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, ErrorBody> {
     let max = usize::try_from(ATTACHMENT_BYTES_MAX).unwrap_or(usize::MAX);
     let told =
         headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     if told.is_some_and(|told: u64| told > ATTACHMENT_BYTES_MAX) {
         return Err(too_large());
     }
-    let _turn = core.uploads.acquire().await.map_err(|error| crate::error::internal(&error))?;
     let read = tokio::time::timeout(UPLOAD_TIMEOUT, axum::body::to_bytes(body, max)).await;
     let read = read.map_err(|_| {
         let seconds = UPLOAD_TIMEOUT.as_secs();
