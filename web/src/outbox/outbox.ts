@@ -16,6 +16,8 @@ const CHANNEL = "afield-outbox";
 const ENTRIES_MAX = 500;
 /** The pause after a refusal that time may heal. */
 const PAUSE_MS = 5_000;
+/** The same where files are sent with it again. */
+const PAUSE_FILES_MS = 60_000;
 
 export interface Sender {
   isUp(): boolean;
@@ -96,7 +98,7 @@ export class Outbox {
       // A lost link comes back and delivers; an upload that broke off has no link to wait for.
       if (!(error instanceof Refusal || error instanceof Unreachable)) return false;
       if (error instanceof Unreachable || isPassing(error.code)) {
-        this.#again = setTimeout(() => void this.deliver(), PAUSE_MS);
+        this.#again = setTimeout(() => void this.deliver(), entry.files ? PAUSE_FILES_MS : PAUSE_MS);
         return false;
       }
       await disk.put("outbox", entry.key, { ...entry, refused: error.body });
