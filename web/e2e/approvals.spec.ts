@@ -55,6 +55,27 @@ test("a question is a form, and its answer reaches the agent", async ({ paired: 
   await expect(page.getByRole("region", { name: "Messages" }).getByText(/have been answered: .*Blue/).first()).toBeVisible();
 });
 
+test("a rule is looked at and changed before it spares the next question", async ({ paired: page, afield, shot }) => {
+  await addProject(page, afield, "app", "claude");
+  await send(page, "[[mock:permission tool=Bash]] run the tests");
+  const card = page.getByRole("article", { name: "Claude wants to run cargo test" });
+  await card.getByRole("button", { name: "Always…" }).click();
+  const rule = card.getByLabel("Never ask again for Bash");
+  await expect(rule).toHaveValue("cargo test:*");
+  await expect(card.getByText("every command that begins with “cargo test”")).toBeVisible();
+  await rule.fill("cargo test --quiet");
+  await expect(card.getByText("only the command “cargo test --quiet”")).toBeVisible();
+  await expect(card.getByText(/settings\.local\.json on /)).toBeVisible();
+  for (const theme of ["light", "dark"] as const) {
+    await page.emulateMedia({ colorScheme: theme });
+    await expectSound(page);
+    await shot(`approval-always-${theme}`);
+  }
+  await card.getByRole("button", { name: "Allow from now on" }).click();
+  const rules = async () => (await approvals(afield)).map(({ answer }) => answer?.rules);
+  await expect.poll(rules).toEqual([[{ tool: "Bash", content: "cargo test --quiet", destination: "local_settings" }]]);
+});
+
 test.describe("with an agent that would remove files", () => {
   test.use({ script: "dangerous" });
 
@@ -91,7 +112,7 @@ test("an approval has an address of its own, also when it is over", anyWidth, as
 interface Listed {
   approval_id: string;
   state: string;
-  answer?: { message?: string };
+  answer?: { message?: string; rules?: unknown };
 }
 
 async function approvals(afield: { cli(...args: string[]): Promise<string> }): Promise<Listed[]> {

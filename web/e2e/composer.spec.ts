@@ -1,6 +1,16 @@
 import type { Page } from "@playwright/test";
 import { addProject, another, anyWidth, expect, send, test } from "./harness";
+import { picture } from "./picture";
 import { expectSound } from "./sound";
+
+/** An image as a clipboard holds it. */
+function pasteImage(page: Page, name: string, image: Buffer): Promise<void> {
+  return prompt(page).evaluate((field, { name, bytes }) => {
+    const clipboard = new DataTransfer();
+    clipboard.items.add(new File([new Uint8Array(bytes)], name, { type: "image/png" }));
+    field.dispatchEvent(new ClipboardEvent("paste", { clipboardData: clipboard, bubbles: true, cancelable: true }));
+  }, { name, bytes: [...image] });
+}
 
 const prompt = (page: Page) => page.getByLabel("Prompt", { exact: true });
 
@@ -61,7 +71,7 @@ test("while a turn runs, sending says what it will do: queue, steer, interrupt",
   await expect(stream.getByText("You said: “stop that, hello”")).toBeVisible();
 });
 
-test("files, commands of the agent and a later time go with a prompt", async ({ paired: page, afield, shot }) => {
+test("commands of the agent and a later time go with a prompt", async ({ paired: page, afield, shot }) => {
   await addProject(page, afield, "app", "claude");
   await send(page, "hello");
   const stream = page.getByRole("region", { name: "Messages" });
@@ -77,11 +87,49 @@ test("files, commands of the agent and a later time go with a prompt", async ({ 
   await sheet.getByLabel("Not before").fill("2030-01-01T10:00");
   await expectSound(page);
   await shot("composer-how");
-  await sheet.getByLabel("Text files").setInputFiles({ name: "notes.md", mimeType: "text/markdown", buffer: Buffer.from("one ``` two") });
-  await expect(prompt(page)).toHaveValue("read this\n\nnotes.md:\n````\none ``` two\n````\n");
+  await sheet.getByRole("button", { name: "Done" }).click();
   await expect(page.getByText("priority: high")).toBeVisible();
   await page.getByRole("button", { name: "Send", exact: true }).click();
   await expect(stream.getByText("on the server, waits for its time")).toBeVisible();
+});
+
+test("images and files go with a prompt, made smaller, kept while there is no connection, sent once", async ({ paired: page, afield, shot }) => {
+  await addProject(page, afield, "app", "claude");
+  await prompt(page).fill("look at this");
+  await page.getByRole("button", { name: "File, urgency, time, conversation" }).click();
+  const files = [
+    { name: "wide.png", mimeType: "image/png", buffer: picture(2400, 600) },
+    { name: "notes.md", mimeType: "text/markdown", buffer: Buffer.from("# Notes") },
+    { name: "empty.txt", mimeType: "text/plain", buffer: Buffer.alloc(0) },
+  ];
+  await page.getByRole("dialog", { name: "With this prompt" }).getByLabel("Files").setInputFiles(files);
+  const chosen = page.getByRole("list", { name: "Goes with the prompt" });
+  await expect(chosen.getByRole("listitem")).toHaveCount(2);
+  await expect(page.getByText("empty.txt is empty.")).toBeVisible();
+  await pasteImage(page, "pasted.png", picture(30, 20));
+  await expect(chosen.getByRole("listitem")).toHaveCount(3);
+  for (const theme of ["light", "dark"] as const) {
+    await page.emulateMedia({ colorScheme: theme });
+    await expectSound(page);
+    await shot(`composer-files-${theme}`);
+  }
+  await chosen.getByRole("button", { name: "Remove pasted.png" }).click();
+  await page.context().setOffline(true);
+  await page.evaluate(() => dispatchEvent(new Event("offline")));
+  await page.getByRole("button", { name: "Send", exact: true }).click();
+  const stream = page.getByRole("region", { name: "Messages" });
+  await expect(stream.getByText("on this device, waits for a connection")).toBeVisible();
+  await expect(stream.getByRole("img", { name: "wide.png" })).toBeVisible();
+  await page.context().setOffline(false);
+  await page.evaluate(() => dispatchEvent(new Event("online")));
+  await expect(stream.getByText(/^Done/)).toBeVisible();
+  const image = stream.getByRole("img", { name: "wide.png" });
+  await expect(image).toBeVisible();
+  expect(await image.evaluate((element: HTMLImageElement) => [element.naturalWidth, element.naturalHeight])).toEqual([2000, 500]);
+  await shot("session-attached");
+  const history = await afield.cli("history", "-p", "app", "--kind", "prompt");
+  expect(history.match(/wide\.png \(image\/png/g)).toHaveLength(1);
+  expect(history).toContain("notes.md (text/plain, 7 B)");
 });
 
 test("when the agent asks can be changed", anyWidth, async ({ paired: page, afield, shot }) => {

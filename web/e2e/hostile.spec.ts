@@ -62,6 +62,7 @@ test("nothing asked for approval is more than words, and nothing in it hides", a
     title: text,
     reason: text,
     session_rule: true,
+    rules: [{ tool: text, content: text, destination: "local_settings" }],
     directory: text,
   }));
   await rewriting(page, (type, data) => (type === "approval_list" ? { approvals } : data));
@@ -70,6 +71,8 @@ test("nothing asked for approval is more than words, and nothing in it hides", a
   await guard.expectHarmless("main");
   const seen = new Set(attacksIn(await page.locator("main").innerText()));
   expect(ATTACKS.map(({ name }) => name).filter((name) => !seen.has(name))).toEqual([]);
+  for (let left = 3; left > 0; left--) await page.getByRole("button", { name: "Always…" }).first().click();
+  await guard.expectHarmless("main");
 });
 
 test("no name of a project, machine, device or command is more than words", anyWidth, async ({ page, afield, paired }) => {
@@ -143,7 +146,11 @@ function frame(input: unknown): object {
 
 function message(kind: (typeof KINDS)[number], text: string, seq: number): Data {
   const tool = kind.startsWith("tool") ? { id: "t", name: text.slice(0, 400), failed: seq % 2 === 0 } : undefined;
-  return { seq, timestamp: NOW, direction: kind === "prompt" ? "client" : "claude", kind, text, tool, message: { ...frame({ command: text, other: [text] }), is_error: true } };
+  return { seq, timestamp: NOW, direction: kind === "prompt" ? "client" : "claude", kind, text, tool, message: { ...frame({ command: text, other: [text] }), attachments: [attached(text)], is_error: true } };
+}
+
+function attached(name: string): Data {
+  return { hash: "0".repeat(64), name, media_type: `image/${name.length % 2 === 0 ? "png" : name}`, bytes: 1 };
 }
 
 /** Scrolls from the beginning to the end, opens what is folded, looks at every line; gives what was seen. */

@@ -1,4 +1,5 @@
 import { addProject, expect, test } from "./harness";
+import { picture } from "./picture";
 import { expectSound } from "./sound";
 
 test("work for any machine that can, at a time, with what was chosen remembered", async ({ paired: page, afield, shot }) => {
@@ -42,10 +43,13 @@ test("what another app shares arrives as a prompt, and one that is released late
   await page.goto(`${afield.url}/new?title=Fix%20this&text=It%20is%20broken`);
   await expect(page.getByLabel("Prompt")).toHaveValue("Fix this\n\nIt is broken");
   await page.getByRole("radio", { name: "When released" }).check();
+  await page.getByLabel("Files", { exact: true }).setInputFiles({ name: "broken.png", mimeType: "image/png", buffer: picture(40, 30) });
+  await expect(page.getByRole("img", { name: "broken.png" })).toBeVisible();
   await expectSound(page);
   await shot("new-dark");
   await page.getByRole("button", { name: "Send" }).click();
   await page.getByRole("link", { name: /Fix this/ }).click();
+  await expect(page.getByRole("img", { name: "broken.png" })).toBeVisible();
   await page.getByRole("button", { name: "Release" }).click();
   await expect(page.getByText("Given to the agent")).toBeVisible();
 });

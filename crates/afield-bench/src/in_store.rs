@@ -71,6 +71,7 @@ impl InStore {
             agent: AgentKind::Claude,
             prompt: prompt.to_owned(),
             options: ExecuteOptions::default(),
+            attachments: Vec::new(),
             key: None,
             request_id: RequestId::generate(),
             accept: Accept::Queue,

@@ -129,6 +129,7 @@ mod tests {
                 title: None,
                 reason: None,
                 session_rule: false,
+                rules: Vec::new(),
                 directory: "/".into(),
             },
             project_id: ProjectId::generate(),

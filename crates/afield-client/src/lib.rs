@@ -34,6 +34,7 @@ mod rest;
 mod shared;
 mod socket;
 mod tls;
+mod upload;
 
 pub use connection::{
     AskError, Closed, Connection, ConnectionOptions, Event, Inbound, Inbox, Order, Responder,
@@ -45,6 +46,7 @@ pub use key::{DeviceKey, Identity, KeyError};
 pub use link::{Follow, Followed, Gap, Link, LinkOptions, LinkState};
 pub use outbox::{Flushed, Outbox, OutboxError, Unsent};
 pub use pairing::{Newcomer, PairStep, key_fingerprint, pair, server_fingerprint};
-pub use rest::{RestError, RestReply, rest};
+pub use rest::{RestBody, RestError, RestReply, rest};
 pub use shared::{Local, Replica, SetError, SharedOptions, SharedState, Unwritten};
 pub use socket::OpenError;
+pub use upload::{LocalFile, upload};

@@ -8,8 +8,10 @@
 //! outbox/0190….json              waits to be sent; names sort by age
 //! outbox/refused/0190….json      the server said no
 //! outbox/refused/0190….error     what it said
+//! outbox/files/2cf2…             a file that goes with one, named by its hash
 //! ```
 
+use std::collections::HashSet;
 use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -22,6 +24,9 @@ use afield_proto::{Timestamp, limits};
 use serde::{Deserialize, Serialize};
 
 use crate::connection::{AskError, Connection};
+use crate::endpoint::Endpoint;
+use crate::rest::RestError;
+use crate::upload::{LocalFile, upload};
 
 /// Most commands that wait or were refused: more than that is a loop that nobody watches.
 pub const FILES_MAX: usize = 1000;
@@ -33,6 +38,8 @@ const ENVELOPE_BYTES: usize = 1024;
 const SEND_TIMEOUT: Duration = Duration::from_secs(20);
 /// A temporary file older than this belongs to nobody any more.
 const ABANDONED: Duration = Duration::from_secs(3600);
+/// A file and the command it goes with are written within so long.
+const WRITTEN_TOGETHER: Duration = Duration::from_secs(60);
 /// How temporary files begin; they are never sent.
 const UNFINISHED: &str = ".new-";
 
@@ -115,11 +122,16 @@ impl Outbox {
         Self { directory: directory.into() }
     }
 
-    /// Keeps a command: when this returns, it is on disk. One without a key gets one, and
+    /// Keeps a command with the files that go with it: when this returns, they are on disk. One without a key gets one, and
     /// `submitted_at` is set.
     ///
     /// **Errors**: [`OutboxError::Full`] and others; then nothing is kept.
-    pub fn put(&self, server: Option<String>, mut submit: CommandSubmit) -> Result<Unsent> {
+    pub fn put(
+        &self,
+        server: Option<String>,
+        mut submit: CommandSubmit,
+        files: &[LocalFile],
+    ) -> Result<Unsent> {
         let id = uuid::Uuid::now_v7().to_string();
         submit.key.get_or_insert_with(|| format!("outbox-{id}"));
         submit.submitted_at.get_or_insert_with(Timestamp::now);
@@ -130,7 +142,9 @@ impl Outbox {
             return Err(OutboxError::TooLarge { bytes: json.len(), max });
         }
         self.make(&self.directory)?;
-        self.check_room(json.len())?;
+        let attached: usize = files.iter().map(|file| file.body.len()).sum();
+        self.check_room(json.len() + attached)?;
+        self.keep_files(files)?;
         write_whole(&self.directory, &format!("{id}.json"), &json)?;
         let Content { server, submit } = content;
         Ok(Unsent { id, server, submit, refused: None })
@@ -152,14 +166,14 @@ impl Outbox {
     /// **Cancel safety**: what was not acknowledged is still here.
     pub async fn flush(
         &self,
-        connection: &Connection,
+        (connection, endpoint): (&Connection, &Endpoint),
         is_meant: impl Fn(&Unsent) -> bool,
     ) -> Result<Flushed> {
         let mut flushed = Flushed::default();
         let waiting: Vec<_> = self.pending()?.into_iter().filter(is_meant).collect();
         flushed.kept = waiting.len();
         for unsent in waiting {
-            match connection.ask_within(&unsent.submit, SEND_TIMEOUT).await {
+            match self.send(connection, endpoint, &unsent).await {
                 Ok(command) => {
                     self.discard(&unsent.id)?;
                     flushed.sent.push(command);
@@ -183,11 +197,33 @@ impl Outbox {
         Ok(flushed)
     }
 
+    /// Its files first: a command is accepted with all it needs, or not.
+    async fn send(
+        &self,
+        connection: &Connection,
+        endpoint: &Endpoint,
+        unsent: &Unsent,
+    ) -> std::result::Result<Command, AskError> {
+        for attachment in &unsent.submit.payload.attachments {
+            let body = std::fs::read(self.files().join(&attachment.hash)).map_err(|error| {
+                let message = format!("the attachment {:?} is not here: {error}", attachment.name);
+                AskError::Refused(ErrorBody::new(ErrorCode::ValidationFailed, message))
+            })?;
+            let file = LocalFile { attachment: attachment.clone(), body };
+            upload(endpoint, &file).await.map_err(|error| match error {
+                RestError::Refused(error) => AskError::Refused(error),
+                RestError::Open(_) | RestError::Broken(_) => AskError::Disconnected,
+            })?;
+        }
+        connection.ask_within(&unsent.submit, SEND_TIMEOUT).await
+    }
+
     /// Forgets one, waiting or refused. Returns whether it was there.
     pub fn discard(&self, id: &str) -> Result<bool> {
         let waiting = remove(&self.directory.join(file_name(id)))?;
         let refused = remove(&self.aside().join(file_name(id)))?;
         remove(&self.aside().join(format!("{id}.error")))?;
+        self.remove_unneeded_files()?;
         Ok(waiting || refused)
     }
 
@@ -210,6 +246,40 @@ impl Outbox {
         rename(&self.directory.join(file_name(id)), &aside.join(file_name(id)))
     }
 
+    fn files(&self) -> PathBuf {
+        self.directory.join("files")
+    }
+
+    fn keep_files(&self, files: &[LocalFile]) -> Result<()> {
+        let directory = self.files();
+        for LocalFile { attachment, body } in files {
+            self.make(&directory)?;
+            if !directory.join(&attachment.hash).exists() {
+                write_whole(&directory, &attachment.hash, body)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Files that go with nothing that is here, unless they are new: their command may be about to
+    /// be written.
+    fn remove_unneeded_files(&self) -> Result<()> {
+        let kept = [self.pending()?, self.refused()?].concat();
+        let needed: HashSet<&str> = kept
+            .iter()
+            .flat_map(|unsent| &unsent.submit.payload.attachments)
+            .map(|attachment| attachment.hash.as_str())
+            .collect();
+        for entry in entries(&self.files())? {
+            let age = entry.metadata().ok().and_then(|facts| facts.modified().ok()?.elapsed().ok());
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if !needed.contains(name.as_str()) && age.is_some_and(|age| age > WRITTEN_TOGETHER) {
+                remove(&entry.path())?;
+            }
+        }
+        Ok(())
+    }
+
     fn aside(&self) -> PathBuf {
         self.directory.join("refused")
     }
@@ -221,7 +291,7 @@ impl Outbox {
 
     fn check_room(&self, more: usize) -> Result<()> {
         let (mut files, mut bytes) = (0, more as u64);
-        for directory in [&self.directory, &self.aside()] {
+        for directory in [&self.directory, &self.aside(), &self.files()] {
             for entry in entries(directory)? {
                 let Ok(facts) = entry.metadata() else { continue };
                 if is_abandoned(&entry, &facts) {

@@ -8,7 +8,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 
 use crate::endpoint::Endpoint;
 use crate::key::{DeviceKey, nonce, signed};
-use crate::rest::{RestError, rest};
+use crate::rest::{RestBody, RestError, rest};
 use crate::socket::OpenError;
 
 /// A device that wants in.
@@ -75,7 +75,9 @@ pub async fn pair(endpoint: &Endpoint, newcomer: &Newcomer) -> Result<PairStep, 
     }
     let ask = claim(newcomer, &told);
     let body = serde_json::to_string(&ask).map_err(|error| RestError::Broken(error.to_string()))?;
-    let answer = rest(&endpoint.without_credential(), "POST", "/api/v1/pair", Some(body)).await?;
+    let answer =
+        rest(&endpoint.without_credential(), "POST", "/api/v1/pair", Some(RestBody::json(body)))
+            .await?;
     let reply: PairClaimReply = serde_json::from_slice(&answer.body)
         .map_err(|error| RestError::Broken(error.to_string()))?;
     let said = server_statement(&told.server_key, &ask.public_key, &ask.nonce, reply.pairing_id);

@@ -39,14 +39,38 @@ pub enum RestError {
     Broken(String),
 }
 
-/// Sends one request with the endpoint's credential; `body` is JSON.
+/// What is sent with a request. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct RestBody {
+    content_type: &'static str,
+    bytes: Bytes,
+}
+
+impl RestBody {
+    /// A JSON text.
+    pub fn json(text: String) -> Self {
+        Self { content_type: "application/json", bytes: text.into() }
+    }
+
+    /// Bytes that say themselves what they are.
+    pub fn bytes(bytes: Vec<u8>) -> Self {
+        Self { content_type: "application/octet-stream", bytes: bytes.into() }
+    }
+
+    /// Longest time the exchange may take: a second more for every 32 KiB.
+    fn timeout(&self) -> Duration {
+        EXCHANGE_TIMEOUT + Duration::from_secs((self.bytes.len() / (32 * 1024)) as u64)
+    }
+}
+
+/// Sends one request with the endpoint's credential.
 ///
 /// **Errors**: [`RestError`]; every status of 400 and more is one.
 pub async fn rest(
     endpoint: &Endpoint,
     method: &str,
     path: &str,
-    body: Option<String>,
+    body: Option<RestBody>,
 ) -> Result<RestReply, RestError> {
     match checked(endpoint, method, path, body.clone()).await {
         Err(RestError::Refused(error)) if learnt(endpoint, &error) => {
@@ -60,12 +84,13 @@ async fn checked(
     endpoint: &Endpoint,
     method: &str,
     path: &str,
-    body: Option<String>,
+    body: Option<RestBody>,
 ) -> Result<RestReply, RestError> {
+    let timeout = body.as_ref().map_or(EXCHANGE_TIMEOUT, RestBody::timeout);
     let exchange = Box::pin(exchange(endpoint, method, path, body));
-    let reply = tokio::time::timeout(EXCHANGE_TIMEOUT, exchange)
+    let reply = tokio::time::timeout(timeout, exchange)
         .await
-        .map_err(|_| RestError::Open(OpenError::Timeout(EXCHANGE_TIMEOUT)))??;
+        .map_err(|_| RestError::Open(OpenError::Timeout(timeout)))??;
     let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::OK);
     if !status.is_client_error() && !status.is_server_error() {
         return Ok(reply);
@@ -80,7 +105,7 @@ async fn exchange(
     endpoint: &Endpoint,
     method: &str,
     path: &str,
-    body: Option<String>,
+    body: Option<RestBody>,
 ) -> Result<RestReply, RestError> {
     let broken = |error: &dyn std::fmt::Display| RestError::Broken(error.to_string());
     let authorization = authorization(endpoint, method, path).await?;
@@ -88,18 +113,17 @@ async fn exchange(
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(stream).await.map_err(|error| broken(&error))?;
     let driver = tokio::spawn(connection);
+    let RestBody { content_type, bytes } = body.unwrap_or(RestBody::json(String::new()));
     let request = Request::builder()
         .method(Method::from_bytes(method.as_bytes()).map_err(|error| broken(&error))?)
         .uri(endpoint.path(path))
         .header(header::HOST, endpoint.authority())
-        .header(header::CONTENT_TYPE, "application/json");
+        .header(header::CONTENT_TYPE, content_type);
     let request = match authorization {
         Some(authorization) => request.header(header::AUTHORIZATION, authorization),
         None => request,
     };
-    let request = request
-        .body(Full::new(Bytes::from(body.unwrap_or_default())))
-        .map_err(|error| broken(&error))?;
+    let request = request.body(Full::new(bytes)).map_err(|error| broken(&error))?;
     let response = sender.send_request(request).await.map_err(|error| broken(&error))?;
     let status = response.status().as_u16();
     let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;

@@ -3,6 +3,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+mod rule;
+
+pub use self::rule::{PermissionRule, RULE_BYTES_MAX, RULES_MAX, RuleDestination};
 use crate::{ApprovalId, CommandId, DeviceId, ProjectId, Timestamp};
 
 /// What is asked.
@@ -68,6 +71,10 @@ pub struct ApprovalAsk {
     /// The agent offers a rule that would allow this for the rest of the session.
     #[serde(default)]
     pub session_rule: bool,
+    /// The rules it suggests, for a person to change: each would allow this and what is like it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", ts(as = "Option<Vec<PermissionRule>>"))]
+    pub rules: Vec<PermissionRule>,
     /// The directory it would happen in.
     pub directory: String,
 }
@@ -195,6 +202,10 @@ pub struct Answer {
     /// With a yes: apply the rule the agent offered for the rest of the session.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub for_session: bool,
+    /// With a yes: these rules hold from now on, as the person wrote them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", ts(as = "Option<Vec<PermissionRule>>"))]
+    pub rules: Vec<PermissionRule>,
     /// With a no: the reason, told to the agent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
@@ -209,7 +220,14 @@ pub struct Answer {
 impl Answer {
     /// A yes or no, and nothing else.
     pub fn plain(behavior: Behavior) -> Self {
-        Self { behavior, for_session: false, message: None, interrupt: false, answers: None }
+        Self {
+            behavior,
+            for_session: false,
+            rules: Vec::new(),
+            message: None,
+            interrupt: false,
+            answers: None,
+        }
     }
 }
 
@@ -247,6 +265,7 @@ mod tests {
                 title: None,
                 reason: None,
                 session_rule: true,
+                rules: Vec::new(),
                 directory: "/p".into(),
             },
             project_id: ProjectId::generate(),

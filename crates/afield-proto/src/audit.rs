@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::agent::AgentKind;
-use crate::approval::ApprovalState;
+use crate::approval::{ApprovalState, PermissionRule};
 use crate::command::OutcomeKind;
 use crate::device::{DeviceKind, Scopes};
 use crate::{ApprovalId, CommandId, DeviceId, PairingId, ProjectId, Timestamp};
@@ -182,6 +182,10 @@ pub enum Audited {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         #[cfg_attr(feature = "schema", ts(as = "Option<bool>", optional))]
         one_tap: bool,
+        /// The rules that hold from then on.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        #[cfg_attr(feature = "schema", ts(as = "Option<Vec<PermissionRule>>", optional))]
+        rules: Vec<PermissionRule>,
     },
     /// Work started.
     WorkStarted {

@@ -8,6 +8,7 @@ mod time;
 
 pub mod agent;
 pub mod approval;
+pub mod attachment;
 pub mod audit;
 pub mod command;
 pub mod device;

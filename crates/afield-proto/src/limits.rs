@@ -7,10 +7,20 @@ pub const SUBPROTOCOL: &str = "afield.v1";
 /// The protocol versions this build speaks, lowest and highest: its own and the two before it.
 /// 1 is the base, 2 has words into a running turn, 3 agrees on features.
 pub const PROTOCOL_VERSIONS: (u32, u32) = (1, 3);
-/// Largest frame from a client, in bytes. Prompts are text; larger things are files on the runner.
+/// Largest frame from a client, in bytes. Prompts are text; larger things are attachments, or
+/// files on the runner.
 pub const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
 /// Largest frame from a runner, in bytes: one batch of records, or one trimmed line.
 pub const RUNNER_MESSAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Most files that go with one prompt: what a person picks from a phone's photos at once.
+pub const ATTACHMENTS_MAX: usize = 10;
+/// Largest file that goes with a prompt, in bytes: a photo as phones make them.
+pub const ATTACHMENT_BYTES_MAX: u64 = 10 * 1024 * 1024;
+/// Most bytes of the files of one prompt. Claude reads lines of 32 MiB, and a third is added on the
+/// way to it.
+pub const ATTACHMENTS_BYTES_MAX: u64 = 20 * 1024 * 1024;
+/// Largest part of a file a runner is given in one frame, in bytes.
+pub const BLOB_PART_BYTES: usize = 512 * 1024;
 /// Deepest nesting of JSON in a request. Requests of people are flat; tool inputs reach about 20.
 pub const JSON_DEPTH_MAX: usize = 32;
 /// Longest correlation id a client may choose, in bytes. It is echoed in every reply.

@@ -12,9 +12,11 @@ use crate::runner::{AgentFacts, RunnerFacts};
 pub const BEAT: &str = "beat";
 /// Answers the order `runner_inspect`.
 pub const INSPECT: &str = "inspect";
+/// Fetches the files that go with a command with `runner_blob`.
+pub const ATTACH: &str = "attach";
 /// What this build has beyond the base of its protocol version. Both sides name theirs; what both
 /// have is used.
-pub const FEATURES: [&str; 2] = [BEAT, INSPECT];
+pub const FEATURES: [&str; 3] = [BEAT, INSPECT, ATTACH];
 
 /// How well what an agent starts is kept together and apart.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::agent::{AgentKind, ExecuteOptions};
+use crate::attachment::Attachment;
 use crate::command::{Command, Outcome, OutcomeKind};
 use crate::route::{Route, RouteMode};
 use crate::{CommandId, DeviceId, ProjectId, SessionId, Timestamp};
@@ -297,6 +298,10 @@ pub struct Payload {
     /// Another session than the one the project is in when the command starts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session_id: Option<SessionId>,
+    /// Files that go with the prompt; their bytes were uploaded before.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", ts(as = "Option<Vec<Attachment>>"))]
+    pub attachments: Vec<Attachment>,
 }
 
 /// A place in the order of what waits behind each other.

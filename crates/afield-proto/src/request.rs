@@ -17,7 +17,10 @@ use crate::pairing::Pairing;
 use crate::project::Project;
 use crate::push::{PushDelivery, PushState};
 use crate::queue::CommandDetail;
-use crate::runner::{Acknowledged, RunnerHello, RunnerPartial, RunnerRecords, RunnerWelcome};
+use crate::runner::{
+    Acknowledged, RunnerBlob, RunnerBlobPart, RunnerHello, RunnerPartial, RunnerRecords,
+    RunnerWelcome,
+};
 
 // Shapes of requests and replies, a family a file.
 macro_rules! shape {
@@ -357,6 +360,8 @@ requests! {
     RunnerBeat = "runner_beat" => Empty, runner, beside;
     /// Records of an attempt.
     RunnerRecords = "runner_records" => Acknowledged, runner, beside;
+    /// A part of a file that goes with a command the runner was given.
+    RunnerBlob = "runner_blob" => RunnerBlobPart, runner, beside;
     /// Messages that are relayed and not stored; has no reply.
     RunnerPartial = "runner_partial" => Empty, runner, beside;
 }

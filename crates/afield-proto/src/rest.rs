@@ -4,6 +4,8 @@
 //! together are its `data`, its reply is the body. The OpenAPI document is generated from this
 //! table and the schemas of the requests.
 
+use crate::device::Scope;
+
 /// One route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Route {
@@ -82,6 +84,39 @@ pub const ROUTES: &[Route] = &[
     route("GET", "/api/v1/runners", "runner_list"),
 ];
 
+/// A route that carries bytes, which are no `data` of a request and too large for a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BytesRoute {
+    /// `GET` gives bytes, `POST` takes them.
+    pub method: &'static str,
+    /// The path, as in [`Route`].
+    pub path: &'static str,
+    /// What it does, in one word.
+    pub name: &'static str,
+    /// The same for people.
+    pub description: &'static str,
+    /// What a device must be allowed to use it.
+    pub needs: Scope,
+}
+
+/// Every route that carries bytes.
+pub const BYTES_ROUTES: &[BytesRoute] = &[
+    BytesRoute {
+        method: "POST",
+        path: "/api/v1/blobs",
+        name: "blob_put",
+        description: "Keeps the bytes of an attachment; the same bytes are kept once.",
+        needs: Scope::Prompt,
+    },
+    BytesRoute {
+        method: "GET",
+        path: "/api/v1/blobs/{hash}/bytes",
+        name: "blob_bytes",
+        description: "The bytes of an attachment, never as something a browser runs.",
+        needs: Scope::View,
+    },
+];
+
 /// Fields that are numbers when they come in a query.
 pub const NUMBER_FIELDS: [&str; 4] = ["limit", "after", "before", "number"];
 /// Fields that are true or false when they come in a query.
@@ -97,6 +132,9 @@ mod tests {
         let mut seen = std::collections::HashSet::new();
         for route in ROUTES {
             assert!(Request::NAMES.contains(&route.request), "{}", route.request);
+            assert!(seen.insert((route.method, route.path)), "{} {}", route.method, route.path);
+        }
+        for route in BYTES_ROUTES {
             assert!(seen.insert((route.method, route.path)), "{} {}", route.method, route.path);
         }
     }

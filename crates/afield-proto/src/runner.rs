@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::agent::{AgentKind, AgentMessage, ExecuteOptions, PermissionMode};
 use crate::approval::{Answer, ApprovalAsk};
+use crate::attachment::Attachment;
 use crate::command::Outcome;
 use crate::live::{RunnerLoad, Sandbox};
 use crate::output::{OutputLines, OutputStream};
@@ -99,7 +100,7 @@ pub struct AgentFacts {
     /// Why it can't be used, or what is odd about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
-    /// What it can do, in words: `ask`, `interrupt`, `modes`, `resume`, `steer`.
+    /// What it can do, in words: `ask`, `images`, `interrupt`, `modes`, `resume`, `steer`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "schema", ts(as = "Option<Vec<String>>"))]
     pub can: Vec<String>,
@@ -302,6 +303,10 @@ pub struct RunnerExecute {
     pub prompt: String,
     /// How.
     pub options: ExecuteOptions,
+    /// Files that go with it, to be fetched with `runner_blob`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", ts(as = "Option<Vec<Attachment>>"))]
+    pub attachments: Vec<Attachment>,
 }
 
 /// Order: stop this attempt. The reply is [`RunnerKilled`], after every process is gone.
@@ -337,6 +342,7 @@ pub struct RunnerInterrupt {
 /// whether the agent was given the words.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]
+#[cfg_attr(feature = "schema", ts(optional_fields))]
 pub struct RunnerSteer {
     /// Whose turn.
     pub attempt: Attempt,
@@ -344,6 +350,30 @@ pub struct RunnerSteer {
     pub command_id: CommandId,
     /// The words.
     pub prompt: String,
+    /// Files that go with them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", ts(as = "Option<Vec<Attachment>>"))]
+    pub attachments: Vec<Attachment>,
+}
+
+/// Asks for a part of a file that goes with a command this runner was given.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]
+pub struct RunnerBlob {
+    /// The command.
+    pub command_id: CommandId,
+    /// Which of its files.
+    pub hash: String,
+    /// From which byte on.
+    pub offset: u64,
+}
+
+/// A part of a file.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]
+pub struct RunnerBlobPart {
+    /// Bytes in base64: at most [`crate::limits::BLOB_PART_BYTES`] of them; none behind the end.
+    pub data: String,
 }
 
 /// What became of the words.

@@ -10,8 +10,8 @@ use crate::fact::Fact;
 use crate::request::{self, Request};
 use crate::runner;
 use crate::{
-    ErrorBody, agent, approval, audit, command, device, fact, handoff, live, output, pairing,
-    project, push, queue, repository, route, state, wire,
+    ErrorBody, agent, approval, attachment, audit, command, device, fact, handoff, live, output,
+    pairing, project, push, queue, repository, route, state, wire,
 };
 
 /// JSON Schema 2020-12 of requests, replies, facts and errors in one document.
@@ -20,6 +20,7 @@ pub fn json_schema() -> Value {
     let request = generator.subschema_for::<Request>();
     let fact = generator.subschema_for::<Fact>();
     let error = generator.subschema_for::<ErrorBody>();
+    let stored = generator.subschema_for::<attachment::StoredBlob>();
     let replies: serde_json::Map<_, _> = request::reply_schemas(&mut generator)
         .into_iter()
         .map(|(name, schema)| (name.to_owned(), schema.to_value()))
@@ -31,6 +32,7 @@ pub fn json_schema() -> Value {
         "reply": replies,
         "fact": fact,
         "error": error,
+        "stored_blob": stored,
         "$defs": generator.take_definitions(true),
     })
 }
@@ -74,11 +76,15 @@ pub fn typescript() -> String {
         approval::ApprovalState,
         approval::DangerLevel,
         approval::Danger,
+        approval::RuleDestination,
+        approval::PermissionRule,
         approval::ApprovalAsk,
         approval::Approval,
         approval::Behavior,
         approval::Answer,
         approval::OneTap,
+        attachment::Attachment,
+        attachment::StoredBlob,
         queue::Priority,
         queue::SendMode,
         queue::Steer,
@@ -145,6 +151,8 @@ pub fn typescript() -> String {
         runner::RunnerInterrupt,
         runner::RunnerSteer,
         runner::RunnerSteered,
+        runner::RunnerBlob,
+        runner::RunnerBlobPart,
         runner::RunnerAnswer,
         runner::RunnerSetMode,
         runner::RunnerResolvePath,
@@ -216,6 +224,10 @@ pub fn openapi(version: &str) -> Value {
         let path = paths.entry(route.path).or_insert_with(|| json!({}));
         path[route.method.to_lowercase()] = operation;
     }
+    for route in crate::rest::BYTES_ROUTES {
+        let path = paths.entry(route.path).or_insert_with(|| json!({}));
+        path[route.method.to_lowercase()] = bytes_operation(route);
+    }
     if let Some(definitions) = definitions.as_object_mut() {
         definitions.retain(|name, _| name != "Request" && name != "Fact");
     }
@@ -237,22 +249,51 @@ pub fn openapi(version: &str) -> Value {
     serde_json::from_str(&text).expect("it was JSON before the references were moved")
 }
 
-fn operation(route: &crate::rest::Route, data: &Value, reply: &Value) -> Value {
-    let parameters = route.path.split('/').filter_map(|part| {
+fn parameters(path: &str) -> Vec<Value> {
+    let parameter = |part: &str| {
         let name = part.strip_prefix('{')?.strip_suffix('}')?;
         Some(
             json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } }),
         )
+    };
+    path.split('/').filter_map(parameter).collect()
+}
+
+fn refusal() -> Value {
+    json!({
+        "description": "Refused or failed.",
+        "content": { "application/json": { "schema": { "$ref": "#/$defs/ErrorBody" } } },
+    })
+}
+
+/// Bytes one way; the other way what is known of them.
+fn bytes_operation(route: &crate::rest::BytesRoute) -> Value {
+    let bytes =
+        json!({ "content": { "*/*": { "schema": { "type": "string", "format": "binary" } } } });
+    let known = json!({ "$ref": "#/$defs/StoredBlob" });
+    let mut done = json!({ "description": "Done." });
+    let mut operation = json!({
+        "operationId": route.name,
+        "description": route.description,
+        "parameters": parameters(route.path),
     });
+    if route.method == "GET" {
+        done["content"] = bytes["content"].clone();
+    } else {
+        done["content"] = json!({ "application/json": { "schema": known } });
+        operation["requestBody"] = bytes;
+    }
+    operation["responses"] = json!({ "200": done, "default": refusal() });
+    operation
+}
+
+fn operation(route: &crate::rest::Route, data: &Value, reply: &Value) -> Value {
     let mut operation = json!({
         "operationId": route.request,
-        "parameters": parameters.collect::<Vec<_>>(),
+        "parameters": parameters(route.path),
         "responses": {
             "200": { "description": "Done.", "content": { "application/json": { "schema": reply } } },
-            "default": {
-                "description": "Refused or failed.",
-                "content": { "application/json": { "schema": { "$ref": "#/$defs/ErrorBody" } } },
-            },
+            "default": refusal(),
         },
     });
     if route.method == "GET" {

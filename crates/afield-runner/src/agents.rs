@@ -19,6 +19,7 @@ use afield_proto::output::{OutputLines, OutputStream};
 use afield_proto::runner::Record;
 use afield_proto::{ApprovalId, CommandId, ErrorBody, Timestamp};
 
+use crate::attachments::Words;
 use crate::lines::Line;
 
 pub(crate) use message::{Stamp, warning};
@@ -152,7 +153,7 @@ pub(crate) trait Agent: Send {
     fn interrupt(&mut self, turn: &mut Turn);
     /// A person says something into the turn. Whether the agent takes it: then it is recorded
     /// before it is written to the program.
-    fn steer(&mut self, command: CommandId, words: &str, turn: &mut Turn) -> bool;
+    fn steer(&mut self, command: CommandId, words: &Words, turn: &mut Turn) -> bool;
     /// A person changes when the agent asks. Answered with [`Act::ModeChanged`].
     fn set_mode(&mut self, mode: PermissionMode, ticket: Ticket, turn: &mut Turn);
     /// A timer rang.

@@ -194,7 +194,7 @@ fn simple(agent: AgentKind, available: bool) -> AgentFacts {
 
 /// What an agent can do that speaks the dialogue of Claude Code.
 fn abilities() -> Vec<String> {
-    ["ask", "interrupt", "modes", "resume", "steer"].map(String::from).to_vec()
+    ["ask", "images", "interrupt", "modes", "resume", "steer"].map(String::from).to_vec()
 }
 
 fn claude_facts(found: &ClaudeFound) -> AgentFacts {

@@ -12,6 +12,7 @@
 //! ```
 
 mod agents;
+mod attachments;
 mod beat;
 mod facts;
 mod journal;

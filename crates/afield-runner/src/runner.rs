@@ -25,11 +25,12 @@ use afield_proto::{CommandId, ErrorBody, ErrorCode, Timestamp};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::{RawValue, to_raw_value};
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, SemaphorePermit, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
+use crate::attachments::{self, File, Source, Words};
 use crate::facts::Facts;
 use crate::journal::{self, AttemptLog, Journal, JournalError, Writer};
 use crate::link::Link;
@@ -105,6 +106,8 @@ impl Runner {
     ) -> Result<(Self, RunnerHandle), JournalError> {
         process::adopt_orphans();
         let opened = journal::open(&options.data_dir, options.policy.spool_bytes_max)?;
+        let folders = options.data_dir.join("attachments");
+        attachments::remove_left(&folders);
         let policy = options.policy;
         let demo = !options.demo.is_empty();
         let slots =
@@ -112,6 +115,7 @@ impl Runner {
         let shared = Shared {
             facts: Arc::new(Facts::new(Arc::new(policy.clone()), options.version, demo)),
             policy,
+            attachments: folders,
             demo: options.demo,
             timing: options.timing,
             shutdown: CancellationToken::new(),
@@ -240,11 +244,11 @@ impl Inner {
     async fn attempt(self: Arc<Self>, order: RunnerExecute, mut wishes: mpsc::Receiver<Wish>) {
         let attempt = order.attempt;
         let mut stop = Vec::new();
-        let slot = tokio::select! {
-            slot = self.slots.acquire() => slot.ok(),
+        let (slot, files) = tokio::select! {
+            ready = self.ready(&order) => ready,
             done = stopped(&mut wishes) => {
                 stop.extend(done);
-                None
+                (None, Ok(Vec::new()))
             }
             () = self.shared.shutdown.cancelled() => {
                 // Nothing is started or written: the server sends the order again.
@@ -264,7 +268,7 @@ impl Inner {
         let uplink = Arc::clone(&self.uplink);
         let (partials, relay) = crate::partials::start(attempt, uplink, self.link.subscribe());
         let shared = Arc::clone(&self.shared);
-        let work = Work { shared, order, log: log.clone(), wishes, partials, stop };
+        let work = Work { shared, order, files, log: log.clone(), wishes, partials, stop };
         let worked = tokio::spawn(work.run().in_current_span()).await;
         if let Err(error) = worked {
             tracing::error!(%error, "the owner of an attempt failed");
@@ -275,6 +279,21 @@ impl Inner {
         self.count();
         let _ = relay.await;
         let _ = delivery.await;
+    }
+
+    /// Waits for a slot, and for the files that go with an order: what is said to have started has
+    /// everything it needs.
+    async fn ready(
+        &self,
+        order: &RunnerExecute,
+    ) -> (Option<SemaphorePermit<'_>>, Result<Vec<File>, ErrorBody>) {
+        let slot = self.slots.acquire().await.ok();
+        (slot, self.source(order.attempt.command_id).fetch(&order.attachments).await)
+    }
+
+    /// The way to the files of a command.
+    fn source(&self, command_id: CommandId) -> Source<'_> {
+        Source { uplink: self.uplink.as_ref(), link: self.link.subscribe(), command_id }
     }
 
     /// Writes that an attempt starts. While the disk refuses nothing is started.
@@ -432,9 +451,13 @@ impl RunnerHandle {
     }
 
     async fn steer(&self, data: &RawValue) -> Reply {
-        let RunnerSteer { attempt, command_id, prompt } = read(data)?;
+        let RunnerSteer { attempt, command_id, prompt: text, attachments } = read(data)?;
+        if self.0.wishes(attempt).is_none() {
+            return Err(not_running());
+        }
+        let files = self.0.source(command_id).fetch(&attachments).await?;
         let (done, taken) = oneshot::channel();
-        if !self.wish(attempt, Wish::Steer(command_id, prompt, done)).await {
+        if !self.wish(attempt, Wish::Steer(command_id, Words { text, files }, done)).await {
             return Err(not_running());
         }
         let taken = taken.await.map_err(|_| not_running())?;

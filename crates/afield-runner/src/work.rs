@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use afield_proto::agent::{AgentKind, MessageFlags, PermissionMode};
+use afield_proto::agent::{AgentKind, ExecuteOptions, MessageFlags, PermissionMode};
 use afield_proto::approval::Answer;
 use afield_proto::command::{Outcome, OutcomeKind};
 use afield_proto::runner::{KilledProcess, Record, RunnerExecute};
@@ -17,9 +17,11 @@ use afield_proto::{ApprovalId, CommandId, ErrorBody, ErrorCode, Timestamp};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use crate::agents::claude::content::is_shown;
 use crate::agents::claude::{Claude, Setup, prompt_id};
 use crate::agents::command::Command;
 use crate::agents::{Agent, Ending, Exit, Stamp, Turn, demo, warning};
+use crate::attachments::{File, Folder, Words};
 use crate::facts::Facts;
 use crate::journal::{AttemptLog, JournalError};
 use crate::partials::Partials;
@@ -43,7 +45,7 @@ pub(crate) enum Wish {
     /// End the turn.
     Interrupt,
     /// Say these words of a command into the turn; answered with whether the agent takes them.
-    Steer(CommandId, String, oneshot::Sender<bool>),
+    Steer(CommandId, Words, oneshot::Sender<bool>),
     /// Change when the agent asks.
     SetMode(PermissionMode, oneshot::Sender<Result<(), ErrorBody>>),
     /// Stop everything; answered when it is gone and that is on disk.
@@ -54,6 +56,8 @@ pub(crate) enum Wish {
 pub(crate) struct Shared {
     pub(crate) policy: Policy,
     pub(crate) facts: Arc<Facts>,
+    /// Where folders of attachments are made.
+    pub(crate) attachments: PathBuf,
     /// Program and first arguments of the demonstration agent.
     pub(crate) demo: Vec<OsString>,
     pub(crate) timing: Timing,
@@ -64,6 +68,8 @@ pub(crate) struct Shared {
 pub(crate) struct Work {
     pub(crate) shared: Arc<Shared>,
     pub(crate) order: RunnerExecute,
+    /// The files that go with it, or why they are not here.
+    pub(crate) files: Result<Vec<File>, ErrorBody>,
     pub(crate) log: AttemptLog,
     pub(crate) wishes: mpsc::Receiver<Wish>,
     pub(crate) partials: Partials,
@@ -182,12 +188,15 @@ impl Work {
         })
     }
 
-    async fn agent(&self, directory: &Path) -> Result<Box<dyn Agent>, ErrorBody> {
+    async fn agent(&mut self, directory: &Path) -> Result<Box<dyn Agent>, ErrorBody> {
+        let files = std::mem::replace(&mut self.files, Ok(Vec::new()))?;
+        let folder = self.folder(&files).await?;
         let order = &self.order;
         let stamp = stamp(order);
         let timing = self.shared.timing;
         if order.agent == AgentKind::Command {
-            return Ok(Box::new(Command::new(stamp, &order.prompt, &order.options, timing)));
+            let command = Command::new(stamp, &order.prompt, &order.options, timing);
+            return Ok(Box::new(command.with_attachments(folder)));
         }
         let (command, version, variables) = match order.agent {
             AgentKind::Demo if self.shared.demo.is_empty() => {
@@ -209,12 +218,29 @@ impl Work {
             variables,
             directory: order.path.clone(),
             prompt_id: prompt_id(order.attempt),
-            prompt: order.prompt.clone(),
-            options: order.options.clone(),
+            words: Words { text: order.prompt.clone(), files },
+            options: with_folder(&order.options, folder.as_ref()),
+            folder,
             mcp_file: mcp_file(&order.options, directory)?,
             native_session: order.native_session.clone(),
             timing,
         })))
+    }
+
+    /// Writes what the agent is given by path, if there is something.
+    async fn folder(&self, files: &[File]) -> Result<Option<Folder>, ErrorBody> {
+        let by_path = |file: &File| self.order.agent == AgentKind::Command || !is_shown(file);
+        if !files.iter().any(by_path) {
+            return Ok(None);
+        }
+        let (directory, attempt) = (self.shared.attachments.clone(), self.order.attempt);
+        let files = files.to_vec();
+        let written =
+            tokio::task::spawn_blocking(move || Folder::write(&directory, attempt, &files)).await;
+        written.map_err(std::io::Error::from).flatten().map(Some).map_err(|error| {
+            let message = format!("the attachments can't be written: {error}");
+            ErrorBody::new(ErrorCode::InternalError, message)
+        })
     }
 
     fn launch(&self, agent: &dyn Agent, directory: &Path) -> Launch {
@@ -250,6 +276,15 @@ pub(crate) async fn write_end(log: &AttemptLog, finished: &Record, shutdown: &Ca
             () = shutdown.cancelled() => return,
         }
     }
+}
+
+/// The agent may read what was written for it, and nothing else of the runner's.
+fn with_folder(options: &ExecuteOptions, folder: Option<&Folder>) -> ExecuteOptions {
+    let mut options = options.clone();
+    if let Some(folder) = folder {
+        options.add_dirs.get_or_insert_default().push(folder.path().display().to_string());
+    }
+    options
 }
 
 /// Marks the messages of an attempt.

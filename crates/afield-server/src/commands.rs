@@ -1,6 +1,7 @@
 //! Work: prompts in, stops, approvals. Everything durable happens in the store's transactions.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use afield_proto::agent::{AgentKind, ExecuteOptions};
 use afield_proto::approval::{Answer, Approval, OneTap};
@@ -19,6 +20,7 @@ use afield_proto::{
 use afield_store::{Accept, Answered, CommandFilter, Refusal, SubmitCommand};
 
 use crate::auth::token;
+use crate::blobs;
 use crate::core::Core;
 use crate::error::{from_store, invalid};
 use crate::projects::named;
@@ -28,7 +30,7 @@ use crate::socket::conn::Actor;
 
 /// `execute`: accepted when it is on disk; starts when its runner takes it.
 pub(crate) async fn execute(
-    core: &Core,
+    core: &Arc<Core>,
     actor: &Actor,
     ask: Execute,
     request_id: RequestId,
@@ -45,6 +47,7 @@ pub(crate) async fn execute(
     }
     let kind = if agent == AgentKind::Command { CommandKind::Shell } else { CommandKind::Prompt };
     check_agent_for(core, project.runner_id, kind, agent)?;
+    blobs::check(core, Some(project.runner_id), &ask.attachments)?;
     let submit = SubmitCommand {
         org: actor.org,
         project_id,
@@ -53,6 +56,7 @@ pub(crate) async fn execute(
         agent,
         prompt: ask.prompt,
         options,
+        attachments: ask.attachments,
         key: ask.key,
         request_id,
         accept: Accept::Immediate,

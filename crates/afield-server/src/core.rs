@@ -13,11 +13,12 @@ use afield_proto::request::Verdict;
 use afield_proto::{CommandId, DeviceId, ErrorBody, ErrorCode, OrgId, Timestamp, Topic, wire};
 use afield_store::{Owner, Store};
 use bytes::Bytes;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
 use crate::auth::key::ServerKey;
 use crate::auth::replay::Replay;
 use crate::auth::throttle::Throttle;
+use crate::blobs;
 use crate::error::from_store;
 use crate::handoff::Leases;
 use crate::messages::Mail;
@@ -42,6 +43,8 @@ pub(crate) struct Core {
     pub(crate) runners: Runners,
     pub(crate) routing: Routing,
     pub(crate) clock: Clock,
+    /// Held by whoever takes a file.
+    pub(crate) uploads: Semaphore,
     pub(crate) quota: Quota,
     pub(crate) order: Order,
     pub(crate) counters: Counters,
@@ -114,6 +117,7 @@ impl Core {
             mail: Mail::default(),
             presences: Presences::default(),
             push,
+            uploads: Semaphore::new(blobs::UPLOADS_AT_ONCE),
             started: Instant::now(),
             conns: Mutex::default(),
             next_conn: AtomicU64::new(1),

@@ -106,6 +106,22 @@ fn from_refusal(refusal: Refusal) -> ErrorBody {
         .with_details(json!({ "command_id": command_id })),
         Refusal::NotPossible { reason } => ErrorBody::new(ErrorCode::Conflict, reason),
         Refusal::BlobNotFound => not_found("blob"),
+        Refusal::AttachmentMissing { name } => {
+            let message = format!(
+                "the bytes of the attachment {name:?} are not there, or are not what it says; \
+                 upload them again (POST /api/v1/blobs)"
+            );
+            invalid(message).with_details(json!({ "attachment": name }))
+        }
+        Refusal::UploadLimit { used, limit } => ErrorBody::new(
+            ErrorCode::ResourceLimit,
+            format!(
+                "{used} bytes of attachments are kept already, and this would be more than {limit} \
+                 (limit attachments_bytes_per_org); they go with the commands that need them"
+            ),
+        )
+        .with_details(json!({ "limit": "attachments_bytes_per_org", "value": limit })),
+        Refusal::AnswerRefused { reason } => invalid(reason),
         Refusal::ApprovalNotFound => not_found("approval"),
         Refusal::ApprovalResolved { approval } => ErrorBody::new(
             ErrorCode::Conflict,

@@ -29,7 +29,7 @@ use crate::error::{internal, invalid};
 use crate::listen::Peer;
 use crate::requests::{panic_text, perform};
 use crate::socket::conn::Actor;
-use crate::{commands, metrics, pairing, web};
+use crate::{blobs, commands, metrics, pairing, web};
 
 /// Header that carries the request id, both ways into the log.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -82,6 +82,7 @@ pub(crate) fn router(core: Arc<Core>, allowed: Allowed) -> Router {
             .route("/api/v1/challenge", get(challenge))
             .route("/api/v1/pair", post(pair))
             .route("/api/v1/approvals/one-tap", post(one_tap))
+            .merge(blobs::routes())
             .merge(web::routes());
     for route in ROUTES {
         let handler =

@@ -8,6 +8,7 @@
 
 mod audit;
 mod auth;
+mod blobs;
 mod commands;
 mod core;
 mod devices;

@@ -88,6 +88,10 @@ pub struct Limits {
     pub submissions_per_minute: u32,
     /// How long a command that is over stays in the lists; at least a day, because its key does.
     pub finished_kept: Duration,
+    /// Bytes of attachments one org keeps.
+    pub attachments_bytes_per_org: u64,
+    /// How long an attachment is kept that no command needs.
+    pub attachments_kept: Duration,
     /// Registers of one person's shared state; deleted ones count for 90 days.
     pub state_keys: u64,
     /// Bytes they hold together.
@@ -152,6 +156,8 @@ impl Default for Limits {
             queued_bytes: 256 * 1024 * 1024,
             submissions_per_minute: 6_000,
             finished_kept: Duration::from_hours(7 * 24),
+            attachments_bytes_per_org: 1024 * 1024 * 1024,
+            attachments_kept: Duration::from_hours(24),
             state_keys: 10_000,
             state_bytes: 8 * 1024 * 1024,
             held_messages: 256,

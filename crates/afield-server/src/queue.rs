@@ -13,10 +13,11 @@ mod stop;
 mod target;
 
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use afield_proto::agent::{AgentKind, ExecuteOptions};
+use afield_proto::agent::AgentKind;
 use afield_proto::command::{Command, CommandKind};
 use afield_proto::device::Scope;
 use afield_proto::project::ProjectSettings;
@@ -27,10 +28,11 @@ use afield_proto::request::{
 };
 use afield_proto::runner::{RunnerInterrupt, RunnerKill};
 use afield_proto::{CommandId, DeviceId, ErrorBody, ErrorCode, ProjectId, RequestId, Timestamp};
-use afield_store::{Accept, EditCommand, NewRoute, SubmitCommand, WhichDead};
+use afield_store::{Accept, Carried, EditCommand, NewRoute, SubmitCommand, WhichDead};
 use futures::future::{self, Either};
 
 use self::order::Turn;
+use crate::blobs;
 use crate::core::Core;
 use crate::error::{from_store, invalid};
 use crate::routing::{self, Routed};
@@ -52,7 +54,7 @@ pub(crate) async fn turn<'a>(core: &'a Core, actor: &Actor, ask: &CommandSubmit)
 
 /// `command_submit`: accepted when it is on disk; starts when it can.
 pub(crate) async fn submit(
-    core: &Core,
+    core: &Arc<Core>,
     actor: &Actor,
     ask: CommandSubmit,
     request_id: RequestId,
@@ -95,7 +97,7 @@ struct Here<'a> {
 
 /// The one way a command is accepted. A turn is given on as soon as the order can't change any more.
 pub(crate) async fn accept(
-    core: &Core,
+    core: &Arc<Core>,
     submit: SubmitCommand,
     route: Option<NewRoute>,
     turn: Option<Turn<'_>>,
@@ -154,7 +156,9 @@ fn drafted(
     let expires_at = expiry(ask.expires_at, ask.not_before, now)?;
     let kind = ask.kind.unwrap_or(CommandKind::Prompt);
     let session_id = ask.payload.session_id;
-    let (prompt, options, agent) = carried(actor, here.settings, kind, ask.payload)?;
+    let Carried { prompt, options, attachments, agent } =
+        carried(actor, here.settings, kind, ask.payload)?;
+    blobs::check(core, here.runner_id, &attachments)?;
     if let Some(runner) = here.runner_id {
         crate::commands::check_agent_for(core, runner, kind, agent)?;
     }
@@ -174,6 +178,7 @@ fn drafted(
         agent,
         prompt,
         options,
+        attachments,
         key: ask.key,
         request_id,
         accept,
@@ -199,19 +204,25 @@ fn carried(
     settings: &ProjectSettings,
     kind: CommandKind,
     payload: Payload,
-) -> Result<(String, ExecuteOptions, AgentKind), ErrorBody> {
+) -> Result<Carried, ErrorBody> {
     let base = settings.options.clone().unwrap_or_default();
     let options = payload.options.unwrap_or_default().or(&base);
     let usual = payload.agent.or(settings.agent).unwrap_or(AgentKind::Claude);
     let agent = if kind == CommandKind::Shell { AgentKind::Command } else { usual };
     match kind {
-        CommandKind::NewSession | CommandKind::Kill => Ok((String::new(), options, agent)),
+        CommandKind::NewSession | CommandKind::Kill if !payload.attachments.is_empty() => {
+            Err(invalid(format!("a command of kind {} carries no attachments", kind.name())))
+        }
+        CommandKind::NewSession | CommandKind::Kill => {
+            Ok(Carried { options, ..Carried::words("", agent) })
+        }
         CommandKind::Prompt | CommandKind::Shell => {
             crate::commands::check_prompt(agent, &payload.prompt, &options)?;
             if agent == AgentKind::Command {
                 actor.require(Scope::Shell)?;
             }
-            Ok((payload.prompt, options, agent))
+            let Payload { prompt, attachments, .. } = payload;
+            Ok(Carried { prompt, options, attachments, agent })
         }
     }
 }
@@ -295,11 +306,13 @@ async fn edited(
     actor: &Actor,
     id: CommandId,
     payload: Payload,
-) -> Result<(String, ExecuteOptions, AgentKind), ErrorBody> {
+) -> Result<Carried, ErrorBody> {
     let command = core.store.command(actor.org, id).await.map_err(from_store)?;
     let settings = core.store.settings(actor.org, command.project_id).await.map_err(from_store)?;
     let payload = Payload { agent: payload.agent.or(Some(command.agent)), ..payload };
-    carried(actor, &settings, command.kind, payload)
+    let carried = carried(actor, &settings, command.kind, payload)?;
+    blobs::check(core, Some(command.runner_id), &carried.attachments)?;
+    Ok(carried)
 }
 
 /// `command_move`
@@ -358,6 +371,7 @@ pub(crate) async fn purge(
 ) -> Result<CommandsReply, ErrorBody> {
     let which = which(ask.command_ids, ask.all_dead, ask.project_id)?;
     let commands = core.store.purge(actor.org, which).await.map_err(from_store)?;
+    core.clock.uploaded(Timestamp::now().plus(core.limits().attachments_kept));
     Ok(CommandsReply { more: commands.len() == BULK_MAX, commands })
 }
 

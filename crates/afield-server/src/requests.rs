@@ -26,8 +26,8 @@ use crate::socket::conn::{Actor, Conn};
 use crate::socket::drive::Received;
 use crate::topics::Form;
 use crate::{
-    audit, commands, devices, handoff, health, messages, pairing, presence, projects, push, queue,
-    registry, runners, sessions, state,
+    audit, blobs, commands, devices, handoff, health, messages, pairing, presence, projects, push,
+    queue, registry, runners, sessions, state,
 };
 
 /// Whether a frame of a runner answers an order. Orders are numbered, requests are not.
@@ -238,6 +238,7 @@ pub(crate) async fn perform(
         Request::PushSettingsAsk(ask) => json(&push::settings(core, actor, ask).await?),
         Request::PushTest(_) => json(&push::test(core, actor).await?),
         Request::PushLog(ask) => json(&push::log(core, actor, ask).await?),
+        Request::RunnerBlob(ask) => json(&blobs::part(core, actor, ask).await?),
         Request::RunnerSleep(_) => json(&presence::sleep(core, actor)?),
         Request::StateGet(ask) => json(&state::get(core, actor, ask).await?),
         Request::StateSet(ask) => json(&state::set(core, actor, ask).await?),

@@ -23,6 +23,7 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use tokio::sync::{Notify, oneshot};
 
+use crate::blobs;
 use crate::core::Core;
 use crate::error::internal;
 use crate::registry::Agreed;
@@ -176,7 +177,12 @@ impl Link {
     }
 
     /// Sends the order to carry a command out.
-    fn execute(&self, order: &RunnerExecute) {
+    fn execute(self: &Arc<Self>, core: &Arc<Core>, order: &RunnerExecute) {
+        if !order.attachments.is_empty() && !blobs::takes(self) {
+            let (core, link, order) = (Arc::clone(core), Arc::clone(self), order.clone());
+            tokio::spawn(async move { blobs::refuse(&core, &link, &order).await });
+            return;
+        }
         // Before the order: what is said about it is relayed at once, in its order.
         self.projects().insert(order.attempt.command_id, order.project_id);
         self.order("runner_execute", order);
@@ -252,13 +258,13 @@ async fn deliver(core: Arc<Core>, link: Arc<Link>) {
 
 /// Leases to a runner what is being accepted for it right now, in the same write, if it is there
 /// and nobody leases for it already.
-pub(crate) async fn lease_at_once(core: &Core, runner: DeviceId) {
+pub(crate) async fn lease_at_once(core: &Arc<Core>, runner: DeviceId) {
     let Some(link) = core.runners.get(runner) else { return };
     let Ok(_leasing) = link.leasing.try_lock() else { return };
     lease(core, &link).await;
 }
 
-async fn lease(core: &Core, link: &Arc<Link>) {
+async fn lease(core: &Arc<Core>, link: &Arc<Link>) {
     let (org, runner) = (link.conn.actor().org, link.conn.actor().device);
     match core.store.lease_commands(org, runner, link.slots(), Timestamp::now()).await {
         Ok(orders) => hand_over(core, link, &orders),
@@ -268,8 +274,8 @@ async fn lease(core: &Core, link: &Arc<Link>) {
 
 /// Sends what was leased. The runner may have connected anew meanwhile, and have been given again
 /// what was leased until then: the new connection looks once more.
-fn hand_over(core: &Core, link: &Arc<Link>, orders: &[RunnerExecute]) {
-    orders.iter().for_each(|order| link.execute(order));
+fn hand_over(core: &Arc<Core>, link: &Arc<Link>, orders: &[RunnerExecute]) {
+    orders.iter().for_each(|order| link.execute(core, order));
     if orders.is_empty() || is_current(core, link) {
         return;
     }
@@ -306,7 +312,10 @@ async fn offer_steers(core: &Arc<Core>, link: &Arc<Link>) {
 /// to the runner's next connection, or is over with the turn.
 async fn offer_steer(core: Arc<Core>, link: Arc<Link>, offer: SteerOrder) {
     let id = offer.order.command_id;
-    let answer = link.ask::<RunnerSteered>("runner_steer", &offer.order, ORDER_TIMEOUT).await;
+    let answer = match offer.order.attachments.is_empty() || blobs::takes(&link) {
+        true => link.ask::<RunnerSteered>("runner_steer", &offer.order, ORDER_TIMEOUT).await,
+        false => Ok(RunnerSteered { taken: false }),
+    };
     match answer {
         Ok(RunnerSteered { taken: true }) => return,
         Ok(RunnerSteered { taken: false }) => {}
@@ -323,10 +332,10 @@ async fn offer_steer(core: Arc<Core>, link: Arc<Link>, offer: SteerOrder) {
 }
 
 /// What the runner was given before this connection: started or stopped meanwhile, or not begun.
-async fn redeliver(core: &Core, link: &Link) -> Result<(), afield_store::Error> {
+async fn redeliver(core: &Arc<Core>, link: &Arc<Link>) -> Result<(), afield_store::Error> {
     let (org, runner) = (link.conn.actor().org, link.conn.actor().device);
     for order in core.store.leased_commands(org, runner).await? {
-        link.execute(&order);
+        link.execute(core, &order);
     }
     for attempt in core.store.kills_to_deliver(org, runner).await? {
         link.order("runner_kill", &RunnerKill { attempt });

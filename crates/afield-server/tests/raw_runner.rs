@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
+use std::time::Duration;
+
 use afield_server::{Limits, Options, PushOptions, Running, Tls};
 use serde_json::{Value, json};
 use testkit::client::Client;
@@ -365,4 +367,89 @@ async fn what_was_over_long_ago_is_archived_by_the_servers_clock() {
     assert_eq!((&kept["state"], &kept["payload"]["prompt"]), (&json!("succeeded"), &json!("hi")));
     let page = owner.ask("get_messages", json!({ "project_id": project })).await.unwrap();
     assert_eq!(page["messages"].as_array().unwrap().len(), 2, "what was said stays");
+}
+
+/// Uploads a text and gives it as it is attached.
+async fn uploaded(world: &World, text: &str) -> Value {
+    let head = format!("POST /api/v1/blobs\nAuthorization: Bearer {}", world.server.console_token);
+    let response = testkit::http::send(&world.server.url, "127.0.0.1", &head, text).await;
+    let mut attached = testkit::http::json(&response);
+    attached["name"] = json!("a.txt");
+    attached
+}
+
+#[tokio::test]
+async fn a_file_that_no_command_needs_goes_in_its_time() {
+    let limits = Limits { attachments_kept: Duration::ZERO, ..Limits::default() };
+    let world = world_with(limits).await;
+    let file = uploaded(&world, "nobody needs this").await;
+    let path = format!("/api/v1/blobs/{}/bytes", file["hash"].as_str().unwrap());
+    let head = format!("GET {path}\nAuthorization: Bearer {}", world.server.console_token);
+    let gone = async {
+        let got = || testkit::http::send(&world.server.url, "127.0.0.1", &head, "");
+        while testkit::http::status(&got().await) == 200 {}
+        got().await
+    };
+    let last = tokio::time::timeout(Duration::from_secs(30), gone).await.unwrap();
+    assert_eq!(testkit::http::status(&last), 404, "{last}");
+}
+
+#[tokio::test]
+async fn a_runner_that_takes_no_files_is_not_given_a_command_without_them() {
+    let world = world().await;
+    let mut owner = world.owner().await;
+    let (id, mut runner) = world.runner(&mut owner, "r").await;
+    let project = project(&mut owner, &mut runner, &id, "/p").await;
+    let topic = format!("project:{project}");
+    owner.ask("subscribe", json!({ "topic": topic, "after": 0 })).await.unwrap();
+    let file = uploaded(&world, "hello").await;
+    let payload = json!({ "prompt": "x", "agent": "demo", "attachments": [file] });
+    let ask = json!({ "target": { "project_id": project }, "payload": payload, "hold": true });
+    assert_eq!(code(owner.ask("command_submit", ask.clone()).await), "PROTOCOL_MISMATCH");
+    let agents = json!([{ "agent": "demo", "available": true }]);
+    let newer = json!({
+        "protocol": [1, 3], "features": ["attach"], "facts": { "agents": agents }, "attempts": [],
+    });
+    runner.ask("runner_hello", newer).await.unwrap();
+    let command = owner.ask("command_submit", ask).await.unwrap();
+    hello(&mut runner, json!([])).await;
+    owner.ask("command_release", json!({ "command_id": command["id"] })).await.unwrap();
+    let over = |data: &Value| data["id"] == command["id"] && !data["finished_at"].is_null();
+    let over = owner.event("command_state", over).await.unwrap();
+    let outcome = over["data"]["data"]["outcome"].clone();
+    assert_eq!(
+        (&outcome["kind"], &outcome["code"]),
+        (&json!("not_started"), &json!("PROTOCOL_MISMATCH"))
+    );
+    // The next one without files is the first order it gets.
+    let plain = execute(&mut owner, &project).await;
+    assert_eq!(order(&mut runner).await["attempt"]["command_id"], plain["id"]);
+}
+
+#[tokio::test]
+async fn a_runner_reads_the_files_of_its_own_commands_while_it_works_on_them() {
+    let world = world().await;
+    let mut owner = world.owner().await;
+    let (id, mut runner) = world.runner(&mut owner, "r").await;
+    let agents = json!([{ "agent": "demo", "available": true }]);
+    let newer = json!({
+        "protocol": [1, 3], "features": ["attach"], "facts": { "agents": agents }, "attempts": [],
+    });
+    runner.ask("runner_hello", newer).await.unwrap();
+    let project = project(&mut owner, &mut runner, &id, "/p").await;
+    let file = uploaded(&world, "hello").await;
+    let ask =
+        json!({ "project_id": project, "prompt": "x", "agent": "demo", "attachments": [file] });
+    let command = owner.ask("execute", ask).await.unwrap();
+    let order = order(&mut runner).await;
+    assert_eq!(order["attachments"], json!([file]));
+    let part = |offset: u64| json!({ "command_id": command["id"], "hash": file["hash"], "offset": offset });
+    assert_eq!(runner.ask("runner_blob", part(1)).await.unwrap()["data"], "ZWxsbw==");
+    assert_eq!(runner.ask("runner_blob", part(5)).await.unwrap()["data"], "");
+    let (_, mut other) = world.runner(&mut owner, "other").await;
+    assert_eq!(code(other.ask("runner_blob", part(0)).await), "NOT_FOUND");
+    assert_eq!(code(owner.ask("runner_blob", part(0)).await), "FORBIDDEN");
+    let ends = records(&order, 1, json!([started(), finished()]));
+    runner.ask("runner_records", ends).await.unwrap();
+    assert_eq!(code(runner.ask("runner_blob", part(0)).await), "NOT_FOUND");
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use afield_proto::device::{DeviceKind, Scopes};
 use afield_proto::request::Request;
-use afield_proto::rest::ROUTES;
+use afield_proto::rest::{BYTES_ROUTES, ROUTES};
 use afield_proto::{DeviceId, Timestamp};
 use afield_server::{Limits, Options, PushOptions, Running, Tls};
 use afield_store::{Location, NewDevice, Owner, Store};
@@ -95,7 +95,8 @@ async fn tenant(url: &str, (owner, token): &(Owner, String), word: &str) -> Tena
     let mut runner = Client::connect(url, made["token"].as_str().unwrap()).await.unwrap();
     let agents = json!([{ "agent": "demo", "available": true }]);
     let facts = json!({ "agents": agents, "host": word, "concurrency": 4 });
-    let hello = json!({ "protocol": [1, 1], "facts": facts, "attempts": [] });
+    let hello =
+        json!({ "protocol": [1, 3], "features": ["attach"], "facts": facts, "attempts": [] });
     runner.ask("runner_hello", hello).await.unwrap();
     let path = format!("/{word}");
     let begun = json!({ "path": path, "runner_id": runner_id });
@@ -105,7 +106,14 @@ async fn tenant(url: &str, (owner, token): &(Owner, String), word: &str) -> Tena
     let reply = json!({ "type": "runner_resolve_path", "id": order["id"], "data": resolved });
     runner.send_text(reply.to_string()).await.unwrap();
     let project = client.reply(&begun).await.unwrap()["id"].clone();
-    let prompt = json!({ "project_id": project, "prompt": word, "agent": "demo" });
+    let file = format!("{word} in a file");
+    let put = format!("POST /api/v1/blobs\nAuthorization: Bearer {token}");
+    let file = testkit::http::json(&send(url, "127.0.0.1", &put, &file).await);
+    let mut attached = file.clone();
+    attached["name"] = format!("{word}.txt").into();
+    let prompt = json!({
+        "project_id": project, "prompt": word, "agent": "demo", "attachments": [attached],
+    });
     let command = client.ask("execute", prompt).await.unwrap()["id"].clone();
     let order = runner.wait_for("an order", |f| f["type"] == "runner_execute").await.unwrap();
     let order = order["data"].clone();
@@ -135,6 +143,7 @@ async fn tenant(url: &str, (owner, token): &(Owner, String), word: &str) -> Tena
         ("pairing_id", pairing["pairing"]["id"].clone()),
         ("session_id", order["session_id"].clone()),
         ("topic", json!(format!("project:{}", project.as_str().unwrap()))),
+        ("hash", file["hash"].clone()),
         ("org_topic", json!(format!("org:{}", owner.org_id))),
         ("user_topic", json!(format!("user:{}", owner.user_id))),
     ]);
@@ -148,6 +157,7 @@ fn nothing() -> BTreeMap<&'static str, Value> {
     let ids = ["project_id", "command_id", "approval_id", "device_id", "runner_id", "pairing_id"];
     let mut all: BTreeMap<_, _> = ids.into_iter().map(|kind| (kind, id())).collect();
     all.insert("session_id", id());
+    all.insert("hash", json!("0".repeat(64)));
     for (kind, of) in [("topic", "project"), ("org_topic", "org"), ("user_topic", "user")] {
         all.insert(kind, topic(of));
     }
@@ -166,13 +176,14 @@ fn data(ids: &BTreeMap<&'static str, Value>, topic: &str) -> Value {
         "target": target, "payload": { "prompt": "x", "agent": "demo", "session_id": ids["session_id"] },
         "path": "/x", "prompt": "x", "agent": "demo", "permission_mode": "plan", "behavior": "allow",
         "name": "x", "scopes": ["view"], "approve": true, "digits": "00", "resolution": "failed",
-        "to": { "after": ids["command_id"] }, "hash": "0".repeat(64), "priority": "high",
+        "to": { "after": ids["command_id"] }, "hash": ids["hash"], "priority": "high",
         "labels": ["x"], "load": {}, "body": "x", "after": 0, "all": true, "limit": 1000,
         "settings": {},
         "protocol": [1, 1], "facts": {}, "attempts": [], "attempt": attempt, "first_record": 1,
         "records": [{ "started": { "at": Timestamp::now() } }], "messages": [],
     });
     all["visible"] = true.into();
+    all["offset"] = 0.into();
     all["endpoint"] = endpoint(CANARY).into();
     all["keys"] = json!(Subscriber::default().keys());
     all
@@ -285,7 +296,6 @@ async fn nothing_of_another_org_is_seen_or_changed() {
             let path = ids.keys().fold(route.path.to_owned(), |path, kind| {
                 path.replace(&format!("{{{kind}}}"), &text(kind))
             });
-            let path = path.replace("{hash}", &"0".repeat(64));
             let get = route.method == "GET";
             let body = data_of(route.request, &data(&ids, "topic")).to_string();
             let body = if get { String::new() } else { body };
@@ -298,6 +308,16 @@ async fn nothing_of_another_org_is_seen_or_changed() {
             assert!(!told, "{head} with {kind}: {response}");
             checks += 1;
         }
+    }
+    for route in BYTES_ROUTES {
+        let path = route.path.replace("{hash}", first.ids["hash"].as_str().unwrap());
+        let head = format!("{} {path}\nAuthorization: Bearer {}", route.method, owners[1].1);
+        let body = if route.method == "POST" { "bytes of the second org" } else { "" };
+        let response = send(&url, "127.0.0.1", &head, body).await;
+        let expected = if route.method == "POST" { 200 } else { 404 };
+        assert_eq!(status(&response), expected, "{head}: {response}");
+        assert!(!response.contains(CANARY), "{head}: {response}");
+        checks += 1;
     }
     assert_eq!(snapshot(&mut first).await, before, "the first org is as it was");
     assert!(checks > 1_500, "{checks}");
@@ -335,6 +355,16 @@ async fn own_objects_do_not_reach_across_either() {
             json!({
                 "target": { "selector": "cores >= 0", "mode": "sticky" },
                 "payload": { "prompt": "x", "agent": "demo", "session_id": theirs["session_id"] },
+            }),
+        ),
+        (
+            "execute",
+            json!({
+                "project_id": own["project_id"], "prompt": "x", "agent": "demo",
+                "attachments": [{
+                    "hash": theirs["hash"], "name": "x", "media_type": "text/plain",
+                    "bytes": CANARY.len() + " in a file".len(),
+                }],
             }),
         ),
         ("session_move", json!({ "session_id": theirs["session_id"], "to": own["project_id"] })),

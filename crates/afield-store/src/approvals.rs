@@ -122,6 +122,7 @@ async fn answer_approval(
     if found.approval.state != ApprovalState::Open && !planted::is("one_tap_again") {
         return Err(Refusal::ApprovalResolved { approval: Box::new(found.approval) }.into());
     }
+    answer.check(&found.approval.ask).map_err(|reason| Refusal::AnswerRefused { reason })?;
     let state = match answer.behavior {
         Behavior::Allow => ApprovalState::Allowed,
         Behavior::Deny => ApprovalState::Denied,
@@ -136,6 +137,7 @@ async fn answer_approval(
         tool: found.approval.ask.tool.clone(),
         input_sha256: sha256_hex(found.approval.ask.input.get().as_bytes()),
         one_tap: *one_tap,
+        rules: answer.rules.clone(),
     };
     tx.audit(*org, Some(*by), what, *now);
     Ok(found)

@@ -49,7 +49,7 @@ pub(crate) mod steer;
 pub(crate) mod stop;
 pub(crate) mod sweep;
 
-pub use accept::{Accept, SubmitCommand, Submitted};
+pub use accept::{Accept, Carried, SubmitCommand, Submitted};
 pub use archive::OldCommands;
 pub use back::WhichDead;
 pub use edit::EditCommand;

@@ -29,6 +29,7 @@ mod shown;
 mod state;
 mod steering;
 mod stopping;
+mod uploads;
 mod world;
 
 pub use approvals::*;
@@ -55,6 +56,7 @@ pub use shown::*;
 pub use state::*;
 pub use steering::*;
 pub use stopping::*;
+pub use uploads::*;
 pub use world::{Place, World, another_org, at, note};
 
 /// How a case ends.
@@ -140,6 +142,11 @@ macro_rules! for_each_case {
             what_is_around_a_command_is_shown,
             the_chain_of_a_command_is_shown,
             old_commands_are_archived,
+            uploads_are_kept_once_in_their_org,
+            a_runner_gets_what_goes_with_its_commands,
+            attachments_follow_their_command,
+            unused_uploads_go,
+            taking_and_removing_an_upload_exclude_each_other,
             words_go_into_the_running_turn,
             words_without_a_turn_are_first_in_the_queue,
             words_wait_and_are_cancelled,
@@ -159,6 +166,7 @@ macro_rules! for_each_case {
             old_and_closed_attempts_are_told_so,
             reconciling_interrupts_what_is_gone,
             the_first_answer_counts,
+            rules_are_checked_and_told,
             unanswered_approvals_are_withdrawn,
             answers_are_delivered_again,
             a_token_answers_one_approval_once,

@@ -91,6 +91,26 @@ pub enum Refusal {
     /// There is no such blob.
     #[error("there is no such blob")]
     BlobNotFound,
+    /// What was uploaded for an attachment is not there, or is something else.
+    #[error("the bytes of the attachment {name:?} are not there")]
+    AttachmentMissing {
+        /// Its name.
+        name: String,
+    },
+    /// The org keeps as many bytes of attachments as it may.
+    #[error("{used} bytes of attachments are kept; the limit is {limit}")]
+    UploadLimit {
+        /// How many it keeps.
+        used: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// The answer does not fit what was asked.
+    #[error("{reason}")]
+    AnswerRefused {
+        /// Why.
+        reason: String,
+    },
     /// There is no such approval.
     #[error("there is no such approval")]
     ApprovalNotFound,

@@ -32,6 +32,7 @@ mod push;
 mod records;
 mod sessions;
 mod state;
+mod uploads;
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -40,7 +41,7 @@ pub use approvals::Answered;
 pub use approvals::one_tap::OneTapToken;
 pub use audit::Checkpoint;
 pub use commands::{
-    Accept, Cancel, CommandFilter, Detail, EditCommand, NewRoute, Offers, OldCommands,
+    Accept, Cancel, Carried, CommandFilter, Detail, EditCommand, NewRoute, Offers, OldCommands,
     PlaceCommand, PlaceRow, Shown, SteerOrder, SubmitCommand, Submitted, Swept, WaitingRoute,
     WaitingRoutes, WhichDead,
 };
@@ -55,3 +56,4 @@ pub use push::{PushListener, PushSubscription};
 pub use records::Applied;
 pub use state::{StateLimits, StatePage, StateWrite};
 pub use store::{Location, Options, Store, Synchronous};
+pub use uploads::{NewUpload, Upload, UploadPart};

@@ -71,6 +71,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Sql> {
         crate::commands::steer::STATEMENTS,
         crate::commands::sweep::STATEMENTS,
         crate::blobs::STATEMENTS,
+        crate::uploads::STATEMENTS,
         crate::messages::STATEMENTS,
         crate::approvals::STATEMENTS,
         crate::approvals::one_tap::STATEMENTS,

@@ -5,6 +5,7 @@
 //! may move the cursor or speak to the terminal.
 
 mod approval;
+mod attached;
 mod ending;
 mod tool;
 
@@ -12,6 +13,7 @@ use afield_proto::agent::{AgentMessage, MessageKind};
 use owo_colors::OwoColorize as _;
 
 pub(crate) use approval::{answered, question};
+pub(crate) use attached::attached;
 pub(crate) use ending::{ending, steered, waiting};
 
 /// Lines of a tool's result that are told about are cut to this many characters.
@@ -108,7 +110,8 @@ impl Transcript {
         match message.kind {
             MessageKind::Prompt if prompts => {
                 self.spoke = false;
-                format!("{} {}\n", "›".cyan().bold(), words.bold())
+                let files = attached::of_frame(message.message.get());
+                format!("{} {}\n{files}", "›".cyan().bold(), words.bold())
             }
             MessageKind::ToolUse => format!("{} {}\n", "●".green(), tool::used(message)),
             MessageKind::ToolResult => tool::answered(message, words),

@@ -41,7 +41,7 @@ pub(crate) async fn flush(global: &Global, connection: &Connection) -> Result<Fl
     });
     let is_local = global.server.is_none() || local.as_ref() == Some(&url);
     let is_meant = |unsent: &Unsent| unsent.server.as_ref().map_or(is_local, |meant| *meant == url);
-    Ok(outbox(global)?.flush(connection, is_meant).await?)
+    Ok(outbox(global)?.flush((connection, &global.endpoint()?), is_meant).await?)
 }
 
 /// Sends what waits here, on the way to something else: a line says so, and no failure of it is one

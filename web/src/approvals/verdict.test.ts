@@ -16,6 +16,12 @@ describe("what became of an approval", () => {
     expect(text({ state: "withdrawn" })).toMatch(/^Withdrawn/);
   });
 
+  it("repeats the rules of a yes, and how long they hold", () => {
+    const rules = [{ tool: "Bash", content: "ls *", destination: "local_settings" as const }];
+    const always = approval({ state: "allowed", resolved_by: "d1", answer: { behavior: "allow", for_session: false, interrupt: false, rules } });
+    expect(verdictOf(always, DEVICES, "d9")).toMatchObject({ text: "Allowed always by phone", words: "Bash(ls *)" });
+  });
+
   it("repeats the reason of a no, and the answers to a question", () => {
     const no = approval({ state: "denied", resolved_by: "d1", answer: { behavior: "deny", for_session: false, interrupt: false, message: "not now" } });
     expect(verdictOf(no, DEVICES, "d9")?.words).toBe("not now");

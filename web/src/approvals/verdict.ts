@@ -18,8 +18,11 @@ export function verdictOf(approval: Approval, devices: ReadonlyMap<DeviceId, Dev
   if (state === "denied") return { text: `Denied by ${who}`, words: answer?.message, icon: "close", tone: "bad" };
   const answers = Object.values(answer?.answers ?? {});
   if (approval.kind === "question") return { text: `Answered by ${who}`, words: answers.join(" · "), icon: "check", tone: "good" };
-  const scope = answer?.for_session ? " for this session" : "";
-  return { text: `Allowed${scope} by ${who}`, words: undefined, icon: "check", tone: "good" };
+  const rules = answer?.rules ?? [];
+  const lasting = rules.some((rule) => rule.destination === "local_settings");
+  const scope = lasting ? " always" : answer?.for_session || rules.length > 0 ? " for this session" : "";
+  const words = rules.map(({ tool, content }) => (content === undefined ? tool : `${tool}(${content})`)).join("\n");
+  return { text: `Allowed${scope} by ${who}`, words: words === "" ? undefined : words, icon: "check", tone: "good" };
 }
 
 /** What the agent's offer for the rest of the session is called; nothing when it offers none. */

@@ -162,6 +162,20 @@ level: DangerLevel,
  * Why, for people; empty unless it is destructive.
  */
 reasons: Array<string>, };
+export type RuleDestination = "session" | "local_settings";
+export type PermissionRule = { 
+/**
+ * The tool's name.
+ */
+tool: string, 
+/**
+ * What of it, in the agent's words, such as `npm test *`; everything when absent.
+ */
+content?: string, 
+/**
+ * Where it is kept.
+ */
+destination: RuleDestination, };
 export type ApprovalAsk = { 
 /**
  * Chosen by the runner.
@@ -191,6 +205,10 @@ reason?: string,
  * The agent offers a rule that would allow this for the rest of the session.
  */
 session_rule: boolean, 
+/**
+ * The rules it suggests, for a person to change: each would allow this and what is like it.
+ */
+rules?: Array<PermissionRule>, 
 /**
  * The directory it would happen in.
  */
@@ -257,6 +275,10 @@ reason?: string,
  */
 session_rule: boolean, 
 /**
+ * The rules it suggests, for a person to change: each would allow this and what is like it.
+ */
+rules?: Array<PermissionRule>, 
+/**
  * The directory it would happen in.
  */
 directory: string, };
@@ -270,6 +292,10 @@ behavior: Behavior,
  * With a yes: apply the rule the agent offered for the rest of the session.
  */
 for_session: boolean, 
+/**
+ * With a yes: these rules hold from now on, as the person wrote them.
+ */
+rules?: Array<PermissionRule>, 
 /**
  * With a no: the reason, told to the agent.
  */
@@ -295,6 +321,36 @@ behavior?: Behavior,
  * The person has meant it: needed for a yes to what is destructive.
  */
 confirmed?: boolean, };
+export type Attachment = { 
+/**
+ * SHA-256 of its bytes, in hexadecimal: the blob.
+ */
+hash: string, 
+/**
+ * How its sender calls it: a name without directories.
+ */
+name: string, 
+/**
+ * What its bytes are, as the upload was answered.
+ */
+media_type: string, 
+/**
+ * How many bytes it has.
+ */
+bytes: number, };
+export type StoredBlob = { 
+/**
+ * SHA-256 of the bytes, in hexadecimal.
+ */
+hash: string, 
+/**
+ * What they are.
+ */
+media_type: string, 
+/**
+ * How many they are.
+ */
+bytes: number, };
 export type Priority = "low" | "normal" | "high" | "critical";
 export type SendMode = "queue" | "steer" | "interrupt";
 export type Steer = "offered" | "taken" | "refused" | "missed" | "idle";
@@ -462,7 +518,11 @@ agent?: AgentKind,
 /**
  * Another session than the one the project is in when the command starts.
  */
-session_id?: SessionId, };
+session_id?: SessionId, 
+/**
+ * Files that go with the prompt; their bytes were uploaded before.
+ */
+attachments?: Array<Attachment>, };
 export type Place = "first" | "last" | { "before": CommandId } | { "after": CommandId };
 export type Resolution = "succeeded" | "failed" | "requeue";
 export type WaitReason = "time" | "hold" | "order" | "slot" | "runner" | "limit" | "approval" | "start";
@@ -1127,7 +1187,11 @@ input_sha256: string,
 /**
  * From a notification, with its token.
  */
-one_tap?: boolean, } | { "action": "work_started", 
+one_tap?: boolean, 
+/**
+ * The rules that hold from then on.
+ */
+rules?: Array<PermissionRule>, } | { "action": "work_started", 
 /**
  * Which command.
  */
@@ -1326,7 +1390,7 @@ version?: string,
  */
 note?: string, 
 /**
- * What it can do, in words: `ask`, `interrupt`, `modes`, `resume`, `steer`.
+ * What it can do, in words: `ask`, `images`, `interrupt`, `modes`, `resume`, `steer`.
  */
 can?: Array<string>, };
 export type RunnerFacts = { 
@@ -1585,7 +1649,11 @@ prompt: string,
 /**
  * How.
  */
-options: ExecuteOptions, };
+options: ExecuteOptions, 
+/**
+ * Files that go with it, to be fetched with `runner_blob`.
+ */
+attachments?: Array<Attachment>, };
 export type RunnerKill = { 
 /**
  * Which attempt.
@@ -1617,13 +1685,35 @@ command_id: CommandId,
 /**
  * The words.
  */
-prompt: string, };
+prompt: string, 
+/**
+ * Files that go with them.
+ */
+attachments?: Array<Attachment>, };
 export type RunnerSteered = { 
 /**
  * The agent is given them, and a record says so. Otherwise it takes none, and never will be
  * given these.
  */
 taken: boolean, };
+export type RunnerBlob = { 
+/**
+ * The command.
+ */
+command_id: CommandId, 
+/**
+ * Which of its files.
+ */
+hash: string, 
+/**
+ * From which byte on.
+ */
+offset: number, };
+export type RunnerBlobPart = { 
+/**
+ * Bytes in base64: at most [`crate::limits::BLOB_PART_BYTES`] of them; none behind the end.
+ */
+data: string, };
 export type RunnerAnswer = { 
 /**
  * Which attempt asked.
@@ -2287,7 +2377,7 @@ commit?: string,
  * Files that are changed or not known to it.
  */
 changes: number, };
-export type Request = { "type": "project_create", "data": ProjectCreate } | { "type": "project_list", "data": ProjectList } | { "type": "project_get", "data": ProjectGet } | { "type": "project_update", "data": ProjectUpdate } | { "type": "project_delete", "data": ProjectDelete } | { "type": "project_join", "data": ProjectJoin } | { "type": "project_leave", "data": ProjectLeave } | { "type": "execute", "data": Execute } | { "type": "agent_new_session", "data": AgentNewSession } | { "type": "agent_kill", "data": AgentKill } | { "type": "agent_interrupt", "data": AgentInterrupt } | { "type": "agent_set_mode", "data": AgentSetMode } | { "type": "get_messages", "data": GetMessages } | { "type": "health_check", "data": HealthCheckAsk } | { "type": "subscribe", "data": Subscribe } | { "type": "unsubscribe", "data": Unsubscribe } | { "type": "command_submit", "data": CommandSubmit } | { "type": "command_get", "data": CommandGet } | { "type": "command_show", "data": CommandShow } | { "type": "command_list", "data": CommandList } | { "type": "command_explain", "data": CommandExplain } | { "type": "command_cancel", "data": CommandCancel } | { "type": "command_edit", "data": CommandEdit } | { "type": "command_move", "data": CommandMove } | { "type": "command_hold", "data": CommandHold } | { "type": "command_release", "data": CommandRelease } | { "type": "hold_list", "data": HoldList } | { "type": "command_retry", "data": CommandRetry } | { "type": "command_purge", "data": CommandPurge } | { "type": "command_resolve", "data": CommandResolve } | { "type": "blob_get", "data": BlobGet } | { "type": "session_move", "data": SessionMove } | { "type": "approval_list", "data": ApprovalList } | { "type": "approval_answer", "data": ApprovalAnswer } | { "type": "device_create", "data": DeviceCreate } | { "type": "device_list", "data": DeviceList } | { "type": "device_link", "data": DeviceLink } | { "type": "device_revoke", "data": DeviceRevoke } | { "type": "device_revoke_others", "data": DeviceRevokeOthers } | { "type": "device_forget", "data": DeviceForget } | { "type": "device_set_scopes", "data": DeviceSetScopes } | { "type": "device_rename", "data": DeviceRename } | { "type": "device_label", "data": DeviceLabel } | { "type": "device_pair_start", "data": DevicePairStart } | { "type": "device_pair_status", "data": DevicePairStatus } | { "type": "device_pair_list", "data": DevicePairList } | { "type": "device_pair_decide", "data": DevicePairDecide } | { "type": "audit_list", "data": AuditList } | { "type": "audit_verify", "data": AuditVerify } | { "type": "state_get", "data": StateGet } | { "type": "state_set", "data": StateSet } | { "type": "handoff_get", "data": HandoffGet } | { "type": "handoff_take", "data": HandoffTake } | { "type": "handoff_move", "data": HandoffMove } | { "type": "handoff_offer", "data": HandoffOffer } | { "type": "handoff_release", "data": HandoffRelease } | { "type": "device_message", "data": DeviceMessageSend } | { "type": "device_broadcast", "data": DeviceBroadcast } | { "type": "device_inbox", "data": DeviceInbox } | { "type": "device_message_ack", "data": DeviceMessageAck } | { "type": "device_presence", "data": DevicePresenceAsk } | { "type": "device_looking", "data": DeviceLooking } | { "type": "push_key", "data": PushKey } | { "type": "push_subscribe", "data": PushSubscribe } | { "type": "push_unsubscribe", "data": PushUnsubscribe } | { "type": "push_settings", "data": PushSettingsAsk } | { "type": "push_test", "data": PushTest } | { "type": "push_log", "data": PushLog } | { "type": "runner_sleep", "data": RunnerSleep } | { "type": "runner_list", "data": RunnerList } | { "type": "runner_hello", "data": RunnerHello } | { "type": "runner_beat", "data": RunnerBeat } | { "type": "runner_records", "data": RunnerRecords } | { "type": "runner_partial", "data": RunnerPartial };
+export type Request = { "type": "project_create", "data": ProjectCreate } | { "type": "project_list", "data": ProjectList } | { "type": "project_get", "data": ProjectGet } | { "type": "project_update", "data": ProjectUpdate } | { "type": "project_delete", "data": ProjectDelete } | { "type": "project_join", "data": ProjectJoin } | { "type": "project_leave", "data": ProjectLeave } | { "type": "execute", "data": Execute } | { "type": "agent_new_session", "data": AgentNewSession } | { "type": "agent_kill", "data": AgentKill } | { "type": "agent_interrupt", "data": AgentInterrupt } | { "type": "agent_set_mode", "data": AgentSetMode } | { "type": "get_messages", "data": GetMessages } | { "type": "health_check", "data": HealthCheckAsk } | { "type": "subscribe", "data": Subscribe } | { "type": "unsubscribe", "data": Unsubscribe } | { "type": "command_submit", "data": CommandSubmit } | { "type": "command_get", "data": CommandGet } | { "type": "command_show", "data": CommandShow } | { "type": "command_list", "data": CommandList } | { "type": "command_explain", "data": CommandExplain } | { "type": "command_cancel", "data": CommandCancel } | { "type": "command_edit", "data": CommandEdit } | { "type": "command_move", "data": CommandMove } | { "type": "command_hold", "data": CommandHold } | { "type": "command_release", "data": CommandRelease } | { "type": "hold_list", "data": HoldList } | { "type": "command_retry", "data": CommandRetry } | { "type": "command_purge", "data": CommandPurge } | { "type": "command_resolve", "data": CommandResolve } | { "type": "blob_get", "data": BlobGet } | { "type": "session_move", "data": SessionMove } | { "type": "approval_list", "data": ApprovalList } | { "type": "approval_answer", "data": ApprovalAnswer } | { "type": "device_create", "data": DeviceCreate } | { "type": "device_list", "data": DeviceList } | { "type": "device_link", "data": DeviceLink } | { "type": "device_revoke", "data": DeviceRevoke } | { "type": "device_revoke_others", "data": DeviceRevokeOthers } | { "type": "device_forget", "data": DeviceForget } | { "type": "device_set_scopes", "data": DeviceSetScopes } | { "type": "device_rename", "data": DeviceRename } | { "type": "device_label", "data": DeviceLabel } | { "type": "device_pair_start", "data": DevicePairStart } | { "type": "device_pair_status", "data": DevicePairStatus } | { "type": "device_pair_list", "data": DevicePairList } | { "type": "device_pair_decide", "data": DevicePairDecide } | { "type": "audit_list", "data": AuditList } | { "type": "audit_verify", "data": AuditVerify } | { "type": "state_get", "data": StateGet } | { "type": "state_set", "data": StateSet } | { "type": "handoff_get", "data": HandoffGet } | { "type": "handoff_take", "data": HandoffTake } | { "type": "handoff_move", "data": HandoffMove } | { "type": "handoff_offer", "data": HandoffOffer } | { "type": "handoff_release", "data": HandoffRelease } | { "type": "device_message", "data": DeviceMessageSend } | { "type": "device_broadcast", "data": DeviceBroadcast } | { "type": "device_inbox", "data": DeviceInbox } | { "type": "device_message_ack", "data": DeviceMessageAck } | { "type": "device_presence", "data": DevicePresenceAsk } | { "type": "device_looking", "data": DeviceLooking } | { "type": "push_key", "data": PushKey } | { "type": "push_subscribe", "data": PushSubscribe } | { "type": "push_unsubscribe", "data": PushUnsubscribe } | { "type": "push_settings", "data": PushSettingsAsk } | { "type": "push_test", "data": PushTest } | { "type": "push_log", "data": PushLog } | { "type": "runner_sleep", "data": RunnerSleep } | { "type": "runner_list", "data": RunnerList } | { "type": "runner_hello", "data": RunnerHello } | { "type": "runner_beat", "data": RunnerBeat } | { "type": "runner_records", "data": RunnerRecords } | { "type": "runner_blob", "data": RunnerBlob } | { "type": "runner_partial", "data": RunnerPartial };
 export type ProjectCreate = { 
 /**
  * An absolute path on the runner.
@@ -2374,7 +2464,11 @@ agent?: AgentKind,
  * Makes a repetition harmless: the same key from the same device gives the first command
  * back. At most 128 bytes.
  */
-key?: string, };
+key?: string, 
+/**
+ * Files that go with the prompt; their bytes were uploaded before.
+ */
+attachments?: Array<Attachment>, };
 export type AgentNewSession = { 
 /**
  * Which project.
@@ -2761,6 +2855,10 @@ behavior: Behavior,
  * With a yes: apply the rule the agent offered for the rest of the session.
  */
 for_session: boolean, 
+/**
+ * With a yes: these rules hold from now on, as the person wrote them.
+ */
+rules?: Array<PermissionRule>, 
 /**
  * With a no: the reason, told to the agent.
  */
@@ -3273,5 +3371,6 @@ export interface Requests {
   runner_hello: { data: RunnerHello; reply: RunnerWelcome };
   runner_beat: { data: RunnerBeat; reply: Empty };
   runner_records: { data: RunnerRecords; reply: Acknowledged };
+  runner_blob: { data: RunnerBlob; reply: RunnerBlobPart };
   runner_partial: { data: RunnerPartial; reply: Empty };
 }

@@ -1,5 +1,5 @@
 /** What is to be done, where, how and when, as the form has it; and the command it becomes. Pure. */
-import type { AgentKind, ExecuteOptions, Failure, PermissionMode, Priority, ProjectId, RetryPolicy, Target } from "../generated/protocol";
+import type { Attachment, AgentKind, ExecuteOptions, Failure, PermissionMode, Priority, ProjectId, RetryPolicy, Target } from "../generated/protocol";
 import type { Ask } from "../link/wire";
 import { fromField } from "../text/times";
 import { type Wish, ANY, selectorOf } from "./wish";
@@ -57,13 +57,13 @@ export function lacks(choice: Choice, prompt: string, now: number): string | und
   return undefined;
 }
 
-export function askOf(choice: Choice, prompt: string): Ask<"command_submit"> {
+export function askOf(choice: Choice, prompt: string, attachments: readonly Attachment[] = []): Ask<"command_submit"> {
   const expires = fromField(choice.expires);
   const at = choice.when === "at" ? fromField(choice.at) : undefined;
   return {
     target: targetOf(choice),
     kind: "prompt",
-    payload: { prompt: prompt.trim(), ...optionsOf(choice), ...(choice.agent === "" ? {} : { agent: choice.agent }) },
+    payload: { prompt: prompt.trim(), ...optionsOf(choice), ...(choice.agent === "" ? {} : { agent: choice.agent }), ...(attachments.length === 0 ? {} : { attachments: [...attachments] }) },
     mode: "queue",
     ...(choice.priority === "normal" ? {} : { priority: choice.priority }),
     ...(at === undefined ? {} : { not_before: at }),

@@ -20,6 +20,8 @@ describe("a choice becomes a command", () => {
     expect(ask.payload).toEqual({ prompt: "x", agent: "claude", options: { model: "opus", permission_mode: "plan" } });
     expect([ask.not_before, ask.priority, ask.retry?.attempts, ask.retry?.safe]).toEqual([TOMORROW, "high", 3, true]);
     expect(askOf(choice({ when: "held" }), "x").hold).toBe(true);
+    const file = { hash: "0", name: "a", media_type: "text/plain", bytes: 1 };
+    expect(askOf(choice(), "x", [file]).payload?.attachments).toEqual([file]);
     expect(askOf(choice({ waitForLimit: true, safe: true }), "x").retry).toMatchObject({ attempts: 1, safe: false, wait_for_limit: true });
   });
 

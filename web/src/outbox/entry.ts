@@ -1,6 +1,12 @@
 /** What a person sent and the server has not acknowledged. Pure. */
-import type { ErrorBody, ErrorCode, ProjectId } from "../generated/protocol";
+import type { Attachment, ErrorBody, ErrorCode, ProjectId } from "../generated/protocol";
 import type { Ask } from "../link/wire";
+
+/** A file of this device, whole, and what it is called. */
+export interface LocalFile {
+  readonly attachment: Attachment;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+}
 
 export interface Entry {
   /** The command's own mark, made before the first try: the server does it once, however often it comes. */
@@ -9,6 +15,8 @@ export interface Entry {
   readonly madeAt: number;
   readonly projectId: ProjectId | undefined;
   readonly ask: Ask<"command_submit">;
+  /** What goes with it, uploaded before it is sent. */
+  readonly files?: readonly LocalFile[];
   /** The server refused it for good; a person decides what becomes of the words. */
   readonly refused?: ErrorBody;
 }

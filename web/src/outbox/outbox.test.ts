@@ -2,10 +2,10 @@ import "fake-indexeddb/auto";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import * as disk from "../disk/disk";
 import type { Command } from "../generated/protocol";
-import { Refusal } from "../identity/failure";
+import { Refusal, Unreachable } from "../identity/failure";
 import { LinkLost } from "../link/calls";
 import type { Ask } from "../link/wire";
-import type { Entry } from "./entry";
+import type { Entry, LocalFile } from "./entry";
 import { Outbox } from "./outbox";
 
 /** Web Locks, as far as the outbox uses them: one after the other. */
@@ -29,6 +29,12 @@ class Server {
 
   isUp(): boolean {
     return this.up;
+  }
+
+  async upload(_: Entry, file: LocalFile): Promise<void> {
+    this.arrived.push(file.attachment.name);
+    const failure = this.fails.shift();
+    if (failure) throw failure;
   }
 
   async submit(ask: Ask<"command_submit">): Promise<Command> {
@@ -110,6 +116,21 @@ describe("the outbox", () => {
     await box.put(ask("hello"));
     await box.deliver();
     expect(server.arrived).toHaveLength(2);
+    expect(shown).toEqual([]);
+  });
+
+  it("keeps files with their words, and hands them over first", async () => {
+    server.up = false;
+    const box = outbox();
+    const file = { attachment: { hash: "0", name: "a.png", media_type: "image/png", bytes: 2 }, bytes: new Uint8Array([1, 2]) };
+    const { key } = await box.put(ask("look"), [file]);
+    expect([...((await disk.get<Entry>("outbox", key))?.files?.[0]?.bytes ?? [])]).toEqual([1, 2]);
+    server.up = true;
+    server.fails = [new Unreachable("broke off")];
+    await box.deliver();
+    expect(shown).toHaveLength(1);
+    await box.deliver();
+    expect(server.arrived).toEqual(["a.png", "a.png", key]);
     expect(shown).toEqual([]);
   });
 

@@ -6,9 +6,9 @@
  */
 import * as disk from "../disk/disk";
 import type { Command } from "../generated/protocol";
-import { Refusal } from "../identity/failure";
+import { Refusal, Unreachable } from "../identity/failure";
 import type { Ask } from "../link/wire";
-import { due, type Entry, inOrder, isPassing } from "./entry";
+import { due, type Entry, inOrder, isPassing, type LocalFile } from "./entry";
 
 const LOCK = "afield-outbox";
 const CHANNEL = "afield-outbox";
@@ -16,10 +16,14 @@ const CHANNEL = "afield-outbox";
 const ENTRIES_MAX = 500;
 /** The pause after a refusal that time may heal. */
 const PAUSE_MS = 5_000;
+/** The same where files are sent with it again. */
+const PAUSE_FILES_MS = 60_000;
 
 export interface Sender {
   isUp(): boolean;
   submit(ask: Ask<"command_submit">): Promise<Command>;
+  /** Hands a file over; harmless when the server has it. */
+  upload(entry: Entry, file: LocalFile): Promise<unknown>;
 }
 
 export class Outbox {
@@ -35,7 +39,7 @@ export class Outbox {
   }
 
   /** Resolves when it is on this device's disk; sending goes on by itself. **Errors**: storage that fails. */
-  async put(ask: Ask<"command_submit">): Promise<Entry> {
+  async put(ask: Ask<"command_submit">, files: readonly LocalFile[] = []): Promise<Entry> {
     const waiting = await disk.all<Entry>("outbox");
     if (waiting.length >= ENTRIES_MAX) {
       const message = `${ENTRIES_MAX} messages wait to be sent already (limit of this app); connect, or discard some`;
@@ -45,7 +49,7 @@ export class Outbox {
     // Behind everything that waits, also within one millisecond and after a clock was set back.
     const madeAt = Math.max(Date.now(), ...waiting.map((entry) => entry.madeAt + 1));
     const submitted = { ...ask, key, submitted_at: new Date(madeAt).toISOString() };
-    const entry: Entry = { key, madeAt, projectId: ask.target?.project_id, ask: submitted };
+    const entry: Entry = { key, madeAt, projectId: ask.target?.project_id, ask: submitted, ...(files.length > 0 ? { files } : {}) };
     await disk.put("outbox", key, entry);
     await this.#tell();
     void this.deliver();
@@ -87,12 +91,14 @@ export class Outbox {
   /** Whether to go on with the next: order is kept, so a failed one holds up the rest. */
   async #send(entry: Entry): Promise<boolean> {
     try {
+      for (const file of entry.files ?? []) await this.#sender.upload(entry, file);
       await this.#sender.submit(entry.ask);
       await disk.remove("outbox", entry.key);
     } catch (error) {
-      if (!(error instanceof Refusal)) return false;
-      if (isPassing(error.code)) {
-        this.#again = setTimeout(() => void this.deliver(), PAUSE_MS);
+      // A lost link comes back and delivers; an upload that broke off has no link to wait for.
+      if (!(error instanceof Refusal || error instanceof Unreachable)) return false;
+      if (error instanceof Unreachable || isPassing(error.code)) {
+        this.#again = setTimeout(() => void this.deliver(), entry.files ? PAUSE_FILES_MS : PAUSE_MS);
         return false;
       }
       await disk.put("outbox", entry.key, { ...entry, refused: error.body });

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import type { HistoryMessage, Project } from "../generated/protocol";
-import { attached, ATTACHED_BYTES_MAX, fenced, withAttached } from "./attach";
 import { commandOf, modeFor, remarks, USUAL } from "./sending";
 import { conversations } from "./sessions";
+import { unsent } from "./unsent";
 import { slashCommands, suggested, toldMode } from "./slash";
 
 const project = (state: Project["state"]) => ({ id: "p", state }) as Project;
@@ -18,7 +18,18 @@ describe("sending", () => {
     const how = { mode: "queue", priority: "high", notBefore: "2026-01-01T10:00", sessionId: "s" } as const;
     expect(commandOf("hi", how, project("IDLE"))).toMatchObject({ priority: "high", not_before: new Date(2026, 0, 1, 10).toISOString(), payload: { session_id: "s" } });
     expect(remarks(how)).toHaveLength(3);
+    const file = { hash: "0", name: "a", media_type: "text/plain", bytes: 1 };
+    expect(commandOf("hi", USUAL, project("IDLE"), [file]).payload).toEqual({ prompt: "hi", attachments: [file] });
     expect(remarks(USUAL)).toEqual([]);
+  });
+});
+
+describe("words that only this device has", () => {
+  it("say what they wait for, or how far their files are", () => {
+    const entry = { key: "k", madeAt: 0, projectId: "p", ask: {} };
+    expect(unsent(entry, undefined).text).toBe("on this device, waits for a connection");
+    expect(unsent(entry, { key: "other", name: "a.png", part: 0.5 }).icon).toBe("offline");
+    expect(unsent(entry, { key: "k", name: "a.png", part: 0.256 })).toMatchObject({ text: "uploading a.png: 26 %", tone: "calm" });
   });
 });
 
@@ -34,20 +45,6 @@ describe("slash commands", () => {
   it("are suggested while their name is typed", () => {
     const known = ["clear", "compact", "usage"];
     expect(["/", "/c", "/compact", "/C", "say /c", "/compact now", "x"].map((text) => suggested(known, text))).toEqual([known, ["clear", "compact"], [], ["clear", "compact"], [], [], []]);
-  });
-});
-
-describe("attached files", () => {
-  it("stand between fences that nothing inside can end", () => {
-    expect(fenced("a.md", "x\n```\ny\n```\n")).toBe("a.md:\n````\nx\n```\ny\n```\n````\n");
-    expect(withAttached("look", "part")).toBe("look\n\npart");
-    expect(withAttached(" ", "part")).toBe("part");
-  });
-
-  it("are refused with the reason when they are no text or too great", async () => {
-    expect(await attached(new File(["grüße"], "a.txt"))).toContain("grüße");
-    await expect(attached(new File([new Uint8Array([0, 1, 2])], "b.bin"))).rejects.toThrow("b.bin is no text");
-    await expect(attached(new File(["x".repeat(ATTACHED_BYTES_MAX + 1)], "c.txt"))).rejects.toThrow(String(ATTACHED_BYTES_MAX));
   });
 });
 

@@ -1,5 +1,5 @@
 /** How a prompt is sent: what each way will do, and the command it becomes. Pure. */
-import type { Priority, Project, SendMode, SessionId } from "../generated/protocol";
+import type { Attachment, Priority, Project, SendMode, SessionId } from "../generated/protocol";
 import type { Ask } from "../link/wire";
 
 export interface How {
@@ -31,11 +31,11 @@ export function modeFor({ mode, notBefore }: How, project: Project): SendMode {
   return project.state === "EXECUTING" && notBefore === "" ? mode : "queue";
 }
 
-export function commandOf(prompt: string, how: How, project: Project): Ask<"command_submit"> {
+export function commandOf(prompt: string, how: How, project: Project, attachments: readonly Attachment[] = []): Ask<"command_submit"> {
   return {
     target: { project_id: project.id },
     kind: "prompt",
-    payload: { prompt, ...(how.sessionId === undefined ? {} : { session_id: how.sessionId }) },
+    payload: { prompt, ...(how.sessionId === undefined ? {} : { session_id: how.sessionId }), ...(attachments.length === 0 ? {} : { attachments: [...attachments] }) },
     mode: modeFor(how, project),
     ...(how.priority === "normal" ? {} : { priority: how.priority }),
     ...(how.notBefore === "" ? {} : { not_before: new Date(how.notBefore).toISOString() }),

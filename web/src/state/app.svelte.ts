@@ -10,8 +10,10 @@ import { Link, type Listener } from "../link/link";
 import { isUp, type LinkState } from "../link/status";
 import { wake } from "../link/wake";
 import type { Ask, Reply, RequestName, TopicEvent } from "../link/wire";
-import type { Entry } from "../outbox/entry";
+import { download, upload } from "../identity/rest";
+import type { Entry, LocalFile } from "../outbox/entry";
 import { Outbox } from "../outbox/outbox";
+import { Blobs } from "./blobs";
 import { askLists, askTopics, latest } from "./catch-up";
 import { Frames } from "./frames";
 import { keepSnapshot, loadSnapshot } from "./snapshot";
@@ -27,6 +29,8 @@ export class App {
   world = $state.raw<World>(EMPTY);
   link = $state.raw<LinkState>({ status: { is: "reconnecting", since: Date.now(), tries: 0 } });
   outbox = $state.raw<Entry[]>([]);
+  /** What is on its way to the server right now: of which entry, and how much of the file went. */
+  uploading = $state.raw<{ readonly key: string; readonly name: string; readonly part: number }>();
   /** When what is shown was last confirmed, by a connection of this page or an earlier one. */
   knownAt = $state<number>();
   /** Whether `world` holds anything true: from the disk, or from the server. */
@@ -36,6 +40,7 @@ export class App {
   readonly #prover: Prover;
   readonly #link: Link;
   readonly #outbox: Outbox;
+  readonly #blobs = new Blobs((hash) => download(this.#prover, hash));
   readonly #frames = new Frames((events) => this.#fold(events));
   #transcripts = $state.raw<ReadonlyMap<ProjectId, Transcript>>(new Map());
   #touched: Set<string> | undefined;
@@ -52,7 +57,11 @@ export class App {
       hasNetwork: () => navigator.onLine,
     };
     this.#link = new Link(around, this.#listener());
-    const sender = { isUp: () => isUp(this.link.status), submit: (ask: Ask<"command_submit">) => this.#submit(ask) };
+    const sender = {
+      isUp: () => isUp(this.link.status),
+      submit: (ask: Ask<"command_submit">) => this.#submit(ask),
+      upload: (entry: Entry, file: LocalFile) => this.#upload(entry, file),
+    };
     this.#outbox = new Outbox(sender, (entries) => (this.outbox = entries));
   }
 
@@ -104,8 +113,13 @@ export class App {
   }
 
   /** Sends a command, now or when there is a connection again: nothing that was sent is lost. */
-  send(ask: Ask<"command_submit">): Promise<Entry> {
-    return this.#outbox.put(ask);
+  send(ask: Ask<"command_submit">, files: readonly LocalFile[] = []): Promise<Entry> {
+    return this.#outbox.put(ask, files);
+  }
+
+  /** The bytes of something that was attached. **Errors**: `Refusal` when it is no longer kept. */
+  bytes(hash: string): Promise<ArrayBuffer> {
+    return this.#blobs.get(hash);
   }
 
   sendAgain(entry: Entry): Promise<void> {
@@ -234,6 +248,12 @@ export class App {
     // Last in the map: opened last, kept longest.
     changed.delete(id);
     this.#transcripts = changed.set(id, transcript);
+  }
+
+  async #upload({ key }: Entry, { attachment, bytes }: LocalFile): Promise<void> {
+    const told = (part: number) => (this.uploading = { key, name: attachment.name, part });
+    told(0);
+    await upload(this.#prover, bytes, told).finally(() => (this.uploading = undefined));
   }
 
   async #submit(ask: Ask<"command_submit">): Promise<Command> {

@@ -16,6 +16,7 @@ fn ask(tool: &str, input: &Value) -> ApprovalAsk {
         title: None,
         reason: None,
         session_rule: false,
+        rules: Vec::new(),
         directory: "/home/me/shop".into(),
     }
 }

@@ -1,6 +1,7 @@
 //! Work as the older message set asks for it: a prompt, a new session, stopping, history.
 
 use crate::agent::{AgentKind, Direction, ExecuteOptions, MessageKind, PermissionMode};
+use crate::attachment::Attachment;
 use crate::runner::KilledProcess;
 use crate::{CommandId, ProjectId, SessionId, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -25,6 +26,10 @@ shape! {
         /// back. At most 128 bytes.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         key: Option<String>,
+        /// Files that go with the prompt; their bytes were uploaded before.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        #[cfg_attr(feature = "schema", ts(as = "Option<Vec<Attachment>>"))]
+        attachments: Vec<Attachment>,
     }
     /// `agent_new_session`
     AgentNewSession {

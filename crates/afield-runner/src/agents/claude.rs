@@ -6,9 +6,11 @@
 
 mod argv;
 mod ask;
+pub(crate) mod content;
 mod frame;
 mod map;
 mod outcome;
+mod rules;
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
@@ -23,10 +25,12 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use self::argv::Conversation;
+use self::content::{is_shown, user_frame};
 use self::frame::Fields;
 use self::outcome::{Evidence, TurnResult};
 use super::message::{self, Stamp, warning};
 use super::{Act, Agent, Ending, Exit, Program, Ticket, Timer, Turn};
+use crate::attachments::{Folder, Words};
 use crate::lines::Line;
 use crate::timing::Timing;
 
@@ -50,8 +54,10 @@ pub(crate) struct Setup {
     pub(crate) directory: String,
     /// The id of the prompt.
     pub(crate) prompt_id: Uuid,
-    /// What to do.
-    pub(crate) prompt: String,
+    /// What to do, and the files that go with it.
+    pub(crate) words: Words,
+    /// Where those lie that it is not shown.
+    pub(crate) folder: Option<Folder>,
     /// How.
     pub(crate) options: ExecuteOptions,
     /// The file `options.mcp_config` names.
@@ -130,7 +136,8 @@ impl Claude {
             return;
         }
         turn.act(Act::Disarm(Timer::Ready));
-        turn.act(Act::Write(user_frame(self.setup.prompt_id, &self.setup.prompt)));
+        let Setup { prompt_id, words, folder, .. } = &self.setup;
+        turn.act(Act::Write(user_frame(*prompt_id, words, folder.as_ref())));
     }
 
     fn control(&mut self, request: serde_json::Value, turn: &mut Turn) -> String {
@@ -378,18 +385,6 @@ pub(crate) fn prompt_id(attempt: Attempt) -> Uuid {
     Uuid::from_u128(attempt.command_id.uuid().as_u128() ^ u128::from(again))
 }
 
-/// A person's words.
-fn user_frame(id: Uuid, words: &str) -> String {
-    let frame = json!({
-        "type": "user",
-        "message": { "role": "user", "content": words },
-        "parent_tool_use_id": null,
-        "uuid": id,
-        "origin": { "kind": "human" },
-    });
-    frame.to_string()
-}
-
 /// Whose prompt a result answers.
 struct Whose {
     uuid: Option<String>,
@@ -475,14 +470,15 @@ impl Agent for Claude {
         self.send_interrupt(turn);
     }
 
-    fn steer(&mut self, command: CommandId, words: &str, turn: &mut Turn) -> bool {
+    fn steer(&mut self, command: CommandId, words: &Words, turn: &mut Turn) -> bool {
         let over = self.answered() || self.input_closed || self.evidence.interrupted;
-        if !self.prompt_sent || over {
+        // What is not shown needs a folder, which a turn has from its beginning or not at all.
+        if !self.prompt_sent || over || !words.files.iter().all(is_shown) {
             return false;
         }
         self.steers.insert(command.to_string(), false);
         turn.record(Record::Steered { at: turn.now, command_id: command });
-        turn.act(Act::Write(user_frame(command.uuid(), words)));
+        turn.act(Act::Write(user_frame(command.uuid(), words, None)));
         true
     }
 
@@ -553,7 +549,8 @@ impl Claude {
             command: std::mem::take(&mut self.setup.command),
             variables: std::mem::take(&mut self.setup.variables),
             directory: std::mem::take(&mut self.setup.directory),
-            prompt: std::mem::take(&mut self.setup.prompt),
+            words: std::mem::take(&mut self.setup.words),
+            folder: self.setup.folder.take(),
             options: std::mem::take(&mut self.setup.options),
             mcp_file: self.setup.mcp_file.take(),
             native_session: None,

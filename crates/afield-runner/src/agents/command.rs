@@ -11,6 +11,7 @@ use afield_proto::{ApprovalId, CommandId, ErrorBody, ErrorCode};
 
 use super::message::{Stamp, prefix};
 use super::{Act, Agent, Ending, Exit, Program, Ticket, Timer, Turn};
+use crate::attachments::{Folder, Words};
 use crate::lines::Line;
 use crate::timing::Timing;
 
@@ -19,12 +20,17 @@ const LAST_LINE_BYTES_MAX: usize = 2000;
 /// A longer line is a record of its own, in bytes.
 const GATHERED_BYTES_MAX: usize = 64 * 1024;
 
+/// The variable that names the folder of what is attached; each file has its number in front.
+const ATTACHMENTS_VARIABLE: &str = "AFIELD_ATTACHMENTS";
+
 /// One run of a program.
 pub(crate) struct Command {
     stamp: Stamp,
     argv: Vec<OsString>,
     timing: Timing,
     interrupted: bool,
+    /// Where the files lie that go with it.
+    attachments: Option<Folder>,
     /// Empty before there is one.
     last_line: String,
 }
@@ -41,7 +47,13 @@ impl Command {
             Some(argv) => argv.iter().map(OsString::from).collect(),
             None => ["/bin/sh", "-c", prompt].map(OsString::from).to_vec(),
         };
-        Self { stamp, argv, timing, interrupted: false, last_line: String::new() }
+        let last_line = String::new();
+        Self { stamp, argv, timing, interrupted: false, attachments: None, last_line }
+    }
+
+    /// The same, with files in this folder.
+    pub(crate) fn with_attachments(self, folder: Option<Folder>) -> Self {
+        Self { attachments: folder, ..self }
     }
 
     fn line(&mut self, stream: OutputStream, line: Line, turn: &mut Turn) {
@@ -69,7 +81,9 @@ impl Agent for Command {
     fn program(&self) -> Program {
         let mut argv = self.argv.iter().cloned();
         let program = argv.next().unwrap_or_default();
-        Program { program, arguments: argv.collect(), variables: Vec::new() }
+        let folder =
+            self.attachments.iter().map(|folder| (ATTACHMENTS_VARIABLE, folder.path().into()));
+        Program { program, arguments: argv.collect(), variables: folder.collect() }
     }
 
     /// Nothing is ever typed into it.
@@ -94,7 +108,7 @@ impl Agent for Command {
     }
 
     /// Nothing is ever typed into it.
-    fn steer(&mut self, _command: CommandId, _words: &str, _turn: &mut Turn) -> bool {
+    fn steer(&mut self, _command: CommandId, _words: &Words, _turn: &mut Turn) -> bool {
         false
     }
 

@@ -72,6 +72,19 @@ fn session_id(arguments: &[String]) -> String {
     id.unwrap_or_else(|| "00000000-0000-7000-8000-000000000000".to_owned())
 }
 
+/// What a person says in a frame, without the files that go with it.
+fn words(frame: &Value) -> String {
+    let content = &frame["message"]["content"];
+    let last = content.as_array().and_then(|blocks| blocks.last()?["text"].as_str());
+    content.as_str().or(last).unwrap_or_default().to_owned()
+}
+
+/// The images and files that go with it, counted.
+fn attached(frame: &Value) -> usize {
+    let blocks = frame["message"]["content"].as_array();
+    blocks.map_or(0, |blocks| blocks.len().saturating_sub(1))
+}
+
 struct Demo<W> {
     output: W,
     frames: Receiver<Value>,
@@ -148,7 +161,7 @@ impl<W: Write> Demo<W> {
     }
 
     fn turn(&mut self, frame: &Value) -> Io<()> {
-        let prompt = frame["message"]["content"].as_str().unwrap_or_default().to_owned();
+        let prompt = words(frame);
         let directory = std::env::current_dir().unwrap_or_default();
         self.say(json!({
             "type": "system", "subtype": "init", "cwd": directory, "model": "demo",
@@ -156,7 +169,7 @@ impl<W: Write> Demo<W> {
             "claude_code_version": "demo", "mcp_servers": [], "slash_commands": [],
         }))?;
         self.failed = false;
-        let answer = match self.answer(&prompt)? {
+        let answer = match self.answer(&prompt, attached(frame))? {
             Some(text) => (self.listen_again()? == Go::On).then_some(text),
             None => None,
         };
@@ -174,7 +187,7 @@ impl<W: Write> Demo<W> {
     fn listen_again(&mut self) -> Io<Go> {
         while let Some(frame) = self.said.pop_front() {
             self.lifecycle(&frame, "started")?;
-            let said = frame["message"]["content"].as_str().unwrap_or_default();
+            let said = words(&frame);
             let shown: String = said.chars().take(80).collect();
             if self.speak(&format!("You also said: \u{201c}{shown}\u{201d}."))? == Go::Interrupted {
                 self.lifecycle(&frame, "discarded")?;
@@ -192,10 +205,15 @@ impl<W: Write> Demo<W> {
     }
 
     /// Carries out the turn. `None` when it was interrupted.
-    fn answer(&mut self, prompt: &str) -> Io<Option<String>> {
+    fn answer(&mut self, prompt: &str, files: usize) -> Io<Option<String>> {
         let shown: String = prompt.chars().take(80).collect();
+        let with = match files {
+            0 => String::new(),
+            1 => " With it came a file.".to_owned(),
+            _ => format!(" With it came {files} files."),
+        };
         let greeting = format!(
-            "This is Afield's demo agent: no model, only this machine. You said: \u{201c}{shown}\u{201d}."
+            "This is Afield's demo agent: no model, only this machine. You said: \u{201c}{shown}\u{201d}.{with}"
         );
         if self.speak(&greeting)? == Go::Interrupted || self.list()? == Go::Interrupted {
             return Ok(None);

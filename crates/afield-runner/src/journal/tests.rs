@@ -20,6 +20,7 @@ fn order() -> RunnerExecute {
         agent: AgentKind::Demo,
         prompt: "hello".into(),
         options: ExecuteOptions::default(),
+        attachments: Vec::new(),
     }
 }
 

@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{Wish, Work};
 use crate::agents::{Act, Agent, Exit, Ticket, Timer, Turn};
+use crate::attachments::Words;
 use crate::lines::{self, Waiting};
 use crate::process::{Climb, Killed, Kin, Ladder, Process, Step, sweep};
 
@@ -242,7 +243,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn steer(&mut self, command: CommandId, words: &str, turn: &mut Turn) -> bool {
+    fn steer(&mut self, command: CommandId, words: &Words, turn: &mut Turn) -> bool {
         let ends = self.stopping.is_some() || self.exit.is_some();
         if ends || !self.agent.steer(command, words, turn) {
             return false;

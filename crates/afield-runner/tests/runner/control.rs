@@ -246,7 +246,7 @@ async fn words_go_into_the_running_turn_once() {
     rig.server.until(order.attempt, begun).await;
     let command_id = CommandId::generate();
     let prompt = "use tabs".to_owned();
-    let words = RunnerSteer { attempt: order.attempt, command_id, prompt };
+    let words = RunnerSteer { attempt: order.attempt, command_id, prompt, attachments: Vec::new() };
     assert_eq!(steer(&rig, &words).await, Ok(true));
     // A repetition is answered, not given again; after the end the records tell.
     assert!(matches!(steer(&rig, &words).await, Ok(true) | Err(ErrorCode::ProcessNotFound)));
@@ -274,7 +274,7 @@ async fn a_plain_program_takes_no_words() {
     let begun = |records: &[Record]| !texts(records, MessageKind::Stdout).is_empty();
     rig.server.until(order.attempt, begun).await;
     let (command_id, prompt) = (CommandId::generate(), "faster".to_owned());
-    let words = RunnerSteer { attempt: order.attempt, command_id, prompt };
+    let words = RunnerSteer { attempt: order.attempt, command_id, prompt, attachments: Vec::new() };
     assert_eq!(steer(&rig, &words).await, Ok(false));
     kill(&rig, &order).await;
     let records = rig.server.records(order.attempt);

@@ -78,6 +78,7 @@ impl Home {
             agent,
             prompt: prompt.to_owned(),
             options: ExecuteOptions::default(),
+            attachments: Vec::new(),
         }
     }
 }

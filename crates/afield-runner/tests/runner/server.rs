@@ -5,11 +5,15 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use afield_proto::agent::AgentMessage;
+use afield_proto::limits::BLOB_PART_BYTES;
 use afield_proto::runner::{
-    Acknowledged, Attempt, Record, RunnerHello, RunnerPartial, RunnerRecords, RunnerWelcome,
+    Acknowledged, Attempt, Record, RunnerBlob, RunnerBlobPart, RunnerHello, RunnerPartial,
+    RunnerRecords, RunnerWelcome,
 };
 use afield_proto::{DeviceId, ErrorBody, ErrorCode};
 use afield_runner::{AskError, Uplink};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use futures::future::BoxFuture;
 use serde_json::value::{RawValue, to_raw_value};
 use tokio::sync::watch;
@@ -29,6 +33,12 @@ struct State {
     /// Takes records and loses the answer, so many times.
     lose_answers: usize,
     largest_batch: usize,
+    /// Files by their hash.
+    files: HashMap<String, Vec<u8>>,
+    /// Parts of files that were given.
+    parts: usize,
+    /// Breaks the connection instead of giving this part.
+    break_at_part: Option<usize>,
 }
 
 /// The server.
@@ -58,6 +68,19 @@ impl Server {
 
     pub(crate) fn lose_answers(&self, count: usize) {
         self.with(|state| state.lose_answers = count);
+    }
+
+    /// Has a file, under whatever hash.
+    pub(crate) fn keep_file(&self, hash: &str, body: Vec<u8>) {
+        self.with(|state| state.files.insert(hash.to_owned(), body));
+    }
+
+    pub(crate) fn break_at_part(&self, part: usize) {
+        self.with(|state| state.break_at_part = Some(part));
+    }
+
+    pub(crate) fn parts(&self) -> usize {
+        self.state.lock().unwrap().parts
     }
 
     /// Records the server has from an earlier life of the runner.
@@ -123,11 +146,29 @@ impl Server {
             "runner_records" => {
                 self.take(serde_json::from_str(data.get()).unwrap(), data.get().len())
             }
+            "runner_blob" => self.part(serde_json::from_str(data.get()).unwrap()),
             other => {
                 let message = format!("there is no request {other}");
                 Err(AskError::Refused(ErrorBody::new(ErrorCode::ValidationFailed, message)))
             }
         }
+    }
+
+    fn part(&self, ask: RunnerBlob) -> Result<Box<RawValue>, AskError> {
+        self.with(|state| {
+            if state.break_at_part == Some(state.parts) {
+                (state.break_at_part, state.up) = (None, false);
+                return Err(AskError::Disconnected);
+            }
+            state.parts += 1;
+            let Some(body) = state.files.get(&ask.hash) else {
+                let none = ErrorBody::new(ErrorCode::NotFound, "there is no such blob");
+                return Err(AskError::Refused(none));
+            };
+            let rest = body.get(ask.offset as usize..).unwrap_or_default();
+            let part = &rest[..rest.len().min(BLOB_PART_BYTES)];
+            Ok(to_raw_value(&RunnerBlobPart { data: STANDARD.encode(part) }).unwrap())
+        })
     }
 
     fn hello(&self, hello: RunnerHello) -> Box<RawValue> {

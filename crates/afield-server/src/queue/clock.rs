@@ -1,7 +1,7 @@
 //! The queue's clock: one timer for everything that happens by itself. It asks the store only when
 //! something is due or has changed; at rest there are no statements.
 //!
-//! Commands that were over long ago are archived by it as well. When that is due next is known from
+//! Commands that were over long ago are archived by it as well, and files that none needs removed. When that is due next is known from
 //! the last look; the first command that is over after a look that found none tells by itself.
 
 use std::sync::{Mutex, MutexGuard};
@@ -63,6 +63,15 @@ impl Clock {
         let Some(at) = command.finished_at else { return };
         let mut state = self.state();
         state.archive.get_or_insert(at.plus(kept));
+    }
+
+    /// A file was taken, or is no longer needed: it may go at this time.
+    pub(crate) fn uploaded(&self, may_go_at: Timestamp) {
+        let mut state = self.state();
+        if state.archive.is_none_or(|next| may_go_at < next) {
+            state.archive = Some(may_go_at);
+            self.changed.notify_one();
+        }
     }
 
     /// What waited behind a command may be due at another time.
@@ -154,15 +163,29 @@ async fn archive(core: &Core, now: Timestamp) -> Result<(), afield_store::Error>
     let kept = core.limits().finished_kept;
     core.clock.state().archive = None;
     let archived = archive_until(core, now.minus(kept)).await;
+    let removed = remove_unused(core, now).await;
     let mut state = core.clock.state();
     let step = now.plus(ARCHIVE_STEP);
-    let (next, result) = match archived {
-        Ok(first) => (first.map(|first| first.plus(kept).max(step)), Ok(())),
-        Err(error) => (Some(step), Err(error)),
+    let (next, result) = match (archived, removed) {
+        (Ok(first), Ok(unused)) => {
+            let due = [first.map(|first| first.plus(kept)), unused].into_iter().flatten().min();
+            (due.map(|due| due.max(step)), Ok(()))
+        }
+        (Err(error), _) | (_, Err(error)) => (Some(step), Err(error)),
     };
-    // What was over meanwhile leaves later than what the look saw.
-    state.archive = next.or(state.archive);
+    // What was over or uploaded meanwhile is not forgotten.
+    state.archive = [next, state.archive].into_iter().flatten().min();
     result
+}
+
+/// Removes files that no command needs any more. Says when the next may go.
+async fn remove_unused(
+    core: &Core,
+    now: Timestamp,
+) -> Result<Option<Timestamp>, afield_store::Error> {
+    let kept = core.limits().attachments_kept;
+    let oldest = core.store.remove_unused_uploads(now.minus(kept)).await?;
+    Ok(oldest.map(|oldest| oldest.plus(kept)))
 }
 
 /// Archives what was over at `by`. Says when the first of the others was, if there are any.

@@ -9,6 +9,7 @@ use afield_flow::queue::{POSITION_STEP, waiting_for};
 use afield_proto::agent::{
     AgentKind, AgentMessage, Direction, ExecuteOptions, MessageFlags, MessageKind,
 };
+use afield_proto::attachment::Attachment;
 use afield_proto::command::{Command, CommandKind, CommandState, Outcome, OutcomeKind};
 use afield_proto::fact::Fact;
 use afield_proto::queue::{Payload, Place, Priority, RetryPolicy};
@@ -24,7 +25,7 @@ use super::steer::{self, Aim};
 use super::{COLUMNS, CommandRow, command_row, lane, stop};
 use crate::sql::{Row, params, statements, to_json};
 use crate::tx::{Tx, encoded};
-use crate::{Error, Refusal, Store, commands, sessions};
+use crate::{Error, Refusal, Store, commands, sessions, uploads};
 
 statements! {
     /// What accepting a command needs to know of its project, and nothing more.
@@ -75,6 +76,8 @@ pub struct SubmitCommand {
     pub prompt: String,
     /// How, with the project's own options already in it.
     pub options: ExecuteOptions,
+    /// Files that go with it.
+    pub attachments: Vec<Attachment>,
     /// The device's own mark; a repetition gives the first command.
     pub key: Option<String>,
     /// Follows the work through all logs.
@@ -113,6 +116,29 @@ pub struct Submitted {
 pub(crate) struct StoredPayload {
     pub(crate) prompt: String,
     pub(crate) options: ExecuteOptions,
+    #[serde(default)]
+    pub(crate) attachments: Vec<Attachment>,
+}
+
+/// What a command carries, as a person changes it.
+#[derive(Debug, Clone)]
+pub struct Carried {
+    /// What to do.
+    pub prompt: String,
+    /// How, with the project's own options in it.
+    pub options: ExecuteOptions,
+    /// Files that go with it.
+    pub attachments: Vec<Attachment>,
+    /// Who does it.
+    pub agent: AgentKind,
+}
+
+impl Carried {
+    /// Words for an agent, and nothing else.
+    pub fn words(prompt: impl Into<String>, agent: AgentKind) -> Self {
+        let (options, attachments) = (ExecuteOptions::default(), Vec::new());
+        Self { prompt: prompt.into(), options, attachments, agent }
+    }
 }
 
 impl Store {
@@ -242,6 +268,7 @@ pub(super) async fn submit(
         }
     };
     insert(tx, submit, &slot, &place, draft).await?;
+    uploads::attach(tx, submit.org, draft.command.id, &submit.attachments, now).await?;
     if aim.steer.is_some() {
         steer::save_aim(tx, draft.command.id, aim).await?;
     }
@@ -363,6 +390,7 @@ fn is_same(submit: &SubmitCommand, first: &CommandRow, payload: &StoredPayload) 
     asked == (first.org, project_id, kind, agent)
         && payload.prompt == submit.prompt
         && payload.options == submit.options
+        && payload.attachments == submit.attachments
 }
 
 fn is_asked(submit: &SubmitCommand, route: &NewRoute, first: &First) -> bool {
@@ -454,17 +482,23 @@ async fn insert(
 }
 
 fn payload(submit: &SubmitCommand) -> String {
-    encode_payload(&submit.prompt, &submit.options)
+    encode_payload(&submit.prompt, &submit.options, &submit.attachments)
 }
 
 /// The stored form of what is carried out.
-pub(crate) fn encode_payload(prompt: &str, options: &ExecuteOptions) -> String {
+pub(crate) fn encode_payload(
+    prompt: &str,
+    options: &ExecuteOptions,
+    attachments: &[Attachment],
+) -> String {
     #[derive(Serialize)]
     struct Borrowed<'a> {
         prompt: &'a str,
         options: &'a ExecuteOptions,
+        #[serde(skip_serializing_if = "<[_]>::is_empty")]
+        attachments: &'a [Attachment],
     }
-    to_json(&Borrowed { prompt, options })
+    to_json(&Borrowed { prompt, options, attachments })
 }
 
 /// The beginning of what a command asks for: one line for lists.
@@ -483,25 +517,32 @@ pub(crate) fn summary(kind: CommandKind, prompt: &str, options: &ExecuteOptions)
 }
 
 /// What a person asked, as a message of the conversation.
-pub(crate) fn prompt_message(command: &Command, prompt: &str, now: Timestamp) -> AgentMessage {
+pub(crate) fn prompt_message(
+    command: &Command,
+    payload: &StoredPayload,
+    now: Timestamp,
+) -> AgentMessage {
     AgentMessage {
         timestamp: now,
         direction: Direction::Client,
         kind: MessageKind::Prompt,
         command_id: Some(command.id),
         session_id: command.session_id,
-        text: Some(prompt.to_owned()),
+        text: Some(payload.prompt.clone()),
         tool: None,
         parent: None,
         flags: MessageFlags::default(),
-        message: prompt_frame(prompt),
+        message: prompt_frame(payload),
     }
 }
 
-fn prompt_frame(prompt: &str) -> Box<RawValue> {
+fn prompt_frame(payload: &StoredPayload) -> Box<RawValue> {
     #[derive(Serialize)]
     struct Frame<'a> {
         prompt: &'a str,
+        #[serde(skip_serializing_if = "<[_]>::is_empty")]
+        attachments: &'a [Attachment],
     }
-    to_raw_value(&Frame { prompt }).expect("a text always serialises")
+    let StoredPayload { prompt, attachments, .. } = payload;
+    to_raw_value(&Frame { prompt, attachments }).expect("texts and numbers always serialise")
 }

@@ -1,16 +1,16 @@
 //! What is over waits again, or is forgotten.
 
 use afield_flow::command as life;
-use afield_proto::agent::{AgentKind, ExecuteOptions};
 use afield_proto::command::{Command, CommandState, Outcome, OutcomeKind};
 use afield_proto::queue::AttemptView;
 use afield_proto::{CommandId, OrgId, ProjectId, Timestamp};
 
+use super::accept::Carried;
 use super::edit::set_payload;
 use super::{CommandRow, lane, locked, not_possible, routes, save, steer, with_lane};
 use crate::sql::{params, statements, to_json};
 use crate::tx::Tx;
-use crate::{Error, Store};
+use crate::{Error, Store, uploads};
 
 statements! {
     INSERT_ATTEMPT = "INSERT INTO attempts (command_id, attempt, runner_id, leased_at, \
@@ -41,7 +41,7 @@ impl Store {
         &self,
         org: OrgId,
         which: WhichDead,
-        payload: Option<(String, ExecuteOptions, AgentKind)>,
+        payload: Option<Carried>,
         expires_at: Timestamp,
         now: Timestamp,
     ) -> Result<Vec<Command>, Error> {
@@ -66,8 +66,7 @@ async fn which(tx: &mut Tx, org: OrgId, which: &WhichDead) -> Result<Vec<Command
 }
 
 /// Which, the new payload, when they expire, now.
-type PutBack =
-    (OrgId, WhichDead, Option<(String, ExecuteOptions, AgentKind)>, Timestamp, Timestamp);
+type PutBack = (OrgId, WhichDead, Option<Carried>, Timestamp, Timestamp);
 
 async fn put_back(
     tx: &mut Tx,
@@ -84,8 +83,8 @@ async fn put_back(
             )));
         }
         lane::refuse_kill(&row)?;
-        if let Some((prompt, options, agent)) = payload {
-            set_payload(tx, &mut row, prompt, options, *agent).await?;
+        if let Some(payload) = payload {
+            set_payload(tx, &mut row, payload, *now).await?;
         }
         // One that was never given to a runner may go to another.
         routes::set_waits(tx, id, true).await?;
@@ -174,5 +173,6 @@ async fn purge(tx: &mut Tx, (org, dead): &(OrgId, WhichDead)) -> Result<Vec<Comm
 pub(crate) async fn forget(tx: &mut Tx, id: CommandId) -> Result<(), Error> {
     tx.execute(&FORGET_ATTEMPTS, params![id]).await?;
     routes::forget(tx, id).await?;
+    uploads::forget(tx, id).await?;
     tx.execute(&FORGET, params![id]).await.map(drop)
 }

@@ -1,15 +1,14 @@
 //! Editing and moving a command that waits.
 
-use afield_proto::agent::{AgentKind, ExecuteOptions};
 use afield_proto::command::{Command, CommandKind};
 use afield_proto::queue::{Place, Priority, RetryPolicy};
 use afield_proto::{CommandId, OrgId, Timestamp};
 
-use super::accept::{encode_payload, summary};
+use super::accept::{Carried, encode_payload, summary};
 use super::{CommandRow, changed, lane, locked, not_possible, save, waiting};
 use crate::sql::{params, statements};
 use crate::tx::Tx;
-use crate::{Error, Store};
+use crate::{Error, Store, uploads};
 
 statements! {
     SET_PAYLOAD = "UPDATE commands SET payload = ?2, summary = ?3, agent = ?4, edited = 1 \
@@ -19,8 +18,8 @@ statements! {
 /// What is changed of a waiting command; what is absent stays.
 #[derive(Debug, Clone, Default)]
 pub struct EditCommand {
-    /// Prompt, options with the project's own in them, agent.
-    pub payload: Option<(String, ExecuteOptions, AgentKind)>,
+    /// What it carries, whole.
+    pub payload: Option<Carried>,
     /// How urgent it is.
     pub priority: Option<Priority>,
     /// It does not start before.
@@ -65,8 +64,8 @@ async fn edit_command(
     (org, id, edit, now): &(OrgId, CommandId, EditCommand, Timestamp),
 ) -> Result<Command, Error> {
     let mut row = waiting(tx, *org, *id).await?;
-    if let Some((prompt, options, agent)) = &edit.payload {
-        set_payload(tx, &mut row, prompt, options, *agent).await?;
+    if let Some(payload) = &edit.payload {
+        set_payload(tx, &mut row, payload, *now).await?;
     }
     row.command.priority = edit.priority.unwrap_or(row.command.priority);
     row.command.expires_at = edit.expires_at.or(row.command.expires_at);
@@ -124,13 +123,15 @@ async fn change_lane(
 pub(super) async fn set_payload(
     tx: &mut Tx,
     row: &mut CommandRow,
-    prompt: &str,
-    options: &ExecuteOptions,
-    agent: AgentKind,
+    carried: &Carried,
+    now: Timestamp,
 ) -> Result<(), Error> {
+    let Carried { prompt, options, attachments, agent } = carried;
     row.command.summary = summary(row.command.kind, prompt, options);
-    row.command.agent = agent;
-    let (payload, agent) = (encode_payload(prompt, options), agent.name());
+    row.command.agent = *agent;
+    uploads::forget(tx, row.command.id).await?;
+    uploads::attach(tx, row.org, row.command.id, attachments, now).await?;
+    let (payload, agent) = (encode_payload(prompt, options, attachments), agent.name());
     let values = params![row.command.id, payload, row.command.summary, agent];
     tx.execute(&SET_PAYLOAD, values).await.map(drop)
 }

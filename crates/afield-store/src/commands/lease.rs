@@ -218,7 +218,7 @@ async fn lease(tx: &mut Tx, found: Waiting, now: Timestamp) -> Result<RunnerExec
     row.enter(CommandState::Leased);
     commands::save(tx, &row).await?;
     if row.command.attempt == 1 && !told {
-        let said = prompt_message(&row.command, &payload.prompt, now);
+        let said = prompt_message(&row.command, &payload, now);
         tx.tell_project(row.org, row.command.project_id, &Fact::AgentMessage(said), now);
     }
     row.tell(tx, now);
@@ -248,6 +248,7 @@ async fn order(
         agent: row.command.agent,
         prompt: payload.prompt,
         options: payload.options,
+        attachments: payload.attachments,
     })
 }
 

@@ -392,7 +392,8 @@ async fn go(
     lane::promote(tx, goal.number, &lane).await?;
     let payload = tx.one(&PAYLOAD, params![id], |row| row.json::<StoredPayload>(0)).await?;
     let options = options(&place.ask, &goal.settings);
-    tx.execute(&SET_PAYLOAD, params![id, encode_payload(&payload.prompt, &options)]).await?;
+    let payload = encode_payload(&payload.prompt, &options, &payload.attachments);
+    tx.execute(&SET_PAYLOAD, params![id, payload]).await?;
     debug_assert_eq!(place.decision.runner_id, Some(goal.runner_id));
     Ok(())
 }

@@ -125,6 +125,7 @@ pub(super) async fn stored(tx: &mut Tx, org: OrgId, id: CommandId) -> Result<Sho
         options: Some(payload.options),
         agent: Some(row.command.agent),
         session_id: row.command.session_id,
+        attachments: payload.attachments,
     };
     let route = routes::route(tx, &row.command).await?;
     let (chain, retry) = (chain(&row, route.as_ref()), row.policy());

@@ -161,7 +161,8 @@ async fn offer_steers(
         }
         let fence = if again { row.fence } else { lease(tx, row, *now).await? };
         let Offered { id, turn, payload, .. } = offered;
-        let order = RunnerSteer { attempt: turn, command_id: id, prompt: payload.prompt };
+        let StoredPayload { prompt, attachments, .. } = payload;
+        let order = RunnerSteer { attempt: turn, command_id: id, prompt, attachments };
         offers.orders.push(SteerOrder { order, fence });
     }
     Ok(offers)
@@ -215,7 +216,7 @@ pub(crate) async fn taken(
     save(tx, &row).await?;
     save_aim(tx, id, aim).await?;
     let payload: StoredPayload = tx.one(&PAYLOAD, params![id], |row| row.json(0)).await?;
-    let said = prompt_message(&row.command, &payload.prompt, now);
+    let said = prompt_message(&row.command, &payload, now);
     tx.tell_project(row.org, row.command.project_id, &Fact::AgentMessage(said), now);
     row.tell(tx, now);
     Ok(())

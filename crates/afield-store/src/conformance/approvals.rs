@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use afield_proto::approval::{Answer, ApprovalState, Behavior, DangerLevel};
+use afield_proto::approval::{
+    Answer, ApprovalState, Behavior, DangerLevel, PermissionRule, RuleDestination,
+};
 use afield_proto::audit::Audited;
 use afield_proto::command::OutcomeKind;
 use afield_proto::runner::Record;
@@ -16,7 +18,7 @@ use crate::{OneTapToken, Refusal};
 
 fn answer(behavior: Behavior) -> Answer {
     let answers = BTreeMap::from([("which?".to_owned(), "that".to_owned())]);
-    Answer { behavior, for_session: false, message: None, interrupt: false, answers: Some(answers) }
+    Answer { answers: Some(answers), ..Answer::plain(behavior) }
 }
 
 /// Of many answers at the same time, the first counts and the others see it.
@@ -51,6 +53,39 @@ pub async fn the_first_answer_counts(place: Place) -> Outcome {
     assert_refused!(refused, Refusal::ApprovalNotFound);
     let told = world.told(Topic::Project(project.id)).await?;
     assert_eq!(told.iter().filter(|name| *name == "approval_state").count(), 2);
+    Ok(())
+}
+
+/// An answer's rules are of what was asked, and the audit log says which they are.
+pub async fn rules_are_checked_and_told(place: Place) -> Outcome {
+    let world = World::open(&place).await?;
+    let project = world.project("/a").await?;
+    let attempt = world.leased(project.id).await?;
+    let id = ApprovalId::generate();
+    world.apply(attempt, 1, vec![started(), asks(id)]).await?;
+    let rule = |tool: &str| {
+        let (tool, content) = (tool.to_owned(), Some("ls *".to_owned()));
+        PermissionRule { tool, content, destination: RuleDestination::LocalSettings }
+    };
+    let with = |tool| Answer { rules: vec![rule(tool)], ..Answer::plain(Behavior::Allow) };
+    let world = &world;
+    let answer = |tool| {
+        let answer = with(tool);
+        async move { world.store.answer_approval(world.org, id, world.phone, &answer, at(5)).await }
+    };
+    assert_refused!(answer("Write").await, Refusal::AnswerRefused { .. });
+    let answered = answer("Bash").await?;
+    assert_eq!(answered.approval.answer, Some(with("Bash")));
+    let told = world.store.audit_entries(world.org, None, 100).await?;
+    let rules = told.into_iter().find_map(|record| match record.entry.what {
+        Audited::ApprovalAnswered { rules, .. } => Some(rules),
+        _ => None,
+    });
+    assert_eq!(rules, Some(vec![rule("Bash")]));
+    let [again] = &world.store.answers_to_deliver(world.org, world.runner).await?[..] else {
+        return Err("it is told again".into());
+    };
+    assert_eq!(again.answer, with("Bash"));
     Ok(())
 }
 

@@ -49,6 +49,7 @@ pub async fn the_audit_log_tells_what_was_done(place: Place) -> Outcome {
                 // Of {"command": "ls  -l"}, byte by byte.
                 input_sha256: crate::audit::sha256_hex(br#"{"command": "ls  -l"}"#),
                 one_tap: false,
+                rules: Vec::new(),
             },
         ),
         (

@@ -1,6 +1,6 @@
 //! What people do with commands that wait: move, edit, hold.
 
-use afield_proto::agent::{AgentKind, ExecuteOptions};
+use afield_proto::agent::AgentKind;
 use afield_proto::command::{CommandKind, CommandState, OutcomeKind};
 use afield_proto::queue::{Hold, Place as To, Priority};
 use afield_proto::{CommandId, DeviceId, ProjectId};
@@ -8,7 +8,7 @@ use afield_proto::{CommandId, DeviceId, ProjectId};
 use super::lanes::{check_lanes, order};
 use super::world::assert_refused;
 use super::{Outcome, Place, World, at};
-use crate::{EditCommand, Error, Refusal, SubmitCommand};
+use crate::{Carried, EditCommand, Error, Refusal, SubmitCommand};
 
 async fn move_to(world: &World, id: CommandId, to: To) -> Result<(), Error> {
     world.store.move_command(world.org, id, to, at(3)).await.map(drop)
@@ -129,7 +129,7 @@ pub async fn waiting_commands_are_edited(place: Place) -> Outcome {
     let project = world.project("/a").await?;
     let id = world.enqueue(project.id, "before").await?;
     let edit = EditCommand {
-        payload: Some(("after".into(), ExecuteOptions::default(), AgentKind::Command)),
+        payload: Some(Carried::words("after", AgentKind::Command)),
         priority: Some(Priority::High),
         not_before: Some(at(50)),
         expires_at: Some(at(90)),

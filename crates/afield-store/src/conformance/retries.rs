@@ -1,6 +1,6 @@
 //! Attempts that failed: tried again, waited for, given up among the dead letters, put back.
 
-use afield_proto::agent::{AgentKind, ExecuteOptions};
+use afield_proto::agent::AgentKind;
 use afield_proto::command::{Command, CommandState, Outcome as Ended, OutcomeKind};
 use afield_proto::queue::{Failure, RetryPolicy};
 use afield_proto::runner::Attempt;
@@ -9,7 +9,7 @@ use afield_proto::{CommandId, ProjectId};
 use super::lanes::check_lanes;
 use super::world::{assert_refused, started};
 use super::{Outcome, Place, World, at};
-use crate::{CommandFilter, EditCommand, Error, Refusal, SubmitCommand, WhichDead};
+use crate::{Carried, CommandFilter, EditCommand, Error, Refusal, SubmitCommand, WhichDead};
 
 fn policy(attempts: u32) -> RetryPolicy {
     let on = vec![Failure::Failed, Failure::RateLimited];
@@ -241,7 +241,7 @@ pub async fn a_dead_letter_is_corrected(place: Place) -> Outcome {
     let world = World::open(&place).await?;
     let project = world.project("/a").await?;
     let id = dead(&world, project.id, 10).await?;
-    let payload = Some(("right".into(), ExecuteOptions::default(), AgentKind::Claude));
+    let payload = Some(Carried::words("right", AgentKind::Claude));
     let edit = EditCommand { payload, ..EditCommand::default() };
     let early = world.store.edit_command(world.org, id, edit.clone(), at(11)).await;
     assert_refused!(early, Refusal::NotPossible { .. });

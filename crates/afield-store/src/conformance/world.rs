@@ -122,6 +122,7 @@ pub(super) fn asks(approval_id: ApprovalId) -> Record {
         title: None,
         reason: None,
         session_rule: false,
+        rules: Vec::new(),
         directory: "/home/me".into(),
     };
     Record::Asked { at: at(15), ask }
@@ -199,6 +200,7 @@ impl World {
             agent: AgentKind::Claude,
             prompt: prompt.to_owned(),
             options: ExecuteOptions::default(),
+            attachments: Vec::new(),
             key: key.map(str::to_owned),
             request_id: RequestId::generate(),
             accept: Accept::Immediate,

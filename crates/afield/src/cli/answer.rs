@@ -31,16 +31,14 @@ pub(super) fn choices(approval: &Approval) -> &'static str {
 
 /// A yes.
 pub(super) fn yes(for_session: bool) -> Answer {
-    let behavior = Behavior::Allow;
-    Answer { behavior, for_session, message: None, interrupt: false, answers: None }
+    Answer { for_session, ..Answer::plain(Behavior::Allow) }
 }
 
 /// A no, with the reason if there is one.
 pub(super) fn no(reason: &str) -> Answer {
     let reason = reason.trim();
     let message = (!reason.is_empty()).then(|| reason.to_owned());
-    let behavior = Behavior::Deny;
-    Answer { behavior, for_session: false, message, interrupt: false, answers: None }
+    Answer { message, ..Answer::plain(Behavior::Deny) }
 }
 
 /// An answer per question, separated by semicolons: a number from the list, or words.
@@ -88,6 +86,7 @@ mod tests {
                 title: None,
                 reason: None,
                 session_rule: true,
+                rules: Vec::new(),
                 directory: "/".into(),
             },
             project_id: ProjectId::generate(),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use afield_client::Connection;
-use afield_proto::approval::{Answer, Approval, Behavior};
+use afield_proto::approval::{Answer, Approval, Behavior, PermissionRule, RuleDestination};
 use afield_proto::request::{ApprovalAnswer, ApprovalList};
 use owo_colors::OwoColorize as _;
 
@@ -51,6 +51,10 @@ pub(super) struct AnswerArgs {
     /// With a yes: also for the rest of the session, by the rule the agent offers
     #[arg(long, requires = "allow")]
     session: bool,
+    /// With a yes: a rule that spares the question from now on, kept in the agent's settings of the
+    /// project, such as 'npm test *' or 'Bash(npm test *)' [default: the rules it suggests]
+    #[arg(long, requires = "allow", value_name = "RULE", num_args = 0..=1)]
+    always: Option<Option<String>>,
     /// With a no: the reason, told to the agent
     #[arg(long, requires = "deny", value_name = "TEXT")]
     reason: Option<String>,
@@ -101,6 +105,7 @@ async fn answer(global: &Global, connection: &Connection, args: &AnswerArgs) -> 
     let answer = Answer {
         behavior: if args.allow { Behavior::Allow } else { Behavior::Deny },
         for_session: args.session,
+        rules: rules(approval, args.always.as_ref())?,
         message: args.reason.clone(),
         interrupt: args.interrupt,
         answers: choices(approval, &args.choices)?,
@@ -113,6 +118,27 @@ async fn answer(global: &Global, connection: &Connection, args: &AnswerArgs) -> 
         out::text(&answered(&approval));
     }
     Ok(Exit::Done)
+}
+
+/// The rules that hold from now on: the one that was typed, or those the agent suggests.
+fn rules(
+    approval: &Approval,
+    always: Option<&Option<String>>,
+) -> Result<Vec<PermissionRule>, Failure> {
+    let destination = RuleDestination::LocalSettings;
+    let rules: Vec<_> = match always {
+        None => return Ok(Vec::new()),
+        Some(Some(text)) => vec![PermissionRule::read(text, &approval.ask.tools(), destination)],
+        Some(None) => {
+            let suggested = approval.ask.rules.iter().cloned();
+            suggested.map(|rule| PermissionRule { destination, ..rule }).collect()
+        }
+    };
+    match rules.is_empty() {
+        true => Err(Failure::usage("the agent suggests no rule")
+            .with_next("write one: --always 'npm test *'")),
+        false => Ok(rules),
+    }
 }
 
 fn choose<'a>(open: &'a [Approval], meant: Option<&str>) -> Result<&'a Approval, Failure> {

@@ -7,6 +7,7 @@ mod watch;
 
 use std::collections::VecDeque;
 use std::io::IsTerminal as _;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use afield_client::{AskError, Follow, Followed, Link};
@@ -55,6 +56,9 @@ pub(crate) struct Args {
     /// How it waits.
     #[command(flatten)]
     queueing: Queueing,
+    /// File that goes with the prompt: an image, a text, anything up to 10 MiB (repeatable)
+    #[arg(long, value_name = "FILE")]
+    attach: Vec<PathBuf>,
     /// Hand it over and do not wait; kept here and sent later when the server is away
     #[arg(short, long)]
     detach: bool,
@@ -171,6 +175,7 @@ pub(super) async fn run(global: &Global, args: Args) -> Outcome {
     }
     let link = link(global).await?;
     let connection = link.online().await?;
+    ask.upload(global).await?;
     let meant = args.project.as_deref();
     let (command, backlog, follow) = match anywhere::target(&connection, &args).await? {
         Some(target) => {

@@ -90,6 +90,8 @@ fn limits(config: &Config) -> Result<Limits, Failure> {
         queued_bytes: limits.queued_bytes,
         submissions_per_minute: limits.submissions_per_minute,
         finished_kept: seconds(limits.finished_kept_hours.saturating_mul(3600)),
+        attachments_bytes_per_org: limits.attachments_bytes_per_org,
+        attachments_kept: seconds(limits.attachments_kept_hours.saturating_mul(3600)),
         state_keys: limits.state_keys,
         state_bytes: limits.state_bytes,
         held_messages: limits.held_messages,

@@ -22,6 +22,9 @@ pub(crate) fn question(approval: &Approval) -> String {
     if let Some(reason) = &ask.reason {
         text.push_str(&format!("    why: {}\n", clean(reason)));
     }
+    for rule in &ask.rules {
+        text.push_str(&format!("    always would be: {}\n", clean(&rule.to_string())));
+    }
     for reason in approval.danger.iter().flat_map(|danger| &danger.reasons) {
         text.push_str(&format!("    {} {}\n", "careful:".red().bold(), clean(reason)));
     }
@@ -89,5 +92,8 @@ pub(crate) fn answered(approval: &Approval) -> String {
     let reason = approval.answer.as_ref().and_then(|answer| answer.message.as_deref());
     let reason = reason.map(|reason| format!(" ({})", clean(reason))).unwrap_or_default();
     let tool = clean(&approval.ask.tool);
-    format!("  {}\n", format!("└ {tool}: {how}{reason}").dimmed())
+    let rules = approval.answer.iter().flat_map(|answer| &answer.rules);
+    let rules: String =
+        rules.map(|rule| format!(", always {}", clean(&rule.to_string()))).collect();
+    format!("  {}\n", format!("└ {tool}: {how}{reason}{rules}").dimmed())
 }

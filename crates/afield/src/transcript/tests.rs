@@ -122,6 +122,7 @@ fn approval(kind: ApprovalKind, input: &str) -> Approval {
             title: None,
             reason: Some("not in the rules".into()),
             session_rule: true,
+            rules: Vec::new(),
             directory: "/home/a/shop".into(),
         },
         project_id: ProjectId::generate(),

@@ -83,6 +83,9 @@ async fn no_route_answers_without_a_valid_credential() {
         .iter()
         .map(|route| (route.method.to_owned(), route.path.replace(['{', '}'], "x")))
         .collect();
+    for route in afield_proto::rest::BYTES_ROUTES {
+        routes.push((route.method.to_owned(), route.path.replace(['{', '}'], "x")));
+    }
     for path in ["/ws", "/readyz", "/metrics", "/api/v1/openapi.json", "/nonsense"] {
         routes.push(("GET".into(), path.into()));
     }

@@ -96,3 +96,39 @@ async fn questions_are_answered_by_their_text() {
     let end = finished(&mut client, &command).await;
     assert_eq!(end["state"], "succeeded", "{end}");
 }
+
+#[tokio::test]
+async fn a_persons_rule_reaches_the_agent_as_it_was_written() {
+    let (afield, journal) = with_journal().await;
+    let mut client = afield.client().await;
+    let project = afield.project(&mut client, "p").await;
+    follow(&mut client, &project, 0).await;
+    let ask = json!({ "project_id": project, "prompt": "[[mock:permission tool=Bash]]" });
+    let command = client.ask("execute", ask.clone()).await.unwrap();
+    let approval = asked(&mut client).await;
+    let suggested =
+        json!([{ "tool": "Bash", "content": "cargo test:*", "destination": "local_settings" }]);
+    assert_eq!(approval["rules"], suggested);
+    let answer = |tool: &str| {
+        let rule = json!({ "tool": tool, "content": "cargo *", "destination": "session" });
+        json!({ "approval_id": approval["approval_id"], "behavior": "allow", "rules": [rule] })
+    };
+    assert_eq!(code(client.ask("approval_answer", answer("Write")).await), "VALIDATION_FAILED");
+    client.ask("approval_answer", answer("Bash")).await.unwrap();
+    assert_eq!(finished(&mut client, &command).await["state"], "succeeded");
+    let command = client.ask("execute", ask).await.unwrap();
+    asked(&mut client).await;
+    let said = afield.cli(&["approvals", "answer", "--allow", "--always", "cargo test"]).await;
+    assert!(said.stdout.contains("allowed, always Bash(cargo test)"), "{said:?}");
+    assert_eq!(finished(&mut client, &command).await["state"], "succeeded");
+    let frames = journal.frames();
+    let told = |frame: &Value| frame["response"]["response"]["updatedPermissions"].clone();
+    let told: Vec<Value> = frames.iter().map(told).filter(Value::is_array).collect();
+    let rule = |content: &str, destination: &str| {
+        json!([{ "type": "addRules", "behavior": "allow", "destination": destination,
+            "rules": [{ "toolName": "Bash", "ruleContent": content }] }])
+    };
+    assert_eq!(told, [rule("cargo *", "session"), rule("cargo test", "localSettings")]);
+    let audit = client.ask("audit_list", json!({ "limit": 100 })).await.unwrap().to_string();
+    assert!(audit.contains(r#""content":"cargo test""#), "{audit}");
+}

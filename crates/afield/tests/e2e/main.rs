@@ -7,6 +7,7 @@
 mod access;
 mod agents;
 mod approvals;
+mod attachments;
 mod bad_input;
 mod cli;
 mod crashes;
@@ -98,6 +99,42 @@ fn fake_claude(afield_dir: &Path, body: &str) -> PathBuf {
     std::fs::write(&path, script).unwrap();
     std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     path
+}
+
+/// The double, with what it is given and what happens to it written into a file.
+async fn with_journal() -> (Afield, Journal) {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, journal) = (dir.path().join("claude"), dir.path().join("journal"));
+    let script = format!(
+        "#!/bin/sh\nMOCK_CLAUDE_JOURNAL='{}' exec '{}' \"$@\"\n",
+        journal.display(),
+        mock_claude().display(),
+    );
+    std::fs::write(&path, script).unwrap();
+    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let env = vec![("AFIELD_CLAUDE_PATH".into(), path.display().to_string())];
+    (Afield::up(Setup { env, ..setup() }).await, Journal { path: journal, _dir: dir })
+}
+
+/// What the double wrote down.
+struct Journal {
+    path: PathBuf,
+    _dir: tempfile::TempDir,
+}
+
+impl Journal {
+    /// What happened under this name, in order.
+    fn of(&self, event: &str) -> Vec<Value> {
+        let text = std::fs::read_to_string(&self.path).unwrap();
+        let all = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        all.filter(|record| record["event"] == event).collect()
+    }
+
+    /// What the runner wrote to it, frame by frame.
+    fn frames(&self) -> Vec<Value> {
+        let read = |record: Value| serde_json::from_str(record["line"].as_str()?).ok();
+        self.of("stdin").into_iter().filter_map(read).collect()
+    }
 }
 
 async fn with_fake(body: &str) -> (Afield, tempfile::TempDir) {

@@ -384,8 +384,12 @@ async fn prompts_typed_while_a_turn_runs_wait_and_are_shown_once() {
 async fn what_can_not_be_handed_over_is_kept_and_sent_once() {
     let (mut afield, project) = with_project().await;
     assert!(afield.stop().await.success());
-    let ask = ["run", "-p", &project, "--detach", "--key", "k1", "from the train"];
+    let notes = afield.path("notes.txt");
+    std::fs::write(&notes, "seen from the train").unwrap();
+    let notes = notes.to_str().unwrap();
+    let ask = ["run", "-p", &project, "-d", "--key", "k1", "--attach", notes, "from the train"];
     let kept = json_of(&afield, &ask).await;
+    std::fs::remove_file(notes).unwrap();
     let expected = json!({ "command_id": null, "queued_locally": true, "key": "k1" });
     assert_eq!(kept, expected);
     let nowhere = "01990000-0000-7000-8000-000000000000";
@@ -412,6 +416,9 @@ async fn what_can_not_be_handed_over_is_kept_and_sent_once() {
     let mine =
         |list: &Value| list.as_array().unwrap().iter().filter(|it| it["key"] == "k1").count();
     assert_eq!(mine(&list), 1);
+    let first = list.as_array().unwrap().iter().find(|it| it["key"] == "k1").unwrap();
+    let shown = json_of(&afield, &["queue", "show", first["id"].as_str().unwrap()]).await;
+    assert_eq!(shown["payload"]["attachments"][0]["name"], "notes.txt", "{shown}");
     // A crash before the file was removed: it is sent again, and is the same command.
     std::fs::write(&copy, bytes).unwrap();
     let flushed = json_of(&afield, &["queue", "flush"]).await;

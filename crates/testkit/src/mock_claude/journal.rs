@@ -10,6 +10,9 @@ use std::{
     io::{self, Write as _},
 };
 
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use nix::unistd;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -51,6 +54,14 @@ impl Start {
     }
 }
 
+/// An image as it arrived: what it is called, and its bytes by their hash.
+fn image(source: &Value) -> Value {
+    let bytes = STANDARD.decode(source["data"].as_str().unwrap_or_default()).unwrap_or_default();
+    let hash = digest(&SHA256, &bytes);
+    let sha256: String = hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    json!({ "media_type": source["media_type"], "bytes": bytes.len(), "sha256": sha256 })
+}
+
 fn is_harmless(key: &str) -> bool {
     key.starts_with("AFIELD_")
         || key.starts_with("CLAUDE_CODE_E")
@@ -82,6 +93,11 @@ impl Journal {
                 self.record("stdin", json!({ "n": n, "line": text }))
             }
             _ => self.record("stdin", json!({ "n": n, "bytes": line.len() })),
+        }
+        let frame: Value = serde_json::from_slice(line).unwrap_or_default();
+        let blocks = frame["message"]["content"].as_array();
+        for block in blocks.into_iter().flatten().filter(|block| block["type"] == "image") {
+            self.record("image", image(&block["source"]));
         }
     }
 

@@ -1,5 +1,5 @@
 /** Entries of the audit log as people say them. Pure. */
-import type { Audited, AuditCheck, DeviceId } from "../../generated/protocol";
+import type { Audited, AuditCheck, DeviceId, PermissionRule } from "../../generated/protocol";
 
 /** The name of a device, as far as it is known here. */
 export type NameOf = (id: DeviceId) => string;
@@ -29,7 +29,7 @@ export function auditWords(what: Audited, nameOf: NameOf): string {
     case "device_revoked":
       return `threw ${nameOf(what.device_id)} out`;
     case "approval_answered":
-      return `${what.state} the tool ${what.tool}`;
+      return `${what.state} the tool ${what.tool}${rulesOf(what.rules ?? [])}`;
     case "work_started":
       return `${nameOf(what.runner_id)} started ${what.agent}, attempt ${what.attempt}`;
     case "work_ended":
@@ -50,4 +50,10 @@ export function checkWords({ entries, broken }: AuditCheck): string {
 
 function list(scopes: readonly string[]): string {
   return scopes.length === 0 ? "no scopes" : `the ${scopes.length === 1 ? "scope" : "scopes"} ${scopes.join(", ")}`;
+}
+
+/** The rules that hold from then on. */
+function rulesOf(rules: readonly PermissionRule[]): string {
+  const words = rules.map(({ tool, content, destination }) => `${content === undefined ? tool : `${tool}(${content})`}${destination === "session" ? " for the session" : ""}`);
+  return words.length === 0 ? "" : `, always: ${words.join(", ")}`;
 }

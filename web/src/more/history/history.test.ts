@@ -80,6 +80,8 @@ describe("the audit log", () => {
   it("is told in words", () => {
     expect(auditWords({ action: "scopes_changed", device_id: "d", before: ["view"], after: [] }, nameOf)).toBe("laptop has no scopes now, and had the scope view");
     expect(auditWords({ action: "work_ended", command_id: "c", attempt: 1, outcome: "timed_out", killed: 2 }, nameOf)).toBe("work ended: timed out, 2 processes stopped");
+    const rules = [{ tool: "Bash", content: "ls *", destination: "local_settings" as const }];
+    expect(auditWords({ action: "approval_answered", approval_id: "a", command_id: "c", state: "allowed", tool: "Bash", input_sha256: "0", rules }, nameOf)).toBe("allowed the tool Bash, always: Bash(ls *)");
   });
 
   it("tells of what only a newer server knows", () => {

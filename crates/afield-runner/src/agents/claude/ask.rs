@@ -6,6 +6,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 
 use super::frame::Fields;
+use super::rules;
 
 /// What Claude is told when a person says no without a reason.
 const DENIED: &str = "The user does not want this. Stop and ask how to go on.";
@@ -15,8 +16,8 @@ const DENIED: &str = "The user does not want this. Stop and ask how to go on.";
 pub(super) struct Open {
     /// Claude's own mark of it.
     pub(super) request_id: String,
-    kind: ApprovalKind,
-    input: Box<RawValue>,
+    /// What was asked.
+    ask: ApprovalAsk,
     suggestions: Vec<Value>,
 }
 
@@ -38,13 +39,14 @@ pub(super) fn read(
         approval_id: ApprovalId::generate(),
         kind,
         tool,
-        input: input.clone(),
+        input,
         title: ["title", "display_name", "description"].iter().find_map(|name| request.text(name)),
         reason: request.text("decision_reason"),
         session_rule: kind == ApprovalKind::Plan || !suggestions.is_empty(),
+        rules: rules::suggested(&suggestions),
         directory: directory.to_owned(),
     };
-    (Open { request_id, kind, input, suggestions }, ask)
+    (Open { request_id, ask: ask.clone(), suggestions }, ask)
 }
 
 fn empty() -> Box<RawValue> {
@@ -76,8 +78,8 @@ impl Open {
 
     /// The input, with the answers beside the questions they are keyed by.
     fn answered_input(&self, answer: &Answer) -> String {
-        let input = self.input.get();
-        let (ApprovalKind::Question, Some(answers)) = (self.kind, &answer.answers) else {
+        let input = self.ask.input.get();
+        let (ApprovalKind::Question, Some(answers)) = (self.ask.kind, &answer.answers) else {
             return input.to_owned();
         };
         let answers = json!(answers);
@@ -88,20 +90,29 @@ impl Open {
         }
     }
 
-    /// The rules that hold from now on. Never longer than the session: what a person allows here
-    /// does not change the settings of the project.
+    /// The rules that hold from now on: those a person wrote, where they said; or the suggested ones,
+    /// and then never longer than the session.
     fn permissions(&self, answer: &Answer) -> Vec<Value> {
-        if self.kind == ApprovalKind::Plan {
+        if self.ask.kind == ApprovalKind::Plan {
             let mode = if answer.for_session { "acceptEdits" } else { "default" };
             return vec![json!({ "type": "setMode", "mode": mode, "destination": "session" })];
         }
+        // The server has checked them; what it says is not believed here.
+        let mut permissions = match answer.check(&self.ask) {
+            Ok(()) => rules::updates(&answer.rules),
+            Err(why) => {
+                tracing::warn!(why, "rules that are none were left out");
+                Vec::new()
+            }
+        };
         if !answer.for_session {
-            return Vec::new();
+            return permissions;
         }
         let mut rules = self.suggestions.clone();
         rules.retain(Value::is_object);
         rules.iter_mut().for_each(|rule| rule["destination"] = json!("session"));
-        rules
+        permissions.extend(rules);
+        permissions
     }
 }
 
@@ -160,6 +171,18 @@ mod tests {
         let response = respond(TOOL, r#"{"behavior":"allow","for_session":true}"#);
         assert_eq!(response["updatedPermissions"][0]["destination"], "session");
         assert_eq!(response["updatedPermissions"][0]["rules"][0]["toolName"], "Write");
+    }
+
+    #[test]
+    fn a_persons_own_rule_takes_the_place_of_the_suggested_one() {
+        let rule = r#"{"behavior":"allow","rules":[{"tool":"Write","content":"/x/**","destination":"local_settings"}]}"#;
+        let told = respond(TOOL, rule)["updatedPermissions"].clone();
+        let expected = json!([{ "type": "addRules", "behavior": "allow",
+            "destination": "localSettings",
+            "rules": [{ "toolName": "Write", "ruleContent": "/x/**" }] }]);
+        assert_eq!(told, expected);
+        let foreign = rule.replace("Write", "Bash");
+        assert_eq!(respond(TOOL, &foreign)["updatedPermissions"], Value::Null);
     }
 
     #[test]

@@ -21,12 +21,17 @@ fn claude() -> Claude {
         variables: Vec::new(),
         directory: "/project".into(),
         prompt_id: Uuid::now_v7(),
-        prompt: "do it".into(),
+        words: spoken("do it"),
+        folder: None,
         options: ExecuteOptions::default(),
         mcp_file: None,
         native_session: None,
         timing: Timing::default(),
     })
+}
+
+fn spoken(text: &str) -> Words {
+    Words { text: text.to_owned(), files: Vec::new() }
 }
 
 fn with(claude: &mut Claude, act: impl FnOnce(&mut Claude, &mut Turn)) -> Vec<Act> {
@@ -300,7 +305,7 @@ fn life(claude: &mut Claude, id: CommandId, state: &str) -> Vec<Act> {
 /// Words said into the turn; whether they were taken, and what came of it.
 fn said(claude: &mut Claude, words: &str) -> (CommandId, bool, Vec<Act>) {
     let (id, mut turn) = (CommandId::generate(), Turn::at(Timestamp::from_unix_ms(0)));
-    let taken = claude.steer(id, words, &mut turn);
+    let taken = claude.steer(id, &spoken(words), &mut turn);
     (id, taken, turn.acts)
 }
 

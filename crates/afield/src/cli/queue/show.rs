@@ -10,7 +10,7 @@ use super::names::Names;
 use super::{OneArgs, find, reason, route};
 use crate::connect::{Global, connect};
 use crate::exit::Exit;
-use crate::transcript::{clean, ending, steered};
+use crate::transcript::{attached, clean, ending, steered};
 use crate::words::age;
 use crate::{Outcome, out};
 
@@ -87,6 +87,9 @@ fn text(detail: &CommandDetail, names: &Names, now: Timestamp) -> String {
     }
     if let Some(by) = command.held_by {
         row("held by", names.device(by));
+    }
+    for file in &detail.payload.attachments {
+        row("attached", attached(file));
     }
     if let Some(steered) = steered(command) {
         row("steer", steered);

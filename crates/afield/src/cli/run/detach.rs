@@ -1,6 +1,6 @@
 //! `afield run --detach`: handed over, or kept here until the server answers.
 
-use afield_client::AskError;
+use afield_client::{AskError, LocalFile};
 use afield_proto::ProjectId;
 use afield_proto::command::Command;
 use afield_proto::queue::Target;
@@ -23,7 +23,7 @@ pub(super) async fn run(global: &Global, args: &Args, ask: Draft) -> Outcome {
                 Some(request) => request,
                 None => offline(global, args, &ask, &failure)?,
             };
-            keep(global, request, &failure)
+            keep(global, request, ask.files(), &failure)
         }
         Err(missed) => Err(missed.failure),
     }
@@ -51,6 +51,9 @@ async fn hand_over(global: &Global, args: &Args, ask: &Draft) -> Result<Command,
             ask.to(on_project(&project), project.settings.agent)
         }
     };
+    if let Err(failure) = ask.upload(global).await {
+        return Err(Missed { failure, request: Some(request) });
+    }
     let asked: Result<Command, AskError> = connection.ask(&request).await;
     asked.map_err(|error| Missed { failure: error.into(), request: Some(request) })
 }
@@ -97,8 +100,13 @@ fn accepted(global: &Global, command: &Command) -> Exit {
     Exit::Done
 }
 
-fn keep(global: &Global, request: CommandSubmit, failure: &Failure) -> Outcome {
-    let kept = unsent::outbox(global)?.put(unsent::destination(global)?, request)?;
+fn keep(
+    global: &Global,
+    request: CommandSubmit,
+    files: &[LocalFile],
+    failure: &Failure,
+) -> Outcome {
+    let kept = unsent::outbox(global)?.put(unsent::destination(global)?, request, files)?;
     if global.json {
         out::json(&serde_json::json!({
             "command_id": null, "queued_locally": true, "key": kept.submit.key,

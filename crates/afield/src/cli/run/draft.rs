@@ -1,20 +1,26 @@
 //! From the command line to what is submitted.
 
 use std::io::Read as _;
+use std::path::PathBuf;
 
+use afield_client::LocalFile;
 use afield_proto::agent::{AgentKind, ExecuteOptions};
 use afield_proto::command::CommandKind;
 use afield_proto::queue::{Failure as Cause, Payload, RetryPolicy, Target};
 use afield_proto::request::CommandSubmit;
 
 use super::{Args, Driving, Queueing};
+use crate::connect::Global;
 use crate::failure::Failure;
 
 /// Attempts of what may be started twice, when no number is given.
 const SAFE_ATTEMPTS: u32 = 3;
 
 /// Everything but where it goes.
-pub(super) struct Draft(CommandSubmit);
+pub(super) struct Draft {
+    submit: CommandSubmit,
+    files: Vec<LocalFile>,
+}
 
 impl Draft {
     /// Reads arguments, standard input and files.
@@ -31,10 +37,12 @@ impl Draft {
         let options = ExecuteOptions { argv, ..options(&args.driving)? };
         let options = (options != ExecuteOptions::default()).then_some(options);
         let queueing = &args.queueing;
-        Ok(Self(CommandSubmit {
+        let files = read_files(&args.attach)?;
+        let attachments = files.iter().map(|file| file.attachment.clone()).collect();
+        let submit = CommandSubmit {
             target: None,
             kind: None,
-            payload: Payload { prompt, options, agent, session_id: None },
+            payload: Payload { prompt, options, agent, session_id: None, attachments },
             mode: queueing.mode,
             // Without a key of its own it could be handed over twice when the line breaks.
             key: Some(
@@ -47,19 +55,48 @@ impl Draft {
             order: queueing.order.clone(),
             hold: queueing.hold,
             submitted_at: None,
-        }))
+        };
+        Ok(Self { submit, files })
+    }
+
+    /// What goes with it.
+    pub(super) fn files(&self) -> &[LocalFile] {
+        &self.files
+    }
+
+    /// Hands the server what goes with it, before the command itself.
+    pub(super) async fn upload(&self, global: &Global) -> Result<(), Failure> {
+        if self.files.is_empty() {
+            return Ok(());
+        }
+        let endpoint = global.endpoint()?;
+        for file in &self.files {
+            afield_client::upload(&endpoint, file).await?;
+        }
+        Ok(())
     }
 
     /// What is submitted there; `agent` is the project's own.
     pub(super) fn to(&self, target: Target, agent: Option<AgentKind>) -> CommandSubmit {
-        let agent = self.0.payload.agent.or(agent);
+        let agent = self.submit.payload.agent.or(agent);
         let is_program = agent == Some(AgentKind::Command);
         CommandSubmit {
             target: Some(target),
             kind: is_program.then_some(CommandKind::Shell),
-            ..self.0.clone()
+            ..self.submit.clone()
         }
     }
+}
+
+fn read_files(paths: &[PathBuf]) -> Result<Vec<LocalFile>, Failure> {
+    let read = |path: &PathBuf| {
+        LocalFile::read(path)
+            .map_err(|error| Failure::usage(format!("--attach {}: {error}", path.display())))
+    };
+    let files = paths.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    let attachments: Vec<_> = files.iter().map(|file| file.attachment.clone()).collect();
+    afield_proto::attachment::check(&attachments).map_err(Failure::usage)?;
+    Ok(files)
 }
 
 fn read_prompt(given: &str) -> Result<String, Failure> {
