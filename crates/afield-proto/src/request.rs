@@ -51,6 +51,7 @@ mod message;
 mod pairing;
 mod project;
 mod push;
+mod search;
 mod state;
 
 pub use self::agent::{
@@ -89,6 +90,7 @@ pub use self::push::{
     DeviceLooking, PushKey, PushKeyReply, PushLog, PushLogReply, PushSettingsAsk, PushSubscribe,
     PushTest, PushUnsubscribe,
 };
+pub use self::search::{MessageSearch, MessageSearchReply, SearchGap};
 pub use self::state::{StateGet, StateGetReply, StateSet, StateSetReply};
 
 macro_rules! requests {
@@ -237,6 +239,8 @@ requests! {
     AgentSetMode = "agent_set_mode" => Empty, prompt, alone;
     /// A page of history.
     GetMessages = "get_messages" => GetMessagesReply, view, beside;
+    /// Looks through the history of many projects, newest first.
+    MessageSearch = "message_search" => MessageSearchReply, view, beside;
     /// Measures the server and its runners.
     HealthCheckAsk = "health_check" => HealthCheck, view, beside;
     /// Follows a topic.
@@ -420,6 +424,7 @@ pub(crate) fn declarations(config: &ts_rs::Config) -> Vec<String> {
         handoff::declarations,
         message::declarations,
         push::declarations,
+        search::declarations,
     ];
     families.into_iter().flat_map(|family| family(config)).collect()
 }

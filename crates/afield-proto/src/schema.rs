@@ -184,6 +184,7 @@ pub fn typescript() -> String {
         Fact,
         wire::CorrelationId,
         wire::HistoryMessage,
+        wire::FoundMessage,
         request::Verdict,
         request::Empty,
         repository::RunnerInspect,

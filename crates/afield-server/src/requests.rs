@@ -26,8 +26,8 @@ use crate::socket::conn::{Actor, Conn};
 use crate::socket::drive::Received;
 use crate::topics::Form;
 use crate::{
-    audit, commands, devices, handoff, health, messages, pairing, presence, projects, push, queue,
-    registry, runners, sessions, state,
+    audit, commands, devices, handoff, health, history, messages, pairing, presence, projects,
+    push, queue, registry, runners, sessions, state,
 };
 
 /// Whether a frame of a runner answers an order. Orders are numbered, requests are not.
@@ -186,7 +186,8 @@ pub(crate) async fn perform(
         Request::AgentKill(ask) => json(&commands::kill(core, actor, ask).await?),
         Request::AgentInterrupt(ask) => json(&commands::interrupt(core, actor, ask).await?),
         Request::AgentSetMode(ask) => json(&commands::set_mode(core, actor, ask).await?),
-        Request::GetMessages(ask) => json(&projects::messages(core, actor, ask).await?),
+        Request::GetMessages(ask) => json(&history::messages(core, actor, ask).await?),
+        Request::MessageSearch(ask) => json(&history::search(core, actor, ask).await?),
         Request::HealthCheckAsk(_) => json(&health::check(core, actor).await?),
         Request::CommandSubmit(ask) => {
             let turn = queue::turn(core, actor, &ask).await;

@@ -172,6 +172,7 @@ fn data(ids: &BTreeMap<&'static str, Value>, topic: &str) -> Value {
         "protocol": [1, 1], "facts": {}, "attempts": [], "attempt": attempt, "first_record": 1,
         "records": [{ "started": { "at": Timestamp::now() } }], "messages": [],
     });
+    all["project_ids"] = json!([ids["project_id"]]);
     all["visible"] = true.into();
     all["endpoint"] = endpoint(CANARY).into();
     all["keys"] = json!(Subscriber::default().keys());
@@ -339,6 +340,9 @@ async fn own_objects_do_not_reach_across_either() {
         ),
         ("session_move", json!({ "session_id": theirs["session_id"], "to": own["project_id"] })),
         ("session_move", json!({ "session_id": own["session_id"], "to": theirs["project_id"] })),
+        ("message_search", json!({})),
+        ("message_search", json!({ "project_ids": [own["project_id"], theirs["project_id"]] })),
+        ("message_search", json!({ "before": "1.1000.,2.1000." })),
         ("command_retry", json!({ "command_ids": [theirs["command_id"]] })),
         ("command_list", json!({ "runner_id": theirs["runner_id"] })),
         ("approval_list", json!({ "project_id": theirs["project_id"], "all": true })),

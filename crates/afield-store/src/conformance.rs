@@ -25,6 +25,7 @@ mod rearranging;
 mod records;
 mod retries;
 mod routes;
+mod search;
 mod shown;
 mod state;
 mod steering;
@@ -51,6 +52,7 @@ pub use rearranging::*;
 pub use records::*;
 pub use retries::*;
 pub use routes::*;
+pub use search::*;
 pub use shown::*;
 pub use state::*;
 pub use steering::*;
@@ -182,6 +184,8 @@ macro_rules! for_each_case {
             history_goes_both_ways_across_segments,
             history_is_filtered,
             history_belongs_to_its_org,
+            a_search_goes_through_all_projects,
+            a_search_is_narrowed_and_stays_in_its_org,
             a_corrupt_row_is_a_gap,
             a_corrupt_segment_is_a_gap,
             a_missing_row_is_a_gap,

@@ -48,7 +48,9 @@ pub use device_messages::HoldMessage;
 pub use error::{Error, Refusal};
 pub use identity::{DeviceRecord, LabelDevice, NewDevice, Owner, RunnerRow};
 pub use log::{CommittedEvents, EventPage, Head, LogLimits, SegmentInfo, StoredEvent};
-pub use messages::{MessagePage, MessageQuery};
+pub use messages::{
+    CursorError, MessagePage, MessageQuery, MessageSearch, SearchCursor, SearchPage,
+};
 pub use pairing::{Claimed, Coming, Decision, Entry, NewPairing, PairingRecord, ShownSecret};
 pub use projects::NewProject;
 pub use push::{PushListener, PushSubscription};

@@ -72,6 +72,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Sql> {
         crate::commands::sweep::STATEMENTS,
         crate::blobs::STATEMENTS,
         crate::messages::STATEMENTS,
+        crate::messages::search::STATEMENTS,
         crate::approvals::STATEMENTS,
         crate::approvals::one_tap::STATEMENTS,
         crate::state::STATEMENTS,

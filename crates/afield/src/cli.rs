@@ -20,6 +20,7 @@ mod patience;
 mod projects;
 mod queue;
 mod run;
+mod search;
 mod sessions;
 mod shell;
 mod state;
@@ -76,6 +77,8 @@ pub(crate) enum Command {
     Sessions(sessions::Command),
     /// Show what was said in a project
     History(history::Args),
+    /// Look for words in everything that was said, in all projects
+    Search(search::Args),
     /// Show what agents ask, and answer
     Approvals(approvals::Args),
     /// Let a new device in: shows a QR code and a code to type
@@ -150,6 +153,7 @@ async fn dispatch(global: Global, command: Command) -> Outcome {
         Command::Queue(command) => Box::pin(queue::run(&global, command)).await,
         Command::Sessions(command) => sessions::run(&global, command).await,
         Command::History(args) => history::run(&global, &args).await,
+        Command::Search(args) => search::run(&global, &args).await,
         Command::Approvals(args) => approvals::run(&global, &args).await,
         Command::Pair(args) => pair::run(&global, args).await,
         Command::Login(args) => login::login(&global, args).await,
@@ -229,6 +233,7 @@ mod tests {
             "afield queue resolve 01234567 --requeue",
             "afield queue edit 01234567 --prompt p --priority low --not-before 3d --expires 4d",
             "afield history -p x --limit 5 --before 9 --kind text --direction claude --search w",
+            "afield search needle -p x -p y --kind text --direction claude -n 5 --before 1.2.3",
             "afield approvals answer 0190 --allow",
             "afield pair --scopes view,approve --name phone --json",
             "afield pair --runner",

@@ -2271,6 +2271,55 @@ flags?: MessageFlags,
  * The agent's own frame.
  */
 message: unknown, };
+export type FoundMessage = { 
+/**
+ * The project it was said in.
+ */
+project_id: ProjectId, 
+/**
+ * Its number in the project's topic.
+ */
+seq: number, 
+/**
+ * When the runner read it.
+ */
+timestamp: Timestamp, 
+/**
+ * Who speaks.
+ */
+direction: Direction, 
+/**
+ * What it is.
+ */
+kind: MessageKind, 
+/**
+ * The command it belongs to.
+ */
+command_id?: CommandId, 
+/**
+ * The session it belongs to.
+ */
+session_id?: SessionId, 
+/**
+ * The words in it, where there are any: what a plain client shows and what a search finds.
+ */
+text?: string, 
+/**
+ * The tool used or answered, where there is one.
+ */
+tool?: ToolRef, 
+/**
+ * The tool use (of a sub-agent) this message belongs to.
+ */
+parent?: string, 
+/**
+ * What is odd about it.
+ */
+flags?: MessageFlags, 
+/**
+ * The agent's own frame.
+ */
+message: unknown, };
 export type Verdict = "ok" | "gap";
 export type Empty = Record<symbol, never>;
 export type RunnerInspect = { 
@@ -2287,7 +2336,7 @@ commit?: string,
  * Files that are changed or not known to it.
  */
 changes: number, };
-export type Request = { "type": "project_create", "data": ProjectCreate } | { "type": "project_list", "data": ProjectList } | { "type": "project_get", "data": ProjectGet } | { "type": "project_update", "data": ProjectUpdate } | { "type": "project_delete", "data": ProjectDelete } | { "type": "project_join", "data": ProjectJoin } | { "type": "project_leave", "data": ProjectLeave } | { "type": "execute", "data": Execute } | { "type": "agent_new_session", "data": AgentNewSession } | { "type": "agent_kill", "data": AgentKill } | { "type": "agent_interrupt", "data": AgentInterrupt } | { "type": "agent_set_mode", "data": AgentSetMode } | { "type": "get_messages", "data": GetMessages } | { "type": "health_check", "data": HealthCheckAsk } | { "type": "subscribe", "data": Subscribe } | { "type": "unsubscribe", "data": Unsubscribe } | { "type": "command_submit", "data": CommandSubmit } | { "type": "command_get", "data": CommandGet } | { "type": "command_show", "data": CommandShow } | { "type": "command_list", "data": CommandList } | { "type": "command_explain", "data": CommandExplain } | { "type": "command_cancel", "data": CommandCancel } | { "type": "command_edit", "data": CommandEdit } | { "type": "command_move", "data": CommandMove } | { "type": "command_hold", "data": CommandHold } | { "type": "command_release", "data": CommandRelease } | { "type": "hold_list", "data": HoldList } | { "type": "command_retry", "data": CommandRetry } | { "type": "command_purge", "data": CommandPurge } | { "type": "command_resolve", "data": CommandResolve } | { "type": "blob_get", "data": BlobGet } | { "type": "session_move", "data": SessionMove } | { "type": "approval_list", "data": ApprovalList } | { "type": "approval_answer", "data": ApprovalAnswer } | { "type": "device_create", "data": DeviceCreate } | { "type": "device_list", "data": DeviceList } | { "type": "device_link", "data": DeviceLink } | { "type": "device_revoke", "data": DeviceRevoke } | { "type": "device_revoke_others", "data": DeviceRevokeOthers } | { "type": "device_forget", "data": DeviceForget } | { "type": "device_set_scopes", "data": DeviceSetScopes } | { "type": "device_rename", "data": DeviceRename } | { "type": "device_label", "data": DeviceLabel } | { "type": "device_pair_start", "data": DevicePairStart } | { "type": "device_pair_status", "data": DevicePairStatus } | { "type": "device_pair_list", "data": DevicePairList } | { "type": "device_pair_decide", "data": DevicePairDecide } | { "type": "audit_list", "data": AuditList } | { "type": "audit_verify", "data": AuditVerify } | { "type": "state_get", "data": StateGet } | { "type": "state_set", "data": StateSet } | { "type": "handoff_get", "data": HandoffGet } | { "type": "handoff_take", "data": HandoffTake } | { "type": "handoff_move", "data": HandoffMove } | { "type": "handoff_offer", "data": HandoffOffer } | { "type": "handoff_release", "data": HandoffRelease } | { "type": "device_message", "data": DeviceMessageSend } | { "type": "device_broadcast", "data": DeviceBroadcast } | { "type": "device_inbox", "data": DeviceInbox } | { "type": "device_message_ack", "data": DeviceMessageAck } | { "type": "device_presence", "data": DevicePresenceAsk } | { "type": "device_looking", "data": DeviceLooking } | { "type": "push_key", "data": PushKey } | { "type": "push_subscribe", "data": PushSubscribe } | { "type": "push_unsubscribe", "data": PushUnsubscribe } | { "type": "push_settings", "data": PushSettingsAsk } | { "type": "push_test", "data": PushTest } | { "type": "push_log", "data": PushLog } | { "type": "runner_sleep", "data": RunnerSleep } | { "type": "runner_list", "data": RunnerList } | { "type": "runner_hello", "data": RunnerHello } | { "type": "runner_beat", "data": RunnerBeat } | { "type": "runner_records", "data": RunnerRecords } | { "type": "runner_partial", "data": RunnerPartial };
+export type Request = { "type": "project_create", "data": ProjectCreate } | { "type": "project_list", "data": ProjectList } | { "type": "project_get", "data": ProjectGet } | { "type": "project_update", "data": ProjectUpdate } | { "type": "project_delete", "data": ProjectDelete } | { "type": "project_join", "data": ProjectJoin } | { "type": "project_leave", "data": ProjectLeave } | { "type": "execute", "data": Execute } | { "type": "agent_new_session", "data": AgentNewSession } | { "type": "agent_kill", "data": AgentKill } | { "type": "agent_interrupt", "data": AgentInterrupt } | { "type": "agent_set_mode", "data": AgentSetMode } | { "type": "get_messages", "data": GetMessages } | { "type": "message_search", "data": MessageSearch } | { "type": "health_check", "data": HealthCheckAsk } | { "type": "subscribe", "data": Subscribe } | { "type": "unsubscribe", "data": Unsubscribe } | { "type": "command_submit", "data": CommandSubmit } | { "type": "command_get", "data": CommandGet } | { "type": "command_show", "data": CommandShow } | { "type": "command_list", "data": CommandList } | { "type": "command_explain", "data": CommandExplain } | { "type": "command_cancel", "data": CommandCancel } | { "type": "command_edit", "data": CommandEdit } | { "type": "command_move", "data": CommandMove } | { "type": "command_hold", "data": CommandHold } | { "type": "command_release", "data": CommandRelease } | { "type": "hold_list", "data": HoldList } | { "type": "command_retry", "data": CommandRetry } | { "type": "command_purge", "data": CommandPurge } | { "type": "command_resolve", "data": CommandResolve } | { "type": "blob_get", "data": BlobGet } | { "type": "session_move", "data": SessionMove } | { "type": "approval_list", "data": ApprovalList } | { "type": "approval_answer", "data": ApprovalAnswer } | { "type": "device_create", "data": DeviceCreate } | { "type": "device_list", "data": DeviceList } | { "type": "device_link", "data": DeviceLink } | { "type": "device_revoke", "data": DeviceRevoke } | { "type": "device_revoke_others", "data": DeviceRevokeOthers } | { "type": "device_forget", "data": DeviceForget } | { "type": "device_set_scopes", "data": DeviceSetScopes } | { "type": "device_rename", "data": DeviceRename } | { "type": "device_label", "data": DeviceLabel } | { "type": "device_pair_start", "data": DevicePairStart } | { "type": "device_pair_status", "data": DevicePairStatus } | { "type": "device_pair_list", "data": DevicePairList } | { "type": "device_pair_decide", "data": DevicePairDecide } | { "type": "audit_list", "data": AuditList } | { "type": "audit_verify", "data": AuditVerify } | { "type": "state_get", "data": StateGet } | { "type": "state_set", "data": StateSet } | { "type": "handoff_get", "data": HandoffGet } | { "type": "handoff_take", "data": HandoffTake } | { "type": "handoff_move", "data": HandoffMove } | { "type": "handoff_offer", "data": HandoffOffer } | { "type": "handoff_release", "data": HandoffRelease } | { "type": "device_message", "data": DeviceMessageSend } | { "type": "device_broadcast", "data": DeviceBroadcast } | { "type": "device_inbox", "data": DeviceInbox } | { "type": "device_message_ack", "data": DeviceMessageAck } | { "type": "device_presence", "data": DevicePresenceAsk } | { "type": "device_looking", "data": DeviceLooking } | { "type": "push_key", "data": PushKey } | { "type": "push_subscribe", "data": PushSubscribe } | { "type": "push_unsubscribe", "data": PushUnsubscribe } | { "type": "push_settings", "data": PushSettingsAsk } | { "type": "push_test", "data": PushTest } | { "type": "push_log", "data": PushLog } | { "type": "runner_sleep", "data": RunnerSleep } | { "type": "runner_list", "data": RunnerList } | { "type": "runner_hello", "data": RunnerHello } | { "type": "runner_beat", "data": RunnerBeat } | { "type": "runner_records", "data": RunnerRecords } | { "type": "runner_partial", "data": RunnerPartial };
 export type ProjectCreate = { 
 /**
  * An absolute path on the runner.
@@ -3192,6 +3241,66 @@ export type DeviceLooking = {
  * Whether somebody sees the screen behind this connection.
  */
 visible: boolean, };
+export type MessageSearch = { 
+/**
+ * Only messages whose text contains this, in any case of letters. Empty: every message.
+ */
+text?: string, 
+/**
+ * Only in these projects; in all of the org when not given.
+ */
+project_ids?: Array<ProjectId>, 
+/**
+ * Only messages of this kind.
+ */
+kind?: MessageKind, 
+/**
+ * Only messages of this direction.
+ */
+direction?: Direction, 
+/**
+ * Where to go on: `before` of the last reply, with everything else as it was.
+ */
+before?: string, 
+/**
+ * At most so many; 100 when not given, 1,000 at most.
+ */
+limit?: number, };
+export type MessageSearchReply = { 
+/**
+ * What fits, the newest first, each an `agent_message` with `project_id` and `seq`.
+ */
+messages: Array<FoundMessage>, 
+/**
+ * Not everything was looked through: ask again with `before`. Also with no message at all,
+ * since what is looked through for one reply is bounded.
+ */
+more: boolean, 
+/**
+ * Where to go on, when there is more.
+ */
+before?: string, 
+/**
+ * Everything newer than this was looked through, when there is more.
+ */
+reached?: Timestamp, 
+/**
+ * Parts on the way that can't be read.
+ */
+gaps: Array<SearchGap>, };
+export type SearchGap = { 
+/**
+ * The project.
+ */
+project_id: ProjectId, 
+/**
+ * Number of the first of them.
+ */
+first: number, 
+/**
+ * Number of the last of them.
+ */
+last: number, };
 
 /** Each request with the type of its data and of its reply. */
 export interface Requests {
@@ -3208,6 +3317,7 @@ export interface Requests {
   agent_interrupt: { data: AgentInterrupt; reply: Empty };
   agent_set_mode: { data: AgentSetMode; reply: Empty };
   get_messages: { data: GetMessages; reply: GetMessagesReply };
+  message_search: { data: MessageSearch; reply: MessageSearchReply };
   health_check: { data: HealthCheckAsk; reply: HealthCheck };
   subscribe: { data: Subscribe; reply: SubscribeReply };
   unsubscribe: { data: Unsubscribe; reply: Empty };
