@@ -18,6 +18,7 @@ use crate::project::Project;
 use crate::push::{PushDelivery, PushState};
 use crate::queue::CommandDetail;
 use crate::runner::{Acknowledged, RunnerHello, RunnerPartial, RunnerRecords, RunnerWelcome};
+use crate::session::Session;
 
 // Shapes of requests and replies, a family a file.
 macro_rules! shape {
@@ -52,6 +53,7 @@ mod pairing;
 mod project;
 mod push;
 mod search;
+mod session;
 mod state;
 
 pub use self::agent::{
@@ -70,9 +72,7 @@ pub use self::device::{
     DeviceCreate, DeviceCreateReply, DeviceForget, DeviceList, DeviceListReply, DeviceRename,
     DeviceRevoke, DeviceRevokeOthers, DeviceSetScopes, RunnerList, RunnerListReply, RunnerSleep,
 };
-pub use self::fleet::{
-    DeviceBroadcast, DeviceBroadcastReply, DeviceLabel, Receiver, SessionMove, SessionMoveReply,
-};
+pub use self::fleet::{DeviceBroadcast, DeviceBroadcastReply, DeviceLabel, Receiver};
 pub use self::follow::{HealthCheckAsk, Subscribe, SubscribeReply, Unsubscribe, Verdict};
 pub use self::handoff::{HandoffGet, HandoffMove, HandoffOffer, HandoffRelease, HandoffTake};
 pub use self::message::{
@@ -91,6 +91,7 @@ pub use self::push::{
     PushTest, PushUnsubscribe,
 };
 pub use self::search::{MessageSearch, MessageSearchReply, SearchGap};
+pub use self::session::{SessionGet, SessionList, SessionListReply, SessionMove, SessionMoveReply};
 pub use self::state::{StateGet, StateGetReply, StateSet, StateSetReply};
 
 macro_rules! requests {
@@ -277,6 +278,10 @@ requests! {
     CommandResolve = "command_resolve" => Command, prompt, alone;
     /// A result too long for its command.
     BlobGet = "blob_get" => BlobGetReply, view, beside;
+    /// The conversations that were had, the last used first.
+    SessionList = "session_list" => SessionListReply, view, beside;
+    /// One of them, with what its agent can do.
+    SessionGet = "session_get" => Session, view, beside;
     /// Goes on with a conversation in another project.
     SessionMove = "session_move" => SessionMoveReply, prompt, alone;
     /// Approvals, oldest first.
@@ -425,6 +430,7 @@ pub(crate) fn declarations(config: &ts_rs::Config) -> Vec<String> {
         message::declarations,
         push::declarations,
         search::declarations,
+        session::declarations,
     ];
     families.into_iter().flat_map(|family| family(config)).collect()
 }

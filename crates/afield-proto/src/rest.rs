@@ -48,6 +48,8 @@ pub const ROUTES: &[Route] = &[
     route("POST", "/api/v1/holds", "command_hold"),
     route("POST", "/api/v1/holds/release", "command_release"),
     route("GET", "/api/v1/blobs/{hash}", "blob_get"),
+    route("GET", "/api/v1/sessions", "session_list"),
+    route("GET", "/api/v1/sessions/{session_id}", "session_get"),
     route("POST", "/api/v1/sessions/{session_id}/move", "session_move"),
     route("GET", "/api/v1/approvals", "approval_list"),
     route("POST", "/api/v1/approvals/{approval_id}/answer", "approval_answer"),

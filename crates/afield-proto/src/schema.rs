@@ -11,7 +11,7 @@ use crate::request::{self, Request};
 use crate::runner;
 use crate::{
     ErrorBody, agent, approval, audit, command, device, fact, handoff, live, output, pairing,
-    project, push, queue, repository, route, state, wire,
+    project, push, queue, repository, route, session, state, wire,
 };
 
 /// JSON Schema 2020-12 of requests, replies, facts and errors in one document.
@@ -69,6 +69,15 @@ pub fn typescript() -> String {
         agent::MessageKind,
         agent::MessageFlags,
         agent::ToolRef,
+        session::SessionState,
+        session::SessionFacts,
+        session::TokenUsage,
+        session::ContextUse,
+        session::McpServer,
+        session::AgentSetup,
+        session::TurnUsage,
+        session::SessionNews,
+        session::Session,
         agent::AgentMessage,
         approval::ApprovalKind,
         approval::ApprovalState,
@@ -263,3 +272,6 @@ fn operation(route: &crate::rest::Route, data: &Value, reply: &Value) -> Value {
     }
     operation
 }
+
+#[cfg(test)]
+mod tests;

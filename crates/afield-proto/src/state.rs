@@ -51,6 +51,7 @@ pub struct StateRegister {
     /// Of a draft: texts that were typed without knowing `value`, the newest first. A write that
     /// knows this version replaces them all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", ts(as = "Option<Vec<DraftText>>"))]
     pub others: Vec<DraftText>,
 }
 

@@ -384,6 +384,7 @@ mod tests {
             text: None,
             tool: None,
             parent: None,
+            news: None,
             flags: MessageFlags::default(),
             message: RawValue::from_string(raw.to_owned()).unwrap(),
         }

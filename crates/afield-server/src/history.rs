@@ -74,13 +74,13 @@ pub(crate) async fn search(
     })
 }
 
-/// How many messages a page has.
+/// How much a page of history or of a list has.
 ///
 /// **Errors**: VALIDATION_FAILED for none, or more than a page takes.
-fn page_limit(asked: Option<u32>) -> Result<usize, ErrorBody> {
+pub(crate) fn page_limit(asked: Option<u32>) -> Result<usize, ErrorBody> {
     let max = limits::PAGE_MESSAGES_MAX;
     match asked.unwrap_or(limits::PAGE_MESSAGES_DEFAULT) {
         limit if (1..=max).contains(&limit) => Ok(limit as usize),
-        _ => Err(invalid(format!("limit must be 1 to {max} messages (limit page_messages)"))),
+        _ => Err(invalid(format!("limit must be 1 to {max} (limit page_messages)"))),
     }
 }

@@ -205,6 +205,8 @@ pub(crate) async fn perform(
         Request::CommandPurge(ask) => json(&queue::purge(core, actor, ask).await?),
         Request::CommandResolve(ask) => json(&queue::resolve(core, actor, ask).await?),
         Request::BlobGet(ask) => json(&queue::blob(core, actor, ask).await?),
+        Request::SessionList(ask) => json(&sessions::list(core, actor, ask).await?),
+        Request::SessionGet(ask) => json(&sessions::get(core, actor, ask).await?),
         Request::SessionMove(ask) => json(&sessions::move_session(core, actor, ask).await?),
         Request::CommandGet(ask) => json(&commands::get(core, actor, ask).await?),
         Request::CommandList(ask) => json(&commands::list(core, actor, ask).await?),
@@ -312,6 +314,7 @@ fn fill_project(conn: &Conn, frame: &Incoming, request: &mut Request) -> Option<
         },
         Request::CommandList(ask) => (&mut ask.project_id, false),
         Request::ApprovalList(ask) => (&mut ask.project_id, false),
+        Request::SessionList(ask) => (&mut ask.project_id, false),
         _ => return None,
     };
     let joined = || if by_join { conn.joined() } else { None };

@@ -26,6 +26,7 @@ mod records;
 mod retries;
 mod routes;
 mod search;
+mod sessions;
 mod shown;
 mod state;
 mod steering;
@@ -53,6 +54,7 @@ pub use records::*;
 pub use retries::*;
 pub use routes::*;
 pub use search::*;
+pub use sessions::*;
 pub use shown::*;
 pub use state::*;
 pub use steering::*;
@@ -152,6 +154,8 @@ macro_rules! for_each_case {
             placing_and_leasing_exclude_each_other,
             a_route_lives_with_its_command,
             a_session_moves_between_idle_projects,
+            a_session_is_known_by_its_turns,
+            sessions_are_listed,
             random_walks_keep_the_promises,
             records_are_applied_once,
             lines_become_messages,

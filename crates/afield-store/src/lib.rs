@@ -55,5 +55,6 @@ pub use pairing::{Claimed, Coming, Decision, Entry, NewPairing, PairingRecord, S
 pub use projects::NewProject;
 pub use push::{PushListener, PushSubscription};
 pub use records::Applied;
+pub use sessions::known::SessionFilter;
 pub use state::{StateLimits, StatePage, StateWrite};
 pub use store::{Location, Options, Store, Synchronous};

@@ -16,6 +16,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("V8__labels", include_str!("../migrations/V8__labels.sql")),
     ("V9__routes", include_str!("../migrations/V9__routes.sql")),
     ("V10__push", include_str!("../migrations/V10__push.sql")),
+    ("V12__sessions", include_str!("../migrations/V12__sessions.sql")),
 ];
 
 /// Brings a SQLite database up to date.

@@ -56,6 +56,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Sql> {
         crate::pairing::STATEMENTS,
         crate::projects::STATEMENTS,
         crate::sessions::STATEMENTS,
+        crate::sessions::known::STATEMENTS,
         crate::commands::STATEMENTS,
         crate::commands::accept::STATEMENTS,
         crate::commands::archive::STATEMENTS,

@@ -72,7 +72,7 @@ pub(crate) enum Command {
     /// See what waits and why; stop, move, hold, retry it
     #[command(subcommand)]
     Queue(queue::Command),
-    /// Go on with a conversation in another project
+    /// List and show conversations; go on with one in another project
     #[command(subcommand)]
     Sessions(sessions::Command),
     /// Show what was said in a project
@@ -253,6 +253,8 @@ mod tests {
             "afield devices message phone hi --hold",
             "afield devices message all hi",
             "afield devices sleep",
+            "afield sessions ls -p shop -n 5 --json",
+            "afield sessions show 01990000",
             "afield sessions move shop shop-on-box",
             "afield handoff --json",
             "afield attach --here",

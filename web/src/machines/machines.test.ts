@@ -39,7 +39,7 @@ describe("facts", () => {
   const facts = { os: "linux", arch: "x86_64", host: "box\u202e", cores: 4, memory_bytes: 8 * 1024 ** 3, concurrency: 1, shell: false, roots: ["/home"], version: "1.0.0", agents: [], tools: [], labels: [], sandbox: "none", execution_timeout_seconds: 3600 };
 
   it("are lines, with nothing hidden in them", () => {
-    const lines = runnerFacts({ runner_id: "r", name: "box", online: true, facts } as RunnerState);
+    const lines = runnerFacts({ runner_id: "r", name: "box", online: true, priority: 0, facts } as RunnerState);
     expect(lines).toContainEqual({ name: "Host", value: "box⟨RLO⟩" });
     expect(lines).toContainEqual({ name: "Memory", value: "8.0 GiB" });
     expect(lines.map(({ name }) => name)).not.toContain("Tools");
@@ -68,7 +68,7 @@ describe("labels", () => {
       { word: "gpu", given: true },
       { word: "linux", given: false },
     ]);
-    expect(labelsOf({ runner_id: "r", name: "box", online: false })).toEqual([]);
+    expect(labelsOf({ runner_id: "r", name: "box", online: false, priority: 0 })).toEqual([]);
   });
 
   it("are given and taken one by one", () => {

@@ -464,6 +464,7 @@ pub(crate) fn prompt_message(command: &Command, prompt: &str, now: Timestamp) ->
         text: Some(prompt.to_owned()),
         tool: None,
         parent: None,
+        news: None,
         flags: MessageFlags::default(),
         message: prompt_frame(prompt),
     }

@@ -22,6 +22,7 @@ mod push;
 mod queue;
 mod queue_cli;
 mod queue_rest;
+mod sessions;
 mod shared_state;
 mod steering;
 mod stopping;
