@@ -50,7 +50,7 @@ async fn a_session_is_known_by_what_its_agent_told() {
     let json: Value = serde_json::from_str(&json.stdout).unwrap();
     assert_eq!((&json["id"], &json["state"]), (&json!(id), &json!("ended")));
     let nobody = afield.cli(&["sessions", "show", "ffffffff"]).await;
-    assert_eq!(nobody.code, Some(1), "{nobody:?}");
+    assert_eq!(nobody.code, Some(3), "{nobody:?}");
 }
 
 #[tokio::test]
