@@ -172,6 +172,7 @@ pub fn typescript() -> String {
         state::Hlc,
         state::DraftText,
         state::StateRegister,
+        state::DevicePreference,
         state::StateVerdict,
         handoff::Focus,
         handoff::Holder,

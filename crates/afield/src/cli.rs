@@ -17,6 +17,7 @@ mod link;
 mod login;
 mod pair;
 mod patience;
+mod prefer;
 mod projects;
 mod queue;
 mod run;
@@ -102,6 +103,8 @@ pub(crate) enum Command {
     /// Show and write what your devices share: preferences, pins, read markers, drafts
     #[command(subcommand)]
     State(state::Command),
+    /// Show or change what this machine starts with when nothing else is said
+    Prefer(prefer::Args),
     /// Show the configuration
     #[command(subcommand)]
     Config(config_cmd::Command),
@@ -164,6 +167,7 @@ async fn dispatch(global: Global, command: Command) -> Outcome {
         Command::Devices(args) => devices::run(&global, args).await,
         Command::Handoff => handoff::run(&global).await,
         Command::State(command) => Box::pin(state::run(&global, command)).await,
+        Command::Prefer(args) => prefer::run(&global, &args).await,
         Command::Doctor => Box::pin(doctor::run(&global)).await,
         Command::Health => health::run(&global).await,
         Command::Explain(_) | Command::Completions(_) | Command::Man | Command::Config(_) => {
@@ -249,6 +253,8 @@ mod tests {
             "afield audit ls --limit 5 --before 9",
             "afield audit verify --since 5:aa",
             "afield state set pref:theme dark",
+            "afield prefer -p shop --agent demo --json",
+            "afield prefer --none",
             "afield devices",
             "afield devices message phone hi --hold",
             "afield devices message all hi",

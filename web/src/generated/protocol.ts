@@ -2035,6 +2035,15 @@ changed_at: Timestamp,
  * knows this version replaces them all.
  */
 others?: Array<DraftText>, };
+export type DevicePreference = { 
+/**
+ * Where work goes that names no place.
+ */
+project_id?: ProjectId, 
+/**
+ * Who does it where its project has no agent of its own.
+ */
+agent?: AgentKind, };
 export type StateVerdict = "written" | "superseded" | "conflict" | "known";
 export type Focus = { 
 /**
@@ -3221,7 +3230,11 @@ more: boolean,
 /**
  * Changes are told here as `state_changed`. Follow it first, then ask.
  */
-topic: string, };
+topic: string, 
+/**
+ * The device that asks: what it prefers is in `pref:device/<id>`.
+ */
+device_id?: DeviceId, };
 export type StateSet = { 
 /**
  * Which register.

@@ -17,6 +17,7 @@ mod limits;
 mod older_clients;
 mod pairing;
 mod partitions;
+mod preferences;
 mod projects;
 mod push;
 mod queue;

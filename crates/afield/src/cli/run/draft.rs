@@ -14,6 +14,7 @@ use crate::failure::Failure;
 const SAFE_ATTEMPTS: u32 = 3;
 
 /// Everything but where it goes.
+#[derive(Clone)]
 pub(super) struct Draft(CommandSubmit);
 
 impl Draft {
@@ -48,6 +49,12 @@ impl Draft {
             hold: queueing.hold,
             submitted_at: None,
         }))
+    }
+
+    /// The same for this agent, unless another was named.
+    pub(super) fn preferring(mut self, agent: Option<AgentKind>) -> Self {
+        self.0.payload.agent = self.0.payload.agent.or(agent);
+        self
     }
 
     /// What is submitted there; `agent` is the project's own.
