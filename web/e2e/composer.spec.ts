@@ -105,11 +105,16 @@ test("an earlier conversation is chosen by its title, and goes on", async ({ pai
   await expect(stream.getByText(/^Done/)).toHaveCount(1);
   const how = page.getByRole("button", { name: "File, urgency, time, conversation" });
   const sheet = page.getByRole("dialog", { name: "With this prompt" });
+  await prompt(page).fill("write the release notes");
+  await expect.poll(() => afield.cli("state", "ls", "--json")).toContain("write the release notes");
   await how.click();
   await sheet.getByRole("button", { name: "Begin a new one" }).click();
   await expect(sheet).toBeHidden();
-  await send(page, "write the release notes");
+  // What was typed goes along, and is left behind nowhere.
+  await expect(prompt(page)).toHaveValue("write the release notes");
+  await page.getByRole("button", { name: "Send", exact: true }).click();
   await expect(stream.getByText(/^Done/)).toHaveCount(2);
+  await expect.poll(() => afield.cli("state", "ls", "--json")).not.toContain("write the release notes");
   await how.click();
   await expect(sheet.getByText("write the release notes")).toBeVisible();
   await expect(sheet.getByText(/1 turn · 3 tokens in, 6 out/).first()).toBeVisible();
