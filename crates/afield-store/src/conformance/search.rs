@@ -32,11 +32,11 @@ async fn say(world: &World, id: ProjectId, text: &str, minute: i64) -> Result<()
 type Found = Vec<(ProjectId, String)>;
 
 fn read(page: &SearchPage) -> Result<Found, serde_json::Error> {
-    let read = |raw: &Box<serde_json::value::RawValue>| {
+    let read = |raw: &serde_json::value::RawValue| {
         let found: FoundMessage = serde_json::from_str(raw.get())?;
         Ok((found.project_id, found.message.message.text.unwrap_or_default()))
     };
-    page.messages.iter().map(read).collect()
+    page.messages.iter().map(|raw| read(raw)).collect()
 }
 
 /// Three projects that spoke in turn, parts of it in segments; what a search finds.
