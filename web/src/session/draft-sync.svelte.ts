@@ -2,7 +2,7 @@
 import type { Project } from "../generated/protocol";
 import type { App } from "../state/app.svelte";
 import { keepDraft, loadDraft } from "./draft";
-import { type Draft, draftKeyOf, EMPTY_DRAFT, heard, inherited, left, moved, type Other, othersOf, saved, typed } from "./drafts";
+import { type Draft, draftKeyOf, EMPTY_DRAFT, heard, holdsOnly, inherited, left, moved, type Other, othersOf, saved, typed } from "./drafts";
 
 /** A pause in typing. */
 const PAUSE_MS = 700;
@@ -52,7 +52,7 @@ export class DraftSync {
   hear(): void {
     if (!this.#loaded) return;
     const here = moved(this.#draft, this.#key);
-    if (here !== this.#draft && here.unsaved) this.#clear(this.#draft.key);
+    if (here !== this.#draft && here.unsaved) this.#leave(this.#draft.key, here.text);
     const next = heard(inherited(here, this.#register, this.#old), this.#register);
     if (next !== this.#draft) this.#set(next);
     if (next.unsaved) this.#plan();
@@ -109,13 +109,14 @@ export class DraftSync {
     const reply = await this.#app.write({ key, base_version: base, ...value }).catch(() => undefined);
     this.#saving = false;
     if (!reply || this.#draft.key !== key) return;
-    if (this.#old?.value !== undefined) this.#clear(this.#old.key);
+    this.#leave(this.#old?.key, text);
     this.#set(saved(this.#draft, text, reply.register));
     if (this.#draft.unsaved) this.#plan();
   }
 
-  /** What went elsewhere is left behind nowhere; if that fails, it stays where it was. */
-  #clear(key: string | undefined): void {
-    if (key !== undefined && this.#app.world.registers.get(key)?.value !== undefined) void this.#app.write({ key }).catch(() => {});
+  /** A text that went along is taken from where it was, if nothing else stands there. If that fails, it stays. */
+  #leave(key: string | undefined, text: string): void {
+    if (key === undefined || !holdsOnly(this.#app.world.registers.get(key), text)) return;
+    void this.#app.write({ key }).catch(() => {});
   }
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { StateRegister } from "../generated/protocol";
-import { draftKeyOf, EMPTY_DRAFT, heard, inherited, left, moved, othersOf, saved, typed } from "./drafts";
+import { draftKeyOf, EMPTY_DRAFT, heard, holdsOnly, inherited, left, moved, othersOf, saved, typed } from "./drafts";
 import { oldReadKeyOf, readKeyOf, readTo } from "./read";
 
 const register = (version: number, value: string, others: string[] = []) =>
@@ -55,6 +55,10 @@ describe("a draft", () => {
     expect(moved(draft, "draft:s")).toBe(draft);
     expect(moved(draft, "draft:t")).toEqual({ key: "draft:t", text: "typed", base: 0, unsaved: true });
     expect(moved({ ...draft, text: "" }, "draft:t").unsaved).toBe(false);
+  });
+
+  it("is taken from where it was only if nothing else stands there", () => {
+    expect([holdsOnly(register(1, "mine"), "mine"), holdsOnly(register(1, "theirs"), "mine"), holdsOnly(register(1, "mine", ["theirs"]), "mine"), holdsOnly(undefined, "mine")]).toEqual([true, false, false, false]);
   });
 
   it("begins with what was kept for the project, once", () => {

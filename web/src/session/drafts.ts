@@ -36,6 +36,11 @@ export function inherited(draft: Draft, present: StateRegister | undefined, old:
   return draft.text !== "" || present !== undefined || text === "" ? draft : { ...draft, text, unsaved: true };
 }
 
+/** Whether deleting a register loses nothing but this text. */
+export function holdsOnly(register: StateRegister | undefined, text: string): boolean {
+  return register?.value === text && (register.others ?? []).length === 0;
+}
+
 export function typed(draft: Draft, text: string): Draft {
   return text === draft.text ? draft : { ...draft, text, unsaved: true };
 }
