@@ -79,6 +79,7 @@ test("commands of the agent and a later time go with a prompt", async ({ paired:
   await prompt(page).fill("/co");
   await page.getByRole("button", { name: "/compact" }).click();
   await expect(prompt(page)).toHaveValue("/compact ");
+  await expect(page.getByRole("meter", { name: "Memory used" })).toBeVisible();
 
   await prompt(page).fill("read this");
   await page.getByRole("button", { name: "File, urgency, time, conversation" }).click();
@@ -143,4 +144,36 @@ test("when the agent asks can be changed", anyWidth, async ({ paired: page, afie
   await send(page, "[[mock:permission tool=Write]] write it");
   await expect(page.getByRole("region", { name: "Messages" }).getByText("Done as allowed.").first()).toBeVisible();
   expect(await afield.cli("approvals", "--all", "--json")).not.toContain("approval_id");
+});
+
+test("an earlier conversation is chosen by its title, and goes on", async ({ paired: page, afield, shot }) => {
+  await addProject(page, afield, "app", "claude");
+  const stream = page.getByRole("region", { name: "Messages" });
+  await send(page, "look at the login page");
+  await expect(stream.getByText(/^Done/)).toHaveCount(1);
+  const how = page.getByRole("button", { name: "File, urgency, time, conversation" });
+  const sheet = page.getByRole("dialog", { name: "With this prompt" });
+  await prompt(page).fill("write the release notes");
+  await expect.poll(() => afield.cli("state", "ls", "--json")).toContain("write the release notes");
+  await how.click();
+  await sheet.getByRole("button", { name: "Begin a new one" }).click();
+  await expect(sheet).toBeHidden();
+  // What was typed goes along, and is left behind nowhere.
+  await expect(prompt(page)).toHaveValue("write the release notes");
+  await page.getByRole("button", { name: "Send", exact: true }).click();
+  await expect(stream.getByText(/^Done/)).toHaveCount(2);
+  await expect.poll(() => afield.cli("state", "ls", "--json")).not.toContain("write the release notes");
+  await how.click();
+  await expect(sheet.getByText("write the release notes")).toBeVisible();
+  await expect(sheet.getByText(/1 turn · 3 tokens in, 6 out/).first()).toBeVisible();
+  const earlier = sheet.getByRole("list", { name: "Earlier conversations" }).getByRole("button", { name: /look at the login page/ });
+  await earlier.click();
+  await expectSound(page);
+  await shot("conversations");
+  await sheet.getByRole("button", { name: "Done" }).click();
+  await expect(sheet).toBeHidden();
+  await send(page, "and the logout page");
+  await expect(stream.getByText(/^Done/)).toHaveCount(3);
+  const sessions = JSON.parse(await afield.cli("sessions", "ls", "--json")) as { sessions: { title: string; turns: number }[] };
+  expect(sessions.sessions.map(({ title, turns }) => [title, turns])).toEqual([["look at the login page", 2], ["write the release notes", 1]]);
 });

@@ -98,6 +98,41 @@ test("no name of a project, machine, device or command is more than words", anyW
   }
 });
 
+test("no title of a conversation, no label and nothing a search finds is more than words", anyWidth, async ({ page, afield, paired }) => {
+  test.slow();
+  await addProject(paired, afield, "demo");
+  const session = page.url();
+  const guard = await Guard.on(page, afield.url);
+  const texts = said();
+  const usage = { input_tokens: 1, output_tokens: 1, cache_read_tokens: 0, cache_write_tokens: 0 };
+  await rewriting(page, (type, data) => {
+    if (type === "session_list") return { sessions: texts.map((text, index) => ({ id: `s-${index}`, project_id: "p", state: "ended", title: text, model: text, created_at: NOW, last_used_at: NOW, turns: 1, usage })), more: false };
+    if (type === "message_search") return { messages: texts.map((text, index) => ({ ...message("text", text, index + 1), project_id: "p" })), more: false, gaps: [] };
+    if (type === "runner_list") return { runners: (data["runners"] as Data[]).map((runner) => ({ ...runner, labels: texts })) };
+    return data;
+  });
+  const all = ATTACKS.map(({ name }) => name);
+  const expectAll = async (words: string) => {
+    const seen = new Set(attacksIn(words));
+    expect(all.filter((name) => !seen.has(name))).toEqual([]);
+  };
+  await page.goto(`${afield.url}/more/history`);
+  await expect(page.getByRole("link", { name: /§/ }).first()).toBeVisible();
+  await guard.expectHarmless("main");
+  await page.goto(session);
+  await page.getByRole("button", { name: "File, urgency, time, conversation" }).click();
+  const conversations = page.getByRole("list", { name: "Earlier conversations" });
+  await expect(conversations.getByRole("button").first()).toBeVisible();
+  await guard.expectHarmless("main");
+  await expectAll(await conversations.innerText());
+  await page.goto(`${afield.url}/machines`);
+  await page.getByRole("link", { name: /online\s.*\bdemo\b/ }).click();
+  const labels = page.getByRole("list", { name: "Labels" });
+  await expect(labels.getByRole("button").first()).toBeVisible();
+  await guard.expectHarmless("main");
+  await expectAll(await labels.innerText());
+});
+
 test("every answer forbids what pages of others could do with it", anyWidth, async ({ afield, request }) => {
   for (const path of ["/", "/projects", "/needs-me", "/a", "/sw.js", "/manifest.webmanifest", "/icon.svg"]) {
     const headers = (await request.get(afield.url + path)).headers();

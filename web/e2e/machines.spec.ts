@@ -124,3 +124,21 @@ for (const theme of ["light", "dark"] as const) {
     await shot(`machine-${theme}`);
   });
 }
+
+test("a machine is given labels, and what is none is refused in the server's words", async ({ paired: page, afield, shot }) => {
+  await page.goto(`${afield.url}/machines`);
+  await entry(page, /online\s.*\bdemo\b/).click();
+  const typed = page.getByLabel("New label");
+  await typed.fill("<img src=x>");
+  await page.getByRole("button", { name: "Add", exact: true }).click();
+  await expect(page.getByRole("alert")).toContainText("letters, digits");
+  await typed.fill("gpu");
+  await page.getByRole("button", { name: "Add", exact: true }).click();
+  const labels = page.getByRole("list", { name: "Labels" });
+  await expect(labels.getByText("gpu")).toBeVisible();
+  await expect(page.getByRole("alert")).toHaveCount(0);
+  await expectSound(page);
+  await shot("machine-labels");
+  await page.getByRole("button", { name: "Remove gpu" }).click();
+  await expect(labels.getByText("gpu")).toHaveCount(0);
+});

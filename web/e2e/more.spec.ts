@@ -1,5 +1,6 @@
 import type { Page } from "@playwright/test";
 import { addProject, anyWidth, expect, test } from "./harness";
+import { expectSound } from "./sound";
 
 /** Something to find: a hundred and fifty lines, with a needle near their beginning. */
 async function fillProject(page: Page, afield: { folder: string; cli(...args: string[]): Promise<string> }): Promise<void> {
@@ -101,6 +102,21 @@ test("health and versions are measured now, and say so", anyWidth, async ({ pair
   await page.goto(`${afield.url}/more/about`);
   await expect(page.getByText("same as the server").first()).toBeVisible();
   await shot("about");
+});
+
+test("what this device prefers is where new work starts", async ({ paired: page, afield, shot }) => {
+  await addProject(page, afield, "alpha");
+  await page.goto(afield.url);
+  await addProject(page, afield, "beta");
+  await page.goto(`${afield.url}/more/device`);
+  await page.getByLabel("Project of new work").selectOption("alpha");
+  await expect(page.getByLabel("Project of new work")).toHaveValue(/.+/);
+  await page.getByRole("combobox", { name: "Agent" }).selectOption("demo");
+  await expectSound(page);
+  await shot("device-prefers");
+  await expect.poll(() => afield.cli("state", "ls", "--json")).toContain('"agent":"demo"');
+  await page.goto(`${afield.url}/new`);
+  await expect(page.getByRole("combobox", { name: /^Project/ }).locator("option:checked")).toHaveText("alpha");
 });
 
 test("a browser leaves: its key is gone, and the server knows", anyWidth, async ({ paired: page, afield, shot }) => {

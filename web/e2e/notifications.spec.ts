@@ -5,6 +5,8 @@ import { anyWidth, expect, test } from "./harness";
 interface Kept {
   settings: { kinds: string[]; quiet?: object };
   service?: string;
+  /** How often this device subscribed. */
+  subscribed?: number;
   deliveries: object[];
 }
 
@@ -32,6 +34,16 @@ test("notifications are turned on, chosen, tested, and turned off", anyWidth, as
   await page.getByRole("button", { name: "Turn off" }).click();
   await expect(page.getByRole("button", { name: "Turn on" })).toBeVisible();
   expect(kept.service).toBeUndefined();
+});
+
+test("a subscription the browser lost is renewed when the app opens", anyWidth, async ({ paired: page, afield }) => {
+  const kept: Kept = { settings: { kinds: ["approval"] }, service: "push.example", deliveries: [] };
+  await answering(page, kept);
+  await page.context().grantPermissions(["notifications"], { origin: afield.url });
+  await page.reload();
+  await expect.poll(() => kept.subscribed).toBe(1);
+  await page.reload();
+  await expect.poll(() => kept.subscribed).toBe(2);
 });
 
 test("a browser that refuses notifications says what to do", anyWidth, async ({ paired: page, afield, shot }) => {
@@ -68,6 +80,7 @@ function replyTo(type: string, data: { settings?: Kept["settings"] }, kept: Kept
       return { public_key: "B" };
     case "push_subscribe":
       kept.service = "push.example";
+      kept.subscribed = (kept.subscribed ?? 0) + 1;
       return { settings, service: kept.service };
     case "push_unsubscribe":
       delete kept.service;

@@ -111,6 +111,7 @@ mod tests {
             text: Some("hi".into()),
             tool: None,
             parent: None,
+            news: None,
             flags: MessageFlags::default(),
             message: RawValue::from_string(raw.into()).unwrap(),
         });

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::session::SessionNews;
 use crate::{CommandId, SessionId, Timestamp};
 
 /// A coding-agent program a runner can drive.
@@ -125,7 +126,7 @@ pub struct ExecuteOptions {
     pub append_system_prompt: Option<String>,
     /// MCP servers, as JSON or as the path of a file inside the project.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "schema", ts(type = "unknown"))]
+    #[cfg_attr(feature = "schema", ts(type = "unknown", optional))]
     pub mcp_config: Option<serde_json::Value>,
     /// Use only the MCP servers of `mcp_config`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -244,17 +245,19 @@ impl MessageKind {
 /// What is odd about a message. Absent when nothing is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]
+#[cfg_attr(feature = "schema", ts(optional_fields))]
 #[serde(default)]
 pub struct MessageFlags {
     /// The line was no valid UTF-8; the bad bytes were replaced.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[cfg_attr(feature = "schema", ts(as = "Option<bool>"))]
     pub lossy: bool,
     /// The line was too long to keep whole here.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[cfg_attr(feature = "schema", ts(as = "Option<bool>"))]
     pub truncated: bool,
     /// Length of the whole line in bytes, when it was cut.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "schema", ts(optional))]
     pub original_bytes: Option<u64>,
 }
 
@@ -294,6 +297,9 @@ pub struct AgentMessage {
     /// The tool use (of a sub-agent) this message belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<String>,
+    /// What it tells about its session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub news: Option<Box<SessionNews>>,
     /// What is odd about it.
     #[serde(default, skip_serializing_if = "MessageFlags::is_empty")]
     #[cfg_attr(feature = "schema", ts(as = "Option<MessageFlags>"))]

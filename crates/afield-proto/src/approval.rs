@@ -201,6 +201,7 @@ pub struct Answer {
     pub behavior: Behavior,
     /// With a yes: apply the rule the agent offered for the rest of the session.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[cfg_attr(feature = "schema", ts(as = "Option<bool>"))]
     pub for_session: bool,
     /// With a yes: these rules hold from now on, as the person wrote them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -211,6 +212,7 @@ pub struct Answer {
     pub message: Option<String>,
     /// With a no: also end the turn.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[cfg_attr(feature = "schema", ts(as = "Option<bool>"))]
     pub interrupt: bool,
     /// To a question: the full text of each question and the label chosen (several joined by ", ").
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -233,7 +233,6 @@ pub struct Device {
     pub labels: Vec<String>,
     /// Its rank when work is placed by order: greater is asked first.
     #[serde(default)]
-    #[cfg_attr(feature = "schema", ts(as = "Option<i32>", optional))]
     pub priority: i32,
     /// How its version compares with the server's; only in lists, absent when it is the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -121,7 +121,6 @@ pub struct RunnerState {
     pub labels: Vec<String>,
     /// Its rank when work is placed by order: greater is asked first.
     #[serde(default)]
-    #[cfg_attr(feature = "schema", ts(as = "Option<i32>"))]
     pub priority: i32,
     /// The protocol version it was agreed to speak on its connection.
     #[serde(default, skip_serializing_if = "Option::is_none")]

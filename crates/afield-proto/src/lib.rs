@@ -30,6 +30,7 @@ pub mod route;
 pub mod runner;
 #[cfg(feature = "schema")]
 pub mod schema;
+pub mod session;
 pub mod state;
 pub mod topic;
 pub mod wire;

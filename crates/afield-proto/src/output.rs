@@ -176,6 +176,7 @@ impl Speaker {
             text: message.text.clone(),
             tool: message.tool.clone(),
             parent: message.parent.clone(),
+            news: message.news.clone(),
             message: RawValue::NULL.to_owned(),
             ..*message
         };
@@ -207,6 +208,7 @@ impl LineBodies {
             text: None,
             tool: None,
             parent: None,
+            news: None,
             flags: MessageFlags::default(),
             message: RawValue::NULL.to_owned(),
         };
@@ -270,6 +272,7 @@ mod tests {
             text: Some(text.to_owned()),
             tool: None,
             parent: None,
+            news: None,
             flags: MessageFlags::default(),
             message: serde_json::value::to_raw_value(&serde_json::json!({ "text": text })).unwrap(),
         };

@@ -21,6 +21,7 @@ use crate::runner::{
     Acknowledged, RunnerBlob, RunnerBlobPart, RunnerHello, RunnerPartial, RunnerRecords,
     RunnerWelcome,
 };
+use crate::session::Session;
 
 // Shapes of requests and replies, a family a file.
 macro_rules! shape {
@@ -54,6 +55,8 @@ mod message;
 mod pairing;
 mod project;
 mod push;
+mod search;
+mod session;
 mod state;
 
 pub use self::agent::{
@@ -72,9 +75,7 @@ pub use self::device::{
     DeviceCreate, DeviceCreateReply, DeviceForget, DeviceList, DeviceListReply, DeviceRename,
     DeviceRevoke, DeviceRevokeOthers, DeviceSetScopes, RunnerList, RunnerListReply, RunnerSleep,
 };
-pub use self::fleet::{
-    DeviceBroadcast, DeviceBroadcastReply, DeviceLabel, Receiver, SessionMove, SessionMoveReply,
-};
+pub use self::fleet::{DeviceBroadcast, DeviceBroadcastReply, DeviceLabel, Receiver};
 pub use self::follow::{HealthCheckAsk, Subscribe, SubscribeReply, Unsubscribe, Verdict};
 pub use self::handoff::{HandoffGet, HandoffMove, HandoffOffer, HandoffRelease, HandoffTake};
 pub use self::message::{
@@ -92,6 +93,8 @@ pub use self::push::{
     DeviceLooking, PushKey, PushKeyReply, PushLog, PushLogReply, PushSettingsAsk, PushSubscribe,
     PushTest, PushUnsubscribe,
 };
+pub use self::search::{MessageSearch, MessageSearchReply, SearchGap};
+pub use self::session::{SessionGet, SessionList, SessionListReply, SessionMove, SessionMoveReply};
 pub use self::state::{StateGet, StateGetReply, StateSet, StateSetReply};
 
 macro_rules! requests {
@@ -240,6 +243,8 @@ requests! {
     AgentSetMode = "agent_set_mode" => Empty, prompt, alone;
     /// A page of history.
     GetMessages = "get_messages" => GetMessagesReply, view, beside;
+    /// Looks through the history of many projects, newest first.
+    MessageSearch = "message_search" => MessageSearchReply, view, beside;
     /// Measures the server and its runners.
     HealthCheckAsk = "health_check" => HealthCheck, view, beside;
     /// Follows a topic.
@@ -276,6 +281,10 @@ requests! {
     CommandResolve = "command_resolve" => Command, prompt, alone;
     /// A result too long for its command.
     BlobGet = "blob_get" => BlobGetReply, view, beside;
+    /// The conversations that were had, the last used first.
+    SessionList = "session_list" => SessionListReply, view, beside;
+    /// One of them, with what its agent can do.
+    SessionGet = "session_get" => Session, view, beside;
     /// Goes on with a conversation in another project.
     SessionMove = "session_move" => SessionMoveReply, prompt, alone;
     /// Approvals, oldest first.
@@ -425,6 +434,8 @@ pub(crate) fn declarations(config: &ts_rs::Config) -> Vec<String> {
         handoff::declarations,
         message::declarations,
         push::declarations,
+        search::declarations,
+        session::declarations,
     ];
     families.into_iter().flat_map(|family| family(config)).collect()
 }

@@ -35,6 +35,7 @@ pub const ROUTES: &[Route] = &[
     route("POST", "/api/v1/projects/{project_id}/mode", "agent_set_mode"),
     route("POST", "/api/v1/projects/{project_id}/new-session", "agent_new_session"),
     route("GET", "/api/v1/projects/{project_id}/messages", "get_messages"),
+    route("GET", "/api/v1/search", "message_search"),
     route("GET", "/api/v1/commands", "command_list"),
     route("POST", "/api/v1/commands", "command_submit"),
     route("GET", "/api/v1/commands/{command_id}", "command_show"),
@@ -49,6 +50,8 @@ pub const ROUTES: &[Route] = &[
     route("POST", "/api/v1/holds", "command_hold"),
     route("POST", "/api/v1/holds/release", "command_release"),
     route("GET", "/api/v1/blobs/{hash}", "blob_get"),
+    route("GET", "/api/v1/sessions", "session_list"),
+    route("GET", "/api/v1/sessions/{session_id}", "session_get"),
     route("POST", "/api/v1/sessions/{session_id}/move", "session_move"),
     route("GET", "/api/v1/approvals", "approval_list"),
     route("POST", "/api/v1/approvals/{approval_id}/answer", "approval_answer"),
@@ -121,6 +124,8 @@ pub const BYTES_ROUTES: &[BytesRoute] = &[
 pub const NUMBER_FIELDS: [&str; 4] = ["limit", "after", "before", "number"];
 /// Fields that are true or false when they come in a query.
 pub const BOOL_FIELDS: [&str; 2] = ["all", "waiting"];
+/// Fields that are lists, with commas between, when they come in a query.
+pub const LIST_FIELDS: [&str; 1] = ["project_ids"];
 
 #[cfg(test)]
 mod tests {

@@ -34,11 +34,13 @@ pub struct Attempt {
 /// First request of a runner on a connection.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]
+#[cfg_attr(feature = "schema", ts(optional_fields))]
 pub struct RunnerHello {
     /// Lowest and highest protocol version it speaks.
     pub protocol: (u32, u32),
     /// What it can do beyond that version's base; see [`crate::live::FEATURES`].
     #[serde(default)]
+    #[cfg_attr(feature = "schema", ts(as = "Option<Vec<String>>"))]
     pub features: Vec<String>,
     /// Facts about the machine.
     pub facts: RunnerFacts,
@@ -212,6 +214,7 @@ pub enum Record {
         outcome: Outcome,
         /// Processes that were stopped to end it.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        #[cfg_attr(feature = "schema", ts(as = "Option<Vec<KilledProcess>>", optional))]
         killed: Vec<KilledProcess>,
     },
 }

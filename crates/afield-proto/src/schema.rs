@@ -11,7 +11,7 @@ use crate::request::{self, Request};
 use crate::runner;
 use crate::{
     ErrorBody, agent, approval, attachment, audit, command, device, fact, handoff, live, output,
-    pairing, project, push, queue, repository, route, state, wire,
+    pairing, project, push, queue, repository, route, session, state, wire,
 };
 
 /// JSON Schema 2020-12 of requests, replies, facts and errors in one document.
@@ -71,6 +71,15 @@ pub fn typescript() -> String {
         agent::MessageKind,
         agent::MessageFlags,
         agent::ToolRef,
+        session::SessionState,
+        session::SessionFacts,
+        session::TokenUsage,
+        session::ContextUse,
+        session::McpServer,
+        session::AgentSetup,
+        session::TurnUsage,
+        session::SessionNews,
+        session::Session,
         agent::AgentMessage,
         approval::ApprovalKind,
         approval::ApprovalState,
@@ -171,6 +180,7 @@ pub fn typescript() -> String {
         state::Hlc,
         state::DraftText,
         state::StateRegister,
+        state::DevicePreference,
         state::StateVerdict,
         handoff::Focus,
         handoff::Holder,
@@ -192,6 +202,7 @@ pub fn typescript() -> String {
         Fact,
         wire::CorrelationId,
         wire::HistoryMessage,
+        wire::FoundMessage,
         request::Verdict,
         request::Empty,
         repository::RunnerInspect,
@@ -303,3 +314,6 @@ fn operation(route: &crate::rest::Route, data: &Value, reply: &Value) -> Value {
     }
     operation
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,6 +8,7 @@
 mod clock;
 mod key;
 mod merge;
+mod preference;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -17,6 +18,7 @@ use crate::{DeviceId, ErrorBody, ErrorCode, Timestamp};
 pub use clock::{Clock, Hlc};
 pub use key::{Class, KeyError, StateKey};
 pub use merge::{Merged, Stored, Write, merge};
+pub use preference::DevicePreference;
 
 /// Longest value, in bytes of JSON. A draft is typed by a person; a page of text has 4 KiB.
 pub const VALUE_BYTES_MAX: usize = 64 * 1024;
@@ -51,6 +53,7 @@ pub struct StateRegister {
     /// Of a draft: texts that were typed without knowing `value`, the newest first. A write that
     /// knows this version replaces them all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", ts(as = "Option<Vec<DraftText>>"))]
     pub others: Vec<DraftText>,
 }
 

@@ -324,6 +324,30 @@ pub struct HistoryMessage {
     pub message: crate::agent::AgentMessage,
 }
 
+/// A message as a search gives it back.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]
+pub struct FoundMessage {
+    /// The project it was said in.
+    pub project_id: ProjectId,
+    /// The message.
+    #[serde(flatten)]
+    pub message: HistoryMessage,
+}
+
+impl<'de> Deserialize<'de> for FoundMessage {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Place {
+            project_id: ProjectId,
+        }
+        let text = Box::<RawValue>::deserialize(deserializer)?;
+        let place: Place = serde_json::from_str(text.get()).map_err(serde::de::Error::custom)?;
+        let message = HistoryMessage::read(text.get()).map_err(serde::de::Error::custom)?;
+        Ok(Self { project_id: place.project_id, message })
+    }
+}
+
 /// Read in two passes, so that the agent's frame inside is kept as it came.
 impl<'de> Deserialize<'de> for HistoryMessage {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -360,6 +384,7 @@ mod tests {
             text: None,
             tool: None,
             parent: None,
+            news: None,
             flags: MessageFlags::default(),
             message: RawValue::from_string(raw.to_owned()).unwrap(),
         }

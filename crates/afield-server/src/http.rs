@@ -8,7 +8,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use afield_proto::request::Request as Ask;
-use afield_proto::rest::{BOOL_FIELDS, NUMBER_FIELDS, ROUTES, Route};
+use afield_proto::rest::{BOOL_FIELDS, LIST_FIELDS, NUMBER_FIELDS, ROUTES, Route};
 use afield_proto::{ErrorBody, ErrorCode, RequestId};
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -248,6 +248,9 @@ impl RestRequest {
 /// A query's text as the JSON its field expects. What does not fit is left for the request's own
 /// check to name.
 fn query_value(name: &str, text: &str) -> Value {
+    if LIST_FIELDS.contains(&name) {
+        return text.split(',').map(Value::from).collect();
+    }
     let number = NUMBER_FIELDS.contains(&name).then(|| text.parse::<u64>().ok()).flatten();
     let truth = BOOL_FIELDS.contains(&name).then(|| text.parse::<bool>().ok()).flatten();
     number.map(Value::from).or(truth.map(Value::from)).unwrap_or_else(|| text.into())

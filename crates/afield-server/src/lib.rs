@@ -16,6 +16,7 @@ mod error;
 mod files;
 mod handoff;
 mod health;
+mod history;
 mod http;
 mod listen;
 mod messages;

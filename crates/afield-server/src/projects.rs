@@ -1,15 +1,14 @@
-//! Projects: made, listed, changed, forgotten; and their history.
+//! Projects: made, listed, changed, forgotten.
 
 use std::time::Duration;
 
 use afield_proto::project::{Project, ProjectSettings};
 use afield_proto::request::{
-    Empty, GetMessages, GetMessagesReply, ProjectCreate, ProjectDelete, ProjectGet,
-    ProjectListReply, ProjectUpdate,
+    Empty, ProjectCreate, ProjectDelete, ProjectGet, ProjectListReply, ProjectUpdate,
 };
 use afield_proto::runner::{RunnerPath, RunnerResolvePath};
 use afield_proto::{DeviceId, ErrorBody, ErrorCode, ProjectId, Timestamp, limits};
-use afield_store::{MessageQuery, NewProject};
+use afield_store::NewProject;
 
 use crate::core::Core;
 use crate::error::{from_store, invalid};
@@ -131,37 +130,4 @@ pub(crate) async fn delete(
     let project_id = named(ask.project_id)?;
     core.store.delete_project(actor.org, project_id, Timestamp::now()).await.map_err(from_store)?;
     Ok(Empty {})
-}
-
-/// `get_messages`
-pub(crate) async fn messages(
-    core: &Core,
-    actor: &Actor,
-    ask: GetMessages,
-) -> Result<GetMessagesReply, ErrorBody> {
-    let limit = ask.limit.unwrap_or(limits::PAGE_MESSAGES_DEFAULT);
-    if limit == 0 || limit > limits::PAGE_MESSAGES_MAX {
-        let max = limits::PAGE_MESSAGES_MAX;
-        return Err(invalid(format!("limit must be 1 to {max} messages (limit page_messages)")));
-    }
-    let project_id = named(ask.project_id)?;
-    core.store.project(actor.org, project_id).await.map_err(from_store)?;
-    let query = MessageQuery {
-        org: actor.org,
-        project_id,
-        since: ask.since,
-        after: ask.after,
-        before: ask.before,
-        limit: limit as usize,
-        direction: ask.direction,
-        kind: ask.kind,
-        text: ask.text.filter(|text| !text.is_empty()),
-    };
-    let page = core.store.messages(query).await.map_err(from_store)?;
-    Ok(GetMessagesReply {
-        messages: page.messages,
-        more: page.more,
-        seq: page.seq,
-        gaps: page.gaps,
-    })
 }

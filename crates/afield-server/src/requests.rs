@@ -26,8 +26,8 @@ use crate::socket::conn::{Actor, Conn};
 use crate::socket::drive::Received;
 use crate::topics::Form;
 use crate::{
-    audit, blobs, commands, devices, handoff, health, messages, pairing, presence, projects, push,
-    queue, registry, runners, sessions, state,
+    audit, blobs, commands, devices, handoff, health, history, messages, pairing, presence,
+    projects, push, queue, registry, runners, sessions, state,
 };
 
 /// Whether a frame of a runner answers an order. Orders are numbered, requests are not.
@@ -186,7 +186,8 @@ pub(crate) async fn perform(
         Request::AgentKill(ask) => json(&commands::kill(core, actor, ask).await?),
         Request::AgentInterrupt(ask) => json(&commands::interrupt(core, actor, ask).await?),
         Request::AgentSetMode(ask) => json(&commands::set_mode(core, actor, ask).await?),
-        Request::GetMessages(ask) => json(&projects::messages(core, actor, ask).await?),
+        Request::GetMessages(ask) => json(&history::messages(core, actor, ask).await?),
+        Request::MessageSearch(ask) => json(&history::search(core, actor, ask).await?),
         Request::HealthCheckAsk(_) => json(&health::check(core, actor).await?),
         Request::CommandSubmit(ask) => {
             let turn = queue::turn(core, actor, &ask).await;
@@ -204,6 +205,8 @@ pub(crate) async fn perform(
         Request::CommandPurge(ask) => json(&queue::purge(core, actor, ask).await?),
         Request::CommandResolve(ask) => json(&queue::resolve(core, actor, ask).await?),
         Request::BlobGet(ask) => json(&queue::blob(core, actor, ask).await?),
+        Request::SessionList(ask) => json(&sessions::list(core, actor, ask).await?),
+        Request::SessionGet(ask) => json(&sessions::get(core, actor, ask).await?),
         Request::SessionMove(ask) => json(&sessions::move_session(core, actor, ask).await?),
         Request::CommandGet(ask) => json(&commands::get(core, actor, ask).await?),
         Request::CommandList(ask) => json(&commands::list(core, actor, ask).await?),
@@ -312,6 +315,7 @@ fn fill_project(conn: &Conn, frame: &Incoming, request: &mut Request) -> Option<
         },
         Request::CommandList(ask) => (&mut ask.project_id, false),
         Request::ApprovalList(ask) => (&mut ask.project_id, false),
+        Request::SessionList(ask) => (&mut ask.project_id, false),
         _ => return None,
     };
     let joined = || if by_join { conn.joined() } else { None };

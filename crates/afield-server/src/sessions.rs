@@ -1,15 +1,40 @@
-//! Sessions that go on elsewhere: only where the repository is the same, as both runners say.
+//! Sessions: listed, shown, and moved to where the repository is the same, as both runners say.
 
 use afield_proto::live::INSPECT;
 use afield_proto::project::Project;
 use afield_proto::repository::{RunnerInspect, RunnerRepository};
-use afield_proto::request::{SessionMove, SessionMoveReply};
+use afield_proto::request::{
+    SessionGet, SessionList, SessionListReply, SessionMove, SessionMoveReply,
+};
+use afield_proto::session::Session;
 use afield_proto::{ErrorBody, ErrorCode, Timestamp};
+use afield_store::SessionFilter;
 
 use crate::core::Core;
 use crate::error::from_store;
+use crate::history::page_limit;
 use crate::runners::ORDER_TIMEOUT;
 use crate::socket::conn::Actor;
+
+/// `session_list`
+pub(crate) async fn list(
+    core: &Core,
+    actor: &Actor,
+    ask: SessionList,
+) -> Result<SessionListReply, ErrorBody> {
+    if let Some(project_id) = ask.project_id {
+        core.store.project(actor.org, project_id).await.map_err(from_store)?;
+    }
+    let limit = page_limit(ask.limit)? as u64;
+    let filter = SessionFilter { project_id: ask.project_id, before: ask.before_id, limit };
+    let (sessions, more) = core.store.sessions(actor.org, filter).await.map_err(from_store)?;
+    Ok(SessionListReply { sessions, more })
+}
+
+/// `session_get`
+pub(crate) async fn get(core: &Core, actor: &Actor, ask: SessionGet) -> Result<Session, ErrorBody> {
+    core.store.session(actor.org, ask.session_id).await.map_err(from_store)
+}
 
 /// `session_move`
 ///

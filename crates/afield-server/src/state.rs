@@ -36,14 +36,14 @@ pub(crate) async fn get(
     actor: &Actor,
     ask: StateGet,
 ) -> Result<StateGetReply, ErrorBody> {
-    let topic = Topic::User(actor.user);
+    let (topic, device_id) = (Topic::User(actor.user), Some(actor.device));
     if let Some(key) = ask.key {
         let found = core.store.state_register(actor.org, actor.user, &key).await;
         let registers = found.map_err(from_store)?.into_iter().collect();
-        return Ok(StateGetReply { registers, more: false, topic });
+        return Ok(StateGetReply { registers, more: false, topic, device_id });
     }
     let page = core.store.state(actor.org, actor.user, ask.after).await.map_err(from_store)?;
-    Ok(StateGetReply { registers: page.registers, more: page.more, topic })
+    Ok(StateGetReply { registers: page.registers, more: page.more, topic, device_id })
 }
 
 /// `state_set`: what one types and marks is one's own, so that seeing is enough.

@@ -182,6 +182,7 @@ fn data(ids: &BTreeMap<&'static str, Value>, topic: &str) -> Value {
         "protocol": [1, 1], "facts": {}, "attempts": [], "attempt": attempt, "first_record": 1,
         "records": [{ "started": { "at": Timestamp::now() } }], "messages": [],
     });
+    all["project_ids"] = json!([ids["project_id"]]);
     all["visible"] = true.into();
     all["offset"] = 0.into();
     all["endpoint"] = endpoint(CANARY).into();
@@ -205,6 +206,7 @@ async fn snapshot(tenant: &mut Tenant) -> String {
         ("project_list", json!({})),
         ("command_list", json!({ "limit": 1000 })),
         ("approval_list", json!({ "all": true })),
+        ("session_list", json!({})),
         ("device_list", json!({})),
         ("hold_list", json!({})),
         ("runner_list", json!({})),
@@ -369,6 +371,11 @@ async fn own_objects_do_not_reach_across_either() {
         ),
         ("session_move", json!({ "session_id": theirs["session_id"], "to": own["project_id"] })),
         ("session_move", json!({ "session_id": own["session_id"], "to": theirs["project_id"] })),
+        ("session_get", json!({ "session_id": theirs["session_id"] })),
+        ("session_list", json!({ "before_id": theirs["session_id"] })),
+        ("message_search", json!({})),
+        ("message_search", json!({ "project_ids": [own["project_id"], theirs["project_id"]] })),
+        ("message_search", json!({ "before": "1.1000.,2.1000." })),
         ("command_retry", json!({ "command_ids": [theirs["command_id"]] })),
         ("command_list", json!({ "runner_id": theirs["runner_id"] })),
         ("approval_list", json!({ "project_id": theirs["project_id"], "all": true })),

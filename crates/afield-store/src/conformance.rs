@@ -25,6 +25,8 @@ mod rearranging;
 mod records;
 mod retries;
 mod routes;
+mod search;
+mod sessions;
 mod shown;
 mod state;
 mod steering;
@@ -52,6 +54,8 @@ pub use rearranging::*;
 pub use records::*;
 pub use retries::*;
 pub use routes::*;
+pub use search::*;
+pub use sessions::*;
 pub use shown::*;
 pub use state::*;
 pub use steering::*;
@@ -157,6 +161,8 @@ macro_rules! for_each_case {
             placing_and_leasing_exclude_each_other,
             a_route_lives_with_its_command,
             a_session_moves_between_idle_projects,
+            a_session_is_known_by_its_turns,
+            sessions_are_listed,
             random_walks_keep_the_promises,
             records_are_applied_once,
             lines_become_messages,
@@ -190,6 +196,8 @@ macro_rules! for_each_case {
             history_goes_both_ways_across_segments,
             history_is_filtered,
             history_belongs_to_its_org,
+            a_search_goes_through_all_projects,
+            a_search_is_narrowed_and_stays_in_its_org,
             a_corrupt_row_is_a_gap,
             a_corrupt_segment_is_a_gap,
             a_missing_row_is_a_gap,

@@ -49,11 +49,14 @@ pub use device_messages::HoldMessage;
 pub use error::{Error, Refusal};
 pub use identity::{DeviceRecord, LabelDevice, NewDevice, Owner, RunnerRow};
 pub use log::{CommittedEvents, EventPage, Head, LogLimits, SegmentInfo, StoredEvent};
-pub use messages::{MessagePage, MessageQuery};
+pub use messages::{
+    CursorError, MessagePage, MessageQuery, MessageSearch, SearchCursor, SearchPage,
+};
 pub use pairing::{Claimed, Coming, Decision, Entry, NewPairing, PairingRecord, ShownSecret};
 pub use projects::NewProject;
 pub use push::{PushListener, PushSubscription};
 pub use records::Applied;
+pub use sessions::known::SessionFilter;
 pub use state::{StateLimits, StatePage, StateWrite};
 pub use store::{Location, Options, Store, Synchronous};
 pub use uploads::{NewUpload, Upload, UploadPart};

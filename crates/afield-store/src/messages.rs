@@ -1,13 +1,20 @@
 //! History: the messages of a project, page by page, in either direction, with filters.
+//! [`search`] looks through several projects at once.
 
+mod cursor;
+mod filter;
+pub(crate) mod search;
+
+pub use self::cursor::{CursorError, SearchCursor};
+pub use self::search::{MessageSearch, SearchPage};
 use afield_proto::agent::{Direction, MessageKind};
 use afield_proto::{OrgId, ProjectId, Timestamp, Topic};
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::log::StoredEvent;
 use crate::log::damage::Found;
 use crate::log::read::{Piece, Place, pieces_after, pieces_before, place};
+use crate::messages::filter::{Filter, with_seq};
 use crate::sql::{params, statements};
 use crate::tx::Tx;
 use crate::{Error, Refusal, Store};
@@ -153,12 +160,8 @@ struct Search {
 
 impl Search {
     fn new(query: &MessageQuery) -> Self {
-        let filter = Filter {
-            since: query.since,
-            direction: query.direction,
-            kind: query.kind,
-            text: query.text.as_ref().map(|text| text.to_lowercase()),
-        };
+        let text = query.text.as_deref();
+        let filter = Filter::new(query.since, query.direction, query.kind, text);
         let limit = query.limit.max(1);
         Self { filter, limit, bytes: 0, page: MessagePage::default(), damage: Vec::new() }
     }
@@ -200,61 +203,5 @@ impl Search {
             self.page.messages.push(message);
         }
         true
-    }
-}
-
-/// The message with its number in front.
-fn with_seq(seq: u64, data: &str) -> Option<Box<RawValue>> {
-    let fields = data.strip_prefix('{')?;
-    RawValue::from_string(format!("{{\"seq\":{seq},{fields}")).ok()
-}
-
-struct Filter {
-    since: Option<Timestamp>,
-    direction: Option<Direction>,
-    kind: Option<MessageKind>,
-    /// In small letters.
-    text: Option<String>,
-}
-
-/// What a filter looks at.
-#[derive(Deserialize)]
-struct Looked<'a> {
-    timestamp: Timestamp,
-    direction: Direction,
-    kind: MessageKind,
-    #[serde(borrow, default)]
-    text: Option<std::borrow::Cow<'a, str>>,
-}
-
-#[derive(Deserialize)]
-struct Body<'a> {
-    #[serde(borrow)]
-    data: &'a RawValue,
-}
-
-impl Filter {
-    /// The data of a message that is asked for.
-    fn fitting<'a>(&self, body: &'a str) -> Option<&'a str> {
-        if !body.starts_with("{\"type\":\"agent_message\"") {
-            return None;
-        }
-        let data = serde_json::from_str::<Body<'a>>(body).ok()?.data.get();
-        let everything = self.since.is_none()
-            && self.direction.is_none()
-            && self.kind.is_none()
-            && self.text.is_none();
-        let fits = everything || self.fits(&serde_json::from_str(data).ok()?);
-        fits.then_some(data)
-    }
-
-    fn fits(&self, message: &Looked<'_>) -> bool {
-        let text_fits = |wanted: &String| {
-            message.text.as_ref().is_some_and(|text| text.to_lowercase().contains(wanted))
-        };
-        self.since.is_none_or(|since| message.timestamp >= since)
-            && self.direction.is_none_or(|direction| message.direction == direction)
-            && self.kind.is_none_or(|kind| message.kind == kind)
-            && self.text.as_ref().is_none_or(text_fits)
     }
 }

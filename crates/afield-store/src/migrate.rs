@@ -17,6 +17,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("V9__routes", include_str!("../migrations/V9__routes.sql")),
     ("V10__push", include_str!("../migrations/V10__push.sql")),
     ("V11__attachments", include_str!("../migrations/V11__attachments.sql")),
+    ("V12__sessions", include_str!("../migrations/V12__sessions.sql")),
     ("V13__rows", include_str!("../migrations/V13__rows.sql")),
 ];
 

@@ -164,7 +164,10 @@ async fn apply(tx: &mut Tx, work: &mut Work, record: &Record) -> Result<(), Erro
                 let body = one_line(speaker(work).body(message)).into();
                 tx.tell_encoded(work.row.org, work.row.command.project_id, &body, work.now);
             }
-            Ok(())
+            match (&message.news, work.row.command.session_id) {
+                (Some(news), Some(session)) => sessions::known::learn(tx, session, news).await,
+                _ => Ok(()),
+            }
         }
         Record::Output { at, stream, lines } => {
             let speaker = speaker(work);
@@ -217,6 +220,7 @@ async fn started(tx: &mut Tx, work: &mut Work, at: Timestamp) -> Result<(), Erro
         agent: command.agent,
     };
     tx.audit(work.row.org, Some(command.submitted_by), what, work.now);
+    sessions::known::used(tx, work.row.session()?, &work.row.command, at).await?;
     show(tx, work, ProjectState::Executing, None).await
 }
 

@@ -1,5 +1,7 @@
 //! Sessions: conversations of a project, and how a project comes to a new one.
 
+pub(crate) mod known;
+
 use afield_proto::fact::{Fact, SessionResetReason};
 use afield_proto::project::Project;
 use afield_proto::{OrgId, ProjectId, SessionId, Timestamp};

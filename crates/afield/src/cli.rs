@@ -18,9 +18,11 @@ mod link;
 mod login;
 mod pair;
 mod patience;
+mod prefer;
 mod projects;
 mod queue;
 mod run;
+mod search;
 mod sessions;
 mod shell;
 mod state;
@@ -72,11 +74,13 @@ pub(crate) enum Command {
     /// See what waits and why; stop, move, hold, retry it
     #[command(subcommand)]
     Queue(queue::Command),
-    /// Go on with a conversation in another project
+    /// List and show conversations; go on with one in another project
     #[command(subcommand)]
     Sessions(sessions::Command),
     /// Show what was said in a project
     History(history::Args),
+    /// Look for words in everything that was said, in all projects
+    Search(search::Args),
     /// Show what agents ask, and answer
     Approvals(approvals::Args),
     /// Let a new device in: shows a QR code and a code to type
@@ -102,6 +106,8 @@ pub(crate) enum Command {
     /// Show and write what your devices share: preferences, pins, read markers, drafts
     #[command(subcommand)]
     State(state::Command),
+    /// Show or change what this machine starts with when nothing else is said
+    Prefer(prefer::Args),
     /// Show the configuration
     #[command(subcommand)]
     Config(config_cmd::Command),
@@ -153,6 +159,7 @@ async fn dispatch(global: Global, command: Command) -> Outcome {
         Command::Queue(command) => Box::pin(queue::run(&global, command)).await,
         Command::Sessions(command) => sessions::run(&global, command).await,
         Command::History(args) => history::run(&global, &args).await,
+        Command::Search(args) => search::run(&global, &args).await,
         Command::Approvals(args) => approvals::run(&global, &args).await,
         Command::Pair(args) => pair::run(&global, args).await,
         Command::Login(args) => login::login(&global, args).await,
@@ -164,6 +171,7 @@ async fn dispatch(global: Global, command: Command) -> Outcome {
         Command::Devices(args) => devices::run(&global, args).await,
         Command::Handoff => handoff::run(&global).await,
         Command::State(command) => Box::pin(state::run(&global, command)).await,
+        Command::Prefer(args) => prefer::run(&global, &args).await,
         Command::Doctor => Box::pin(doctor::run(&global)).await,
         Command::Health => health::run(&global).await,
         Command::Explain(_) | Command::Completions(_) | Command::Man | Command::Config(_) => {
@@ -233,6 +241,7 @@ mod tests {
             "afield queue resolve 01234567 --requeue",
             "afield queue edit 01234567 --prompt p --priority low --not-before 3d --expires 4d",
             "afield history -p x --limit 5 --before 9 --kind text --direction claude --search w",
+            "afield search needle -p x -p y --kind text --direction claude -n 5 --before 1.2.3",
             "afield approvals answer 0190 --allow",
             "afield pair --scopes view,approve --name phone --json",
             "afield pair --runner",
@@ -250,10 +259,14 @@ mod tests {
             "afield audit ls --limit 5 --before 9",
             "afield audit verify --since 5:aa",
             "afield state set pref:theme dark",
+            "afield prefer -p shop --agent demo --json",
+            "afield prefer --none",
             "afield devices",
             "afield devices message phone hi --hold",
             "afield devices message all hi",
             "afield devices sleep",
+            "afield sessions ls -p shop -n 5 --json",
+            "afield sessions show 01990000",
             "afield sessions move shop shop-on-box",
             "afield handoff --json",
             "afield attach --here",

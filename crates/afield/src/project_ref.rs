@@ -3,13 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use afield_client::Connection;
+use afield_proto::ProjectId;
 use afield_proto::project::Project;
 use afield_proto::request::ProjectList;
 
-use crate::connect::Global;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::unsent;
 
 /// Fewest characters of an id that are taken for its beginning.
 const PREFIX_MIN: usize = 4;
@@ -20,15 +19,18 @@ pub(crate) async fn find(connection: &Connection, meant: Option<&str>) -> Result
     choose(&projects, meant)
 }
 
-/// The same, and remembers the projects for when the server can't be asked.
-pub(crate) async fn find_and_remember(
-    global: &Global,
-    connection: &Connection,
+/// The one that is meant; where none is named and one stands in none, the preferred one.
+pub(crate) fn choose_or(
+    projects: &[Project],
     meant: Option<&str>,
+    preferred: Option<ProjectId>,
 ) -> Result<Project, Failure> {
-    let projects = connection.ask(&ProjectList {}).await?.projects;
-    unsent::remember(global, &projects);
-    choose(&projects, meant)
+    let nowhere = meant.is_none() && by_directory(projects, Path::new(".")).is_empty();
+    let preferred = preferred.filter(|_| nowhere);
+    match projects.iter().find(|project| Some(project.id) == preferred) {
+        Some(project) => Ok(project.clone()),
+        None => choose(projects, meant),
+    }
 }
 
 /// Finds the one that is meant.
@@ -107,7 +109,7 @@ fn ambiguous(several: &[&Project]) -> Failure {
 mod tests {
     use super::*;
     use afield_proto::project::{ProjectSettings, ProjectState};
-    use afield_proto::{DeviceId, ProjectId, Timestamp};
+    use afield_proto::{DeviceId, Timestamp};
 
     fn project(path: &str, name: Option<&str>) -> Project {
         Project {
@@ -147,6 +149,19 @@ mod tests {
         assert_eq!(failure.exit(), Exit::Refused);
         assert!(choose(&projects, Some("no-such-place")).is_err());
         assert_eq!(choose(&projects, Some("src")).unwrap().id, projects[0].id);
+    }
+
+    #[test]
+    fn the_preferred_one_is_for_those_who_stand_nowhere() {
+        let here = absolute(Path::new("."));
+        let projects = [project("/no/such", None), project(here.to_str().unwrap(), None)];
+        let preferred = Some(projects[0].id);
+        let away = std::slice::from_ref(&projects[0]);
+        assert_eq!(choose_or(away, None, preferred).unwrap().id, projects[0].id);
+        assert_eq!(choose_or(&projects, None, preferred).unwrap().id, projects[1].id);
+        assert!(choose_or(away, Some("other"), preferred).is_err());
+        assert!(choose_or(away, None, Some(ProjectId::generate())).is_err());
+        assert!(choose_or(away, None, None).is_err());
     }
 
     #[test]

@@ -60,7 +60,7 @@ append_system_prompt?: string,
 /**
  * MCP servers, as JSON or as the path of a file inside the project.
  */
-mcp_config: unknown, 
+mcp_config?: unknown, 
 /**
  * Use only the MCP servers of `mcp_config`.
  */
@@ -87,11 +87,11 @@ export type MessageFlags = {
 /**
  * The line was no valid UTF-8; the bad bytes were replaced.
  */
-lossy: boolean, 
+lossy?: boolean, 
 /**
  * The line was too long to keep whole here.
  */
-truncated: boolean, 
+truncated?: boolean, 
 /**
  * Length of the whole line in bytes, when it was cut.
  */
@@ -109,6 +109,151 @@ name?: string,
  * Whether the tool failed; on results only.
  */
 failed?: boolean, };
+export type SessionState = "active" | "ended" | "lost";
+export type SessionFacts = { 
+/**
+ * The model, in the agent's own word.
+ */
+model?: string, 
+/**
+ * When it asks, as it said at the start of the last turn.
+ */
+permission_mode?: PermissionMode, 
+/**
+ * Turns that ended.
+ */
+turns: number, 
+/**
+ * What they used, all together.
+ */
+usage: TokenUsage, 
+/**
+ * How full its memory was at the end of the last turn.
+ */
+context?: ContextUse, };
+export type TokenUsage = { 
+/**
+ * Tokens read anew.
+ */
+input_tokens: number, 
+/**
+ * Tokens written.
+ */
+output_tokens: number, 
+/**
+ * Tokens read from the cache.
+ */
+cache_read_tokens: number, 
+/**
+ * Tokens written to the cache.
+ */
+cache_write_tokens: number, 
+/**
+ * Cost in US dollars, where the agent tells it.
+ */
+cost_usd?: number, };
+export type ContextUse = { 
+/**
+ * Tokens of the conversation, as the model last read it.
+ */
+used_tokens: number, 
+/**
+ * As many as the model takes, where it is known.
+ */
+window_tokens?: number, };
+export type McpServer = { 
+/**
+ * Its name.
+ */
+name: string, 
+/**
+ * How it does, in the agent's own word.
+ */
+status: string, };
+export type AgentSetup = { 
+/**
+ * The model, in the agent's own word.
+ */
+model?: string, 
+/**
+ * When it asks.
+ */
+permission_mode?: PermissionMode, 
+/**
+ * Its commands, without the slash in front.
+ */
+slash_commands: Array<string>, 
+/**
+ * Its tools.
+ */
+tools: Array<string>, 
+/**
+ * The MCP servers it knows.
+ */
+mcp_servers: Array<McpServer>, };
+export type TurnUsage = { 
+/**
+ * What it read and wrote.
+ */
+usage: TokenUsage, 
+/**
+ * How full the agent's memory is afterwards.
+ */
+context?: ContextUse, };
+export type SessionNews = { "began": AgentSetup } | { "ended": TurnUsage };
+export type Session = { 
+/**
+ * Its id.
+ */
+id: SessionId, 
+/**
+ * The project it is in.
+ */
+project_id: ProjectId, 
+/**
+ * Whether it goes on.
+ */
+state: SessionState, 
+/**
+ * The beginning of its first prompt.
+ */
+title?: string, 
+/**
+ * The agent that works in it.
+ */
+agent?: AgentKind, 
+/**
+ * When it was made.
+ */
+created_at: Timestamp, 
+/**
+ * When a prompt was last started in it.
+ */
+last_used_at?: Timestamp, 
+/**
+ * What its agent announced last. Left out of lists.
+ */
+setup?: AgentSetup, 
+/**
+ * The model, in the agent's own word.
+ */
+model?: string, 
+/**
+ * When it asks, as it said at the start of the last turn.
+ */
+permission_mode?: PermissionMode, 
+/**
+ * Turns that ended.
+ */
+turns: number, 
+/**
+ * What they used, all together.
+ */
+usage: TokenUsage, 
+/**
+ * How full its memory was at the end of the last turn.
+ */
+context?: ContextUse, };
 export type AgentMessage = { 
 /**
  * When the runner read it.
@@ -142,6 +287,10 @@ tool?: ToolRef,
  * The tool use (of a sub-agent) this message belongs to.
  */
 parent?: string, 
+/**
+ * What it tells about its session.
+ */
+news?: SessionNews, 
 /**
  * What is odd about it.
  */
@@ -291,7 +440,7 @@ behavior: Behavior,
 /**
  * With a yes: apply the rule the agent offered for the rest of the session.
  */
-for_session: boolean, 
+for_session?: boolean, 
 /**
  * With a yes: these rules hold from now on, as the person wrote them.
  */
@@ -303,7 +452,7 @@ message?: string,
 /**
  * With a no: also end the turn.
  */
-interrupt: boolean, 
+interrupt?: boolean, 
 /**
  * To a question: the full text of each question and the label chosen (several joined by ", ").
  */
@@ -938,7 +1087,7 @@ labels?: Array<string>,
 /**
  * Its rank when work is placed by order: greater is asked first.
  */
-priority?: number, 
+priority: number, 
 /**
  * How its version compares with the server's; only in lists, absent when it is the same.
  */
@@ -1488,7 +1637,7 @@ protocol: [number, number],
 /**
  * What it can do beyond that version's base; see [`crate::live::FEATURES`].
  */
-features: Array<string>, 
+features?: Array<string>, 
 /**
  * Facts about the machine.
  */
@@ -1975,7 +2124,16 @@ changed_at: Timestamp,
  * Of a draft: texts that were typed without knowing `value`, the newest first. A write that
  * knows this version replaces them all.
  */
-others: Array<DraftText>, };
+others?: Array<DraftText>, };
+export type DevicePreference = { 
+/**
+ * Where work goes that names no place.
+ */
+project_id?: ProjectId, 
+/**
+ * Who does it where its project has no agent of its own.
+ */
+agent?: AgentKind, };
 export type StateVerdict = "written" | "superseded" | "conflict" | "known";
 export type Focus = { 
 /**
@@ -2126,7 +2284,7 @@ labels?: Array<string>,
 /**
  * Its rank when work is placed by order: greater is asked first.
  */
-priority?: number, 
+priority: number, 
 /**
  * The protocol version it was agreed to speak on its connection.
  */
@@ -2354,6 +2512,63 @@ tool?: ToolRef,
  */
 parent?: string, 
 /**
+ * What it tells about its session.
+ */
+news?: SessionNews, 
+/**
+ * What is odd about it.
+ */
+flags?: MessageFlags, 
+/**
+ * The agent's own frame.
+ */
+message: unknown, };
+export type FoundMessage = { 
+/**
+ * The project it was said in.
+ */
+project_id: ProjectId, 
+/**
+ * Its number in the project's topic.
+ */
+seq: number, 
+/**
+ * When the runner read it.
+ */
+timestamp: Timestamp, 
+/**
+ * Who speaks.
+ */
+direction: Direction, 
+/**
+ * What it is.
+ */
+kind: MessageKind, 
+/**
+ * The command it belongs to.
+ */
+command_id?: CommandId, 
+/**
+ * The session it belongs to.
+ */
+session_id?: SessionId, 
+/**
+ * The words in it, where there are any: what a plain client shows and what a search finds.
+ */
+text?: string, 
+/**
+ * The tool used or answered, where there is one.
+ */
+tool?: ToolRef, 
+/**
+ * The tool use (of a sub-agent) this message belongs to.
+ */
+parent?: string, 
+/**
+ * What it tells about its session.
+ */
+news?: SessionNews, 
+/**
  * What is odd about it.
  */
 flags?: MessageFlags, 
@@ -2377,7 +2592,7 @@ commit?: string,
  * Files that are changed or not known to it.
  */
 changes: number, };
-export type Request = { "type": "project_create", "data": ProjectCreate } | { "type": "project_list", "data": ProjectList } | { "type": "project_get", "data": ProjectGet } | { "type": "project_update", "data": ProjectUpdate } | { "type": "project_delete", "data": ProjectDelete } | { "type": "project_join", "data": ProjectJoin } | { "type": "project_leave", "data": ProjectLeave } | { "type": "execute", "data": Execute } | { "type": "agent_new_session", "data": AgentNewSession } | { "type": "agent_kill", "data": AgentKill } | { "type": "agent_interrupt", "data": AgentInterrupt } | { "type": "agent_set_mode", "data": AgentSetMode } | { "type": "get_messages", "data": GetMessages } | { "type": "health_check", "data": HealthCheckAsk } | { "type": "subscribe", "data": Subscribe } | { "type": "unsubscribe", "data": Unsubscribe } | { "type": "command_submit", "data": CommandSubmit } | { "type": "command_get", "data": CommandGet } | { "type": "command_show", "data": CommandShow } | { "type": "command_list", "data": CommandList } | { "type": "command_explain", "data": CommandExplain } | { "type": "command_cancel", "data": CommandCancel } | { "type": "command_edit", "data": CommandEdit } | { "type": "command_move", "data": CommandMove } | { "type": "command_hold", "data": CommandHold } | { "type": "command_release", "data": CommandRelease } | { "type": "hold_list", "data": HoldList } | { "type": "command_retry", "data": CommandRetry } | { "type": "command_purge", "data": CommandPurge } | { "type": "command_resolve", "data": CommandResolve } | { "type": "blob_get", "data": BlobGet } | { "type": "session_move", "data": SessionMove } | { "type": "approval_list", "data": ApprovalList } | { "type": "approval_answer", "data": ApprovalAnswer } | { "type": "device_create", "data": DeviceCreate } | { "type": "device_list", "data": DeviceList } | { "type": "device_link", "data": DeviceLink } | { "type": "device_revoke", "data": DeviceRevoke } | { "type": "device_revoke_others", "data": DeviceRevokeOthers } | { "type": "device_forget", "data": DeviceForget } | { "type": "device_set_scopes", "data": DeviceSetScopes } | { "type": "device_rename", "data": DeviceRename } | { "type": "device_label", "data": DeviceLabel } | { "type": "device_pair_start", "data": DevicePairStart } | { "type": "device_pair_status", "data": DevicePairStatus } | { "type": "device_pair_list", "data": DevicePairList } | { "type": "device_pair_decide", "data": DevicePairDecide } | { "type": "audit_list", "data": AuditList } | { "type": "audit_verify", "data": AuditVerify } | { "type": "state_get", "data": StateGet } | { "type": "state_set", "data": StateSet } | { "type": "handoff_get", "data": HandoffGet } | { "type": "handoff_take", "data": HandoffTake } | { "type": "handoff_move", "data": HandoffMove } | { "type": "handoff_offer", "data": HandoffOffer } | { "type": "handoff_release", "data": HandoffRelease } | { "type": "device_message", "data": DeviceMessageSend } | { "type": "device_broadcast", "data": DeviceBroadcast } | { "type": "device_inbox", "data": DeviceInbox } | { "type": "device_message_ack", "data": DeviceMessageAck } | { "type": "device_presence", "data": DevicePresenceAsk } | { "type": "device_looking", "data": DeviceLooking } | { "type": "push_key", "data": PushKey } | { "type": "push_subscribe", "data": PushSubscribe } | { "type": "push_unsubscribe", "data": PushUnsubscribe } | { "type": "push_settings", "data": PushSettingsAsk } | { "type": "push_test", "data": PushTest } | { "type": "push_log", "data": PushLog } | { "type": "runner_sleep", "data": RunnerSleep } | { "type": "runner_list", "data": RunnerList } | { "type": "runner_hello", "data": RunnerHello } | { "type": "runner_beat", "data": RunnerBeat } | { "type": "runner_records", "data": RunnerRecords } | { "type": "runner_blob", "data": RunnerBlob } | { "type": "runner_partial", "data": RunnerPartial };
+export type Request = { "type": "project_create", "data": ProjectCreate } | { "type": "project_list", "data": ProjectList } | { "type": "project_get", "data": ProjectGet } | { "type": "project_update", "data": ProjectUpdate } | { "type": "project_delete", "data": ProjectDelete } | { "type": "project_join", "data": ProjectJoin } | { "type": "project_leave", "data": ProjectLeave } | { "type": "execute", "data": Execute } | { "type": "agent_new_session", "data": AgentNewSession } | { "type": "agent_kill", "data": AgentKill } | { "type": "agent_interrupt", "data": AgentInterrupt } | { "type": "agent_set_mode", "data": AgentSetMode } | { "type": "get_messages", "data": GetMessages } | { "type": "message_search", "data": MessageSearch } | { "type": "health_check", "data": HealthCheckAsk } | { "type": "subscribe", "data": Subscribe } | { "type": "unsubscribe", "data": Unsubscribe } | { "type": "command_submit", "data": CommandSubmit } | { "type": "command_get", "data": CommandGet } | { "type": "command_show", "data": CommandShow } | { "type": "command_list", "data": CommandList } | { "type": "command_explain", "data": CommandExplain } | { "type": "command_cancel", "data": CommandCancel } | { "type": "command_edit", "data": CommandEdit } | { "type": "command_move", "data": CommandMove } | { "type": "command_hold", "data": CommandHold } | { "type": "command_release", "data": CommandRelease } | { "type": "hold_list", "data": HoldList } | { "type": "command_retry", "data": CommandRetry } | { "type": "command_purge", "data": CommandPurge } | { "type": "command_resolve", "data": CommandResolve } | { "type": "blob_get", "data": BlobGet } | { "type": "session_list", "data": SessionList } | { "type": "session_get", "data": SessionGet } | { "type": "session_move", "data": SessionMove } | { "type": "approval_list", "data": ApprovalList } | { "type": "approval_answer", "data": ApprovalAnswer } | { "type": "device_create", "data": DeviceCreate } | { "type": "device_list", "data": DeviceList } | { "type": "device_link", "data": DeviceLink } | { "type": "device_revoke", "data": DeviceRevoke } | { "type": "device_revoke_others", "data": DeviceRevokeOthers } | { "type": "device_forget", "data": DeviceForget } | { "type": "device_set_scopes", "data": DeviceSetScopes } | { "type": "device_rename", "data": DeviceRename } | { "type": "device_label", "data": DeviceLabel } | { "type": "device_pair_start", "data": DevicePairStart } | { "type": "device_pair_status", "data": DevicePairStatus } | { "type": "device_pair_list", "data": DevicePairList } | { "type": "device_pair_decide", "data": DevicePairDecide } | { "type": "audit_list", "data": AuditList } | { "type": "audit_verify", "data": AuditVerify } | { "type": "state_get", "data": StateGet } | { "type": "state_set", "data": StateSet } | { "type": "handoff_get", "data": HandoffGet } | { "type": "handoff_take", "data": HandoffTake } | { "type": "handoff_move", "data": HandoffMove } | { "type": "handoff_offer", "data": HandoffOffer } | { "type": "handoff_release", "data": HandoffRelease } | { "type": "device_message", "data": DeviceMessageSend } | { "type": "device_broadcast", "data": DeviceBroadcast } | { "type": "device_inbox", "data": DeviceInbox } | { "type": "device_message_ack", "data": DeviceMessageAck } | { "type": "device_presence", "data": DevicePresenceAsk } | { "type": "device_looking", "data": DeviceLooking } | { "type": "push_key", "data": PushKey } | { "type": "push_subscribe", "data": PushSubscribe } | { "type": "push_unsubscribe", "data": PushUnsubscribe } | { "type": "push_settings", "data": PushSettingsAsk } | { "type": "push_test", "data": PushTest } | { "type": "push_log", "data": PushLog } | { "type": "runner_sleep", "data": RunnerSleep } | { "type": "runner_list", "data": RunnerList } | { "type": "runner_hello", "data": RunnerHello } | { "type": "runner_beat", "data": RunnerBeat } | { "type": "runner_records", "data": RunnerRecords } | { "type": "runner_blob", "data": RunnerBlob } | { "type": "runner_partial", "data": RunnerPartial };
 export type ProjectCreate = { 
 /**
  * An absolute path on the runner.
@@ -2390,7 +2605,7 @@ runner_id?: DeviceId,
 /**
  * What the owner chose.
  */
-settings: ProjectSettings, };
+settings?: ProjectSettings, };
 export type ProjectList = Record<symbol, never>;
 export type ProjectListReply = { 
 /**
@@ -2451,7 +2666,7 @@ project_id?: ProjectId,
 /**
  * What to do.
  */
-prompt: string, 
+prompt?: string, 
 /**
  * How.
  */
@@ -2602,11 +2817,11 @@ kind?: CommandKind,
 /**
  * What it carries.
  */
-payload: Payload, 
+payload?: Payload, 
 /**
  * What it means for the turn that is running; `queue` when not given.
  */
-mode: SendMode, 
+mode?: SendMode, 
 /**
  * Makes a repetition harmless: the same key from the same device gives the first command
  * back. At most 128 bytes.
@@ -2615,7 +2830,7 @@ key?: string,
 /**
  * How urgent it is.
  */
-priority: Priority, 
+priority?: Priority, 
 /**
  * Do not start before.
  */
@@ -2636,7 +2851,7 @@ order?: string,
 /**
  * Held from the beginning.
  */
-hold: boolean, 
+hold?: boolean, 
 /**
  * When its sender gave it away, when that was before it could be sent.
  */
@@ -2744,11 +2959,11 @@ export type CommandRetry = {
 /**
  * Which; at most 1,000.
  */
-command_ids: Array<CommandId>, 
+command_ids?: Array<CommandId>, 
 /**
  * Every dead one; of this project, when one is named.
  */
-all_dead: boolean, 
+all_dead?: boolean, 
 /**
  * See `all_dead`.
  */
@@ -2761,11 +2976,11 @@ export type CommandPurge = {
 /**
  * Which; at most 1,000.
  */
-command_ids: Array<CommandId>, 
+command_ids?: Array<CommandId>, 
 /**
  * Every dead one; of this project, when one is named.
  */
-all_dead: boolean, 
+all_dead?: boolean, 
 /**
  * See `all_dead`.
  */
@@ -2810,7 +3025,7 @@ runner_id?: DeviceId,
 /**
  * Only those that are not over, in the order they will run.
  */
-waiting: boolean, 
+waiting?: boolean, 
 /**
  * Only those in this state.
  */
@@ -2836,7 +3051,7 @@ project_id?: ProjectId,
 /**
  * Also those that are answered or withdrawn.
  */
-all: boolean, };
+all?: boolean, };
 export type ApprovalListReply = { 
 /**
  * The approvals, oldest first.
@@ -2854,7 +3069,7 @@ behavior: Behavior,
 /**
  * With a yes: apply the rule the agent offered for the rest of the session.
  */
-for_session: boolean, 
+for_session?: boolean, 
 /**
  * With a yes: these rules hold from now on, as the person wrote them.
  */
@@ -2866,7 +3081,7 @@ message?: string,
 /**
  * With a no: also end the turn.
  */
-interrupt: boolean, 
+interrupt?: boolean, 
 /**
  * To a question: the full text of each question and the label chosen (several joined by ", ").
  */
@@ -2912,7 +3127,7 @@ export type DeviceRevokeOthers = {
 /**
  * Runners too.
  */
-runners: boolean, };
+runners?: boolean, };
 export type DeviceForget = { 
 /**
  * Which.
@@ -2956,32 +3171,6 @@ labels?: Array<string>,
  * Its rank among others when work is placed by order: greater is asked first. 0 is usual.
  */
 priority?: number, };
-export type SessionMove = { 
-/**
- * Which.
- */
-session_id: SessionId, 
-/**
- * The project it goes on in, on whatever runner.
- */
-to: ProjectId, };
-export type SessionMoveReply = { 
-/**
- * Which.
- */
-session_id: SessionId, 
-/**
- * The project it was in.
- */
-from: ProjectId, 
-/**
- * The project the next prompt continues it in.
- */
-to: ProjectId, 
-/**
- * The commit both are at.
- */
-commit: string, };
 export type DeviceBroadcast = { 
 /**
  * What it says: any JSON of at most 16 KiB.
@@ -3144,7 +3333,11 @@ more: boolean,
 /**
  * Changes are told here as `state_changed`. Follow it first, then ask.
  */
-topic: string, };
+topic: string, 
+/**
+ * The device that asks: what it prefers is in `pref:device/<id>`.
+ */
+device_id?: DeviceId, };
 export type StateSet = { 
 /**
  * Which register.
@@ -3229,7 +3422,7 @@ body: unknown,
 /**
  * Keep it while the receiver does not listen. Without this it is refused then.
  */
-hold: boolean, 
+hold?: boolean, 
 /**
  * How long it is kept, in milliseconds; a day when left out, seven days at most.
  */
@@ -3295,6 +3488,119 @@ export type DeviceLooking = {
  * Whether somebody sees the screen behind this connection.
  */
 visible: boolean, };
+export type MessageSearch = { 
+/**
+ * Only messages whose text contains this, in any case of letters. Empty: every message.
+ */
+text?: string, 
+/**
+ * Only in these projects; in all of the org when not given.
+ */
+project_ids?: Array<ProjectId>, 
+/**
+ * Only messages of this kind.
+ */
+kind?: MessageKind, 
+/**
+ * Only messages of this direction.
+ */
+direction?: Direction, 
+/**
+ * Where to go on: `before` of the last reply, with everything else as it was.
+ */
+before?: string, 
+/**
+ * At most so many; 100 when not given, 1,000 at most.
+ */
+limit?: number, };
+export type MessageSearchReply = { 
+/**
+ * What fits, the newest first, each an `agent_message` with `project_id` and `seq`.
+ */
+messages: Array<FoundMessage>, 
+/**
+ * Not everything was looked through: ask again with `before`. Also with no message at all,
+ * since what is looked through for one reply is bounded.
+ */
+more: boolean, 
+/**
+ * Where to go on, when there is more.
+ */
+before?: string, 
+/**
+ * Everything newer than this was looked through, when there is more.
+ */
+reached?: Timestamp, 
+/**
+ * Parts on the way that can't be read.
+ */
+gaps: Array<SearchGap>, };
+export type SearchGap = { 
+/**
+ * The project.
+ */
+project_id: ProjectId, 
+/**
+ * Number of the first of them.
+ */
+first: number, 
+/**
+ * Number of the last of them.
+ */
+last: number, };
+export type SessionList = { 
+/**
+ * Only those of this project.
+ */
+project_id?: ProjectId, 
+/**
+ * Only those that were used before this one was.
+ */
+before_id?: SessionId, 
+/**
+ * At most so many; 100 when not given, 1,000 at most.
+ */
+limit?: number, };
+export type SessionListReply = { 
+/**
+ * The sessions, without what their agents announced.
+ */
+sessions: Array<Session>, 
+/**
+ * There are more.
+ */
+more: boolean, };
+export type SessionGet = { 
+/**
+ * Which.
+ */
+session_id: SessionId, };
+export type SessionMove = { 
+/**
+ * Which.
+ */
+session_id: SessionId, 
+/**
+ * The project it goes on in, on whatever runner.
+ */
+to: ProjectId, };
+export type SessionMoveReply = { 
+/**
+ * Which.
+ */
+session_id: SessionId, 
+/**
+ * The project it was in.
+ */
+from: ProjectId, 
+/**
+ * The project the next prompt continues it in.
+ */
+to: ProjectId, 
+/**
+ * The commit both are at.
+ */
+commit: string, };
 
 /** Each request with the type of its data and of its reply. */
 export interface Requests {
@@ -3311,6 +3617,7 @@ export interface Requests {
   agent_interrupt: { data: AgentInterrupt; reply: Empty };
   agent_set_mode: { data: AgentSetMode; reply: Empty };
   get_messages: { data: GetMessages; reply: GetMessagesReply };
+  message_search: { data: MessageSearch; reply: MessageSearchReply };
   health_check: { data: HealthCheckAsk; reply: HealthCheck };
   subscribe: { data: Subscribe; reply: SubscribeReply };
   unsubscribe: { data: Unsubscribe; reply: Empty };
@@ -3329,6 +3636,8 @@ export interface Requests {
   command_purge: { data: CommandPurge; reply: CommandsReply };
   command_resolve: { data: CommandResolve; reply: Command };
   blob_get: { data: BlobGet; reply: BlobGetReply };
+  session_list: { data: SessionList; reply: SessionListReply };
+  session_get: { data: SessionGet; reply: Session };
   session_move: { data: SessionMove; reply: SessionMoveReply };
   approval_list: { data: ApprovalList; reply: ApprovalListReply };
   approval_answer: { data: ApprovalAnswer; reply: Approval };

@@ -46,7 +46,6 @@ export function runnerFacts(runner: RunnerState): FactLine[] {
   const { facts } = runner;
   if (!facts) return [];
   const more = facts as unknown as Fields;
-  const labels = [...texts((runner as unknown as Fields)["labels"]), ...texts(more["labels"])];
   return present([
     ["System", `${facts.os} ${facts.arch}`],
     ["Host", facts.host],
@@ -56,7 +55,6 @@ export function runnerFacts(runner: RunnerState): FactLine[] {
     ["At once", facts.concurrency === 1 ? "1 command" : `${facts.concurrency} commands`],
     ["Shell lines", facts.shell ? "allowed" : "not allowed"],
     ["Directories", facts.roots.join(", ")],
-    ["Labels", [...new Set(labels)].join(", ")],
     ["Tools", texts(more["tools"]).join(", ")],
     ["Sandbox", typeof more["sandbox"] === "string" ? more["sandbox"] : ""],
     ["Afield", `${facts.version}${skew((runner as unknown as Fields)["skew"])}`],

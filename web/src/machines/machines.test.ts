@@ -3,6 +3,7 @@ import type { Device, DevicePresence, Pairing, RunnerState } from "../generated/
 import { fromTyped, pairingLink } from "../identity/pairing-link";
 import { EMPTY, type World } from "../state/world";
 import { bytes, runnerFacts, scopeWords } from "./facts";
+import { labelsOf, withLabel, withoutLabel } from "./labels";
 import { stepOf, usualScopes } from "./pairing";
 import { standing } from "./presence";
 import { qrPath } from "./qr";
@@ -38,23 +39,42 @@ describe("facts", () => {
   const facts = { os: "linux", arch: "x86_64", host: "box\u202e", cores: 4, memory_bytes: 8 * 1024 ** 3, concurrency: 1, shell: false, roots: ["/home"], version: "1.0.0", agents: [], tools: [], labels: [], sandbox: "none", execution_timeout_seconds: 3600 };
 
   it("are lines, with nothing hidden in them", () => {
-    const lines = runnerFacts({ runner_id: "r", name: "box", online: true, facts } as RunnerState);
+    const lines = runnerFacts({ runner_id: "r", name: "box", online: true, priority: 0, facts } as RunnerState);
     expect(lines).toContainEqual({ name: "Host", value: "box⟨RLO⟩" });
     expect(lines).toContainEqual({ name: "Memory", value: "8.0 GiB" });
     expect(lines.map(({ name }) => name)).not.toContain("Tools");
   });
 
   it("take what a newer server adds, in any shape", () => {
-    const more = { ...facts, tools: ["git", 7], labels: ["gpu"], load: { percent: 12, free_slots: 2 }, sandbox: "cgroup" };
-    const lines = runnerFacts({ runner_id: "r", name: "box", online: true, labels: ["fast", "gpu"], skew: "older", facts: more } as unknown as RunnerState);
+    const more = { ...facts, tools: ["git", 7], load: { percent: 12, free_slots: 2 }, sandbox: "cgroup" };
+    const lines = runnerFacts({ runner_id: "r", name: "box", online: true, skew: "older", facts: more } as unknown as RunnerState);
     const value = (name: string) => lines.find((line) => line.name === name)?.value;
-    expect([value("Tools"), value("Labels"), value("Load"), value("Afield")]).toEqual(["git", "fast, gpu", "12 % busy, takes 2 more", "1.0.0, older than the server"]);
+    expect([value("Tools"), value("Load"), value("Afield")]).toEqual(["git", "12 % busy, takes 2 more", "1.0.0, older than the server"]);
   });
 
   it("say what a device may do", () => {
     expect([scopeWords(["view", "prompt"]), scopeWords(["runner"]), scopeWords([]), scopeWords(["view", "approve", "prompt", "shell", "admin"])]).toEqual(["look, prompt", "works for this server, and nothing else", "nothing", "everything"]);
     expect(usualScopes(["view", "admin"])).toEqual(["view"]);
     expect([bytes(512 * 1024 ** 2), bytes(64 * 1024 ** 3)]).toEqual(["512 MiB", "64 GiB"]);
+  });
+});
+
+describe("labels", () => {
+  const runner = { runner_id: "r", name: "box", online: true, labels: ["fast", "gpu"], facts: { labels: ["gpu", "linux"] } } as RunnerState;
+
+  it("are its owner's, then its own, each once", () => {
+    expect(labelsOf(runner)).toEqual([
+      { word: "fast", given: true },
+      { word: "gpu", given: true },
+      { word: "linux", given: false },
+    ]);
+    expect(labelsOf({ runner_id: "r", name: "box", online: false, priority: 0 })).toEqual([]);
+  });
+
+  it("are given and taken one by one", () => {
+    expect(withLabel(runner, " office ")).toEqual(["fast", "gpu", "office"]);
+    expect([withLabel(runner, "gpu"), withLabel(runner, " ")]).toEqual([["fast", "gpu"], ["fast", "gpu"]]);
+    expect(withoutLabel(runner, "fast")).toEqual(["gpu"]);
   });
 });
 

@@ -1,5 +1,5 @@
 /** What is to be done, where, how and when, as the form has it; and the command it becomes. Pure. */
-import type { Attachment, AgentKind, ExecuteOptions, Failure, PermissionMode, Priority, ProjectId, RetryPolicy, Target } from "../generated/protocol";
+import type { AgentKind, Attachment, DevicePreference, ExecuteOptions, Failure, PermissionMode, Priority, Project, ProjectId, RetryPolicy, Target } from "../generated/protocol";
 import type { Ask } from "../link/wire";
 import { fromField } from "../text/times";
 import { type Wish, ANY, selectorOf } from "./wish";
@@ -43,6 +43,17 @@ export type Kept = Pick<Choice, "where" | "projectId" | "wish" | "agent" | "mode
 
 export function kept({ where, projectId, wish, agent, model, mode, tries, safe, waitForLimit }: Choice): Kept {
   return { where, projectId, wish: { ...wish }, agent, model, mode, tries, safe, waitForLimit };
+}
+
+/** The first of these projects that is there; else the first of all. */
+export function firstOf(projects: readonly Project[], wanted: readonly (ProjectId | undefined)[]): Project | undefined {
+  return wanted.map((id) => projects.find((project) => project.id === id)).find((found) => found !== undefined) ?? projects[0];
+}
+
+/** The choice with the agent this device prefers, where neither it nor the project names one. */
+export function preferring(choice: Choice, project: Project | undefined, { agent }: DevicePreference): Choice {
+  const open = choice.where === "project" && choice.agent === "" && project?.settings.agent === undefined;
+  return open && agent !== undefined ? { ...choice, agent } : choice;
 }
 
 /** What keeps it from being sent, in words; nothing when it can be. */

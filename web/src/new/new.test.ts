@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
-import type { Project, RunnerState } from "../generated/protocol";
+import type { Project, RunnerState, StateRegister } from "../generated/protocol";
+import { agentIn, preferenceOf, valueOf } from "../state/preference";
 import { toField } from "../text/times";
-import { askOf, type Choice, FRESH, kept, lacks } from "./choice";
+import { askOf, type Choice, firstOf, FRESH, kept, lacks, preferring } from "./choice";
 import { shared } from "./shared";
 import { startWords } from "./start";
 import { ANY, fitting, selectorOf } from "./wish";
@@ -76,5 +77,26 @@ describe("when it starts", () => {
 describe("what another app shared", () => {
   it("is a prompt without repetitions", () => {
     expect(shared(new URLSearchParams("title=A&text=A&url=https%3A%2F%2Fx"))).toBe("A\n\nhttps://x");
+  });
+});
+
+describe("what a device prefers", () => {
+  const project = (id: string, agent?: "claude") => ({ id, settings: agent ? { agent } : {} }) as Project;
+
+  it("is chosen where nothing else is said", () => {
+    const all = [project("a"), project("b"), project("c")];
+    expect([firstOf(all, ["c", "b"]), firstOf(all, [undefined, "b"]), firstOf(all, [undefined, "gone"]), firstOf([], ["a"])].map((one) => one?.id)).toEqual(["c", "b", "a", undefined]);
+    expect(preferring(choice(), project("a"), { agent: "demo" }).agent).toBe("demo");
+    expect(preferring(choice({ agent: "command" }), project("a"), { agent: "demo" }).agent).toBe("command");
+    expect(preferring(choice(), project("a", "claude"), { agent: "demo" }).agent).toBe("");
+    expect(preferring(choice({ where: "any" }), project("a"), { agent: "demo" }).agent).toBe("");
+  });
+
+  it("is read from whatever a version wrote", () => {
+    const register = (value: unknown) => ({ value }) as StateRegister;
+    expect(preferenceOf(register({ project_id: "p", agent: "demo", more: 1 }))).toEqual({ project_id: "p", agent: "demo" });
+    expect([preferenceOf(undefined), preferenceOf(register("x")), preferenceOf(register({ project_id: 7, agent: "moon" }))]).toEqual([{}, {}, {}]);
+    expect([valueOf({}), valueOf({ agent: "demo" })]).toEqual([{}, { value: { agent: "demo" } }]);
+    expect([agentIn(project("a"), { agent: "demo" }), agentIn(project("a", "claude"), { agent: "demo" })]).toEqual(["demo", "claude"]);
   });
 });

@@ -1,9 +1,8 @@
 import { describe, expect, it } from "vitest";
-import type { HistoryMessage, Project } from "../generated/protocol";
+import type { Project } from "../generated/protocol";
 import { commandOf, modeFor, remarks, USUAL } from "./sending";
-import { conversations } from "./sessions";
+import { suggested } from "./slash";
 import { unsent } from "./unsent";
-import { slashCommands, suggested, toldMode } from "./slash";
 
 const project = (state: Project["state"]) => ({ id: "p", state }) as Project;
 
@@ -34,24 +33,8 @@ describe("words that only this device has", () => {
 });
 
 describe("slash commands", () => {
-  const init = (frame: unknown) => ({ kind: "init", message: frame }) as HistoryMessage;
-
-  it("are those the agent told last", () => {
-    expect(slashCommands([init({ slash_commands: ["old"] }), init({ slash_commands: ["clear", 7, "compact"] })])).toEqual(["clear", "compact"]);
-    expect([slashCommands([]), slashCommands([init(null)]), slashCommands([init({ slash_commands: "clear" })])]).toEqual([[], [], []]);
-    expect([toldMode([init({ permissionMode: "plan" })]), toldMode([])]).toEqual(["plan", undefined]);
-  });
-
   it("are suggested while their name is typed", () => {
     const known = ["clear", "compact", "usage"];
     expect(["/", "/c", "/compact", "/C", "say /c", "/compact now", "x"].map((text) => suggested(known, text))).toEqual([known, ["clear", "compact"], [], ["clear", "compact"], [], [], []]);
-  });
-});
-
-describe("conversations", () => {
-  it("are named by what was said first, the latest first", () => {
-    const said = (session_id: string | undefined, kind: string, text: string, timestamp: string) => ({ session_id, kind, text, timestamp }) as HistoryMessage;
-    const all = [said("a", "init", "", "1"), said("a", "prompt", "first", "1"), said("a", "prompt", "second", "2"), said("b", "text", "hm", "3"), said(undefined, "stdout", "x", "4")];
-    expect(conversations(all)).toEqual([{ id: "b", begun: undefined, last: "3" }, { id: "a", begun: "first", last: "2" }]);
   });
 });

@@ -1,29 +1,17 @@
-/** How full the agent's memory of the conversation is, by what its frames tell. Pure. */
-import type { HistoryMessage } from "../generated/protocol";
-import { fieldsOf } from "../tools/tool";
-import { tokensOf } from "./turn";
+/** How full the agent's memory of a conversation is, and what the conversation used. Pure. */
+import type { HistoryMessage, Session } from "../generated/protocol";
+import { money } from "../text/age";
+import { count } from "./turn";
 
 export interface Context {
   readonly used: number;
   readonly window: number;
 }
 
-/** Frames looked at, from the newest: what is older is not of this turn or the one before. */
-const LOOKED_AT_MAX = 2_000;
-
 /** Unknown until the agent told both how much it read last and how much there is room for. */
-export function contextOf(messages: readonly HistoryMessage[]): Context | undefined {
-  let used: number | undefined;
-  let window: number | undefined;
-  const session = messages.at(-1)?.session_id;
-  for (let index = messages.length - 1; index >= Math.max(messages.length - LOOKED_AT_MAX, 0); index--) {
-    const message = messages[index];
-    if (message === undefined || (session !== undefined && message.session_id !== undefined && message.session_id !== session)) break;
-    used ??= usedBy(message);
-    window ??= message.kind === "result" ? windowOf(message.message) : undefined;
-    if (used !== undefined && window !== undefined) return { used, window };
-  }
-  return undefined;
+export function contextOf(session: Session | undefined): Context | undefined {
+  const { used_tokens: used, window_tokens: window } = session?.context ?? {};
+  return used !== undefined && window !== undefined && window > 0 ? { used, window } : undefined;
 }
 
 /** The share of the window that is used, in whole percent. */
@@ -31,15 +19,18 @@ export function percent({ used, window }: Context): number {
   return Math.min(100, Math.round((used / window) * 100));
 }
 
-/** A sub-agent has a memory of its own. */
-function usedBy({ kind, parent, message }: HistoryMessage): number | undefined {
-  if (parent !== undefined || !["text", "thinking", "tool_use"].includes(kind)) return undefined;
-  const { taken, given } = tokensOf(fieldsOf(fieldsOf(message)["message"])["usage"]);
-  return taken + given > 0 ? taken + given : undefined;
+/** "3 turns · 57k tokens in, 640 out · $0.04"; empty before the first turn is over. */
+export function usedWords({ turns, usage }: Session): string {
+  if (turns === 0) return "";
+  const read = usage.input_tokens + usage.cache_read_tokens + usage.cache_write_tokens;
+  return [
+    turns === 1 ? "1 turn" : `${turns} turns`,
+    ...(read + usage.output_tokens > 0 ? [`${count(read)} tokens in, ${count(usage.output_tokens)} out`] : []),
+    ...(usage.cost_usd ? [money(usage.cost_usd)] : []),
+  ].join(" · ");
 }
 
-function windowOf(frame: unknown): number | undefined {
-  const models = Object.values(fieldsOf(fieldsOf(frame)["modelUsage"]));
-  const windows = models.map((model) => fieldsOf(model)["contextWindow"]).filter((size): size is number => typeof size === "number" && size > 0);
-  return windows.length === 0 ? undefined : Math.max(...windows);
+/** What is known of a session changes when a turn begins and when it ends: the newest such message. */
+export function edgeOf(messages: readonly HistoryMessage[]): number | undefined {
+  return messages.findLast(({ kind }) => kind === "init" || kind === "result")?.seq;
 }

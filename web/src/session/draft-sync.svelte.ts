@@ -1,8 +1,8 @@
 /** Keeps what is typed on this device's disk at each key, and with the person's other devices at each pause. */
-import type { ProjectId } from "../generated/protocol";
+import type { Project } from "../generated/protocol";
 import type { App } from "../state/app.svelte";
 import { keepDraft, loadDraft } from "./draft";
-import { type Draft, draftKeyOf, EMPTY_DRAFT, heard, left, type Other, othersOf, saved, typed } from "./drafts";
+import { type Draft, draftKeyOf, EMPTY_DRAFT, heard, holdsOnly, inherited, left, moved, type Other, othersOf, saved, typed } from "./drafts";
 
 /** A pause in typing. */
 const PAUSE_MS = 700;
@@ -10,16 +10,14 @@ const PAUSE_MS = 700;
 export class DraftSync {
   #draft = $state.raw<Draft>(EMPTY_DRAFT);
   readonly #app: App;
-  readonly #projectId: ProjectId;
-  readonly #key: string;
+  #project = $state.raw<Project>() as Project;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #saving = false;
   #loaded = false;
 
-  constructor(app: App, projectId: ProjectId) {
+  constructor(app: App, project: Project) {
     this.#app = app;
-    this.#projectId = projectId;
-    this.#key = draftKeyOf(projectId);
+    this.#project = project;
   }
 
   get text(): string {
@@ -33,7 +31,7 @@ export class DraftSync {
 
   /** Continues with what this device kept. Keys pressed before it was read come first. */
   async load(): Promise<void> {
-    const kept = await loadDraft(this.#projectId);
+    const kept = await loadDraft(this.#project.id);
     if (!this.#draft.unsaved) this.#draft = kept;
     this.#loaded = true;
     this.hear();
@@ -44,17 +42,25 @@ export class DraftSync {
     this.#plan();
   }
 
+  /** The project as it is now: with another conversation, its draft is another. */
+  in(project: Project): void {
+    this.#project = project;
+    this.hear();
+  }
+
   /** Takes what the other devices wrote, and goes on saving what they have not got. */
   hear(): void {
     if (!this.#loaded) return;
-    const next = heard(this.#draft, this.#register);
+    const here = moved(this.#draft, this.#key);
+    if (here !== this.#draft && here.unsaved) this.#leave(this.#draft.key, here.text);
+    const next = heard(inherited(here, this.#register, this.#old), this.#register);
     if (next !== this.#draft) this.#set(next);
     if (next.unsaved) this.#plan();
   }
 
   /** The text that shall stand alone, by a person's decision. */
   decide(text: string): void {
-    this.#set({ text, base: this.#register?.version ?? this.#draft.base, unsaved: true });
+    this.#set({ key: this.#key, text, base: this.#register?.version ?? this.#draft.base, unsaved: true });
     void this.#save();
   }
 
@@ -68,13 +74,23 @@ export class DraftSync {
     if (this.others.length === 0) void this.#save();
   }
 
+  get #key(): string {
+    return draftKeyOf(this.#project);
+  }
+
+  /** What was kept for the project before its conversations had drafts of their own. */
+  get #old() {
+    const key = draftKeyOf({ id: this.#project.id, session_id: null });
+    return key === this.#key ? undefined : this.#app.world.registers.get(key);
+  }
+
   get #register() {
     return this.#app.world.registers.get(this.#key);
   }
 
   #set(draft: Draft): void {
     this.#draft = draft;
-    void keepDraft(this.#projectId, draft);
+    void keepDraft(this.#project.id, draft);
   }
 
   #plan(): void {
@@ -86,14 +102,21 @@ export class DraftSync {
 
   /** What could not be saved is, with the next key or the next connection: it stays on the disk. */
   async #save(): Promise<void> {
-    const { text, base, unsaved } = this.#draft;
+    const { key = this.#key, text, base, unsaved } = this.#draft;
     if (this.#saving || !unsaved || this.#app.link.status.is !== "live") return;
     this.#saving = true;
     const value = text === "" ? {} : { value: text };
-    const reply = await this.#app.write({ key: this.#key, base_version: base, ...value }).catch(() => undefined);
+    const reply = await this.#app.write({ key, base_version: base, ...value }).catch(() => undefined);
     this.#saving = false;
-    if (!reply) return;
+    if (!reply || this.#draft.key !== key) return;
+    this.#leave(this.#old?.key, text);
     this.#set(saved(this.#draft, text, reply.register));
     if (this.#draft.unsaved) this.#plan();
+  }
+
+  /** A text that went along is taken from where it was, if nothing else stands there. If that fails, it stays. */
+  #leave(key: string | undefined, text: string): void {
+    if (key === undefined || !holdsOnly(this.#app.world.registers.get(key), text)) return;
+    void this.#app.write({ key }).catch(() => {});
   }
 }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { StateRegister } from "../generated/protocol";
-import { EMPTY_DRAFT, heard, left, othersOf, saved, typed } from "./drafts";
+import { draftKeyOf, EMPTY_DRAFT, heard, holdsOnly, inherited, left, moved, othersOf, saved, typed } from "./drafts";
+import { oldReadKeyOf, readKeyOf, readTo } from "./read";
 
 const register = (version: number, value: string, others: string[] = []) =>
   ({ version, value, device_id: "l", device_name: "laptop", ...(others.length > 0 && { others: others.map((text) => ({ text, device_id: "p", device_name: "phone" })) }) }) as unknown as StateRegister;
@@ -40,5 +41,44 @@ describe("a draft", () => {
   it("leaves what nobody decided about when the text is sent", () => {
     expect(left(othersOf(register(3, "theirs", ["mine"]), "mine", "p"))).toBe("theirs");
     expect(left([])).toBe("");
+  });
+
+  it("takes the same words from another screen for saved", () => {
+    expect(heard(typed(EMPTY_DRAFT, "same"), register(3, "same"))).toEqual({ text: "same", base: 3, unsaved: false });
+    const both = typed(EMPTY_DRAFT, "same");
+    expect(heard(both, register(3, "same", ["other"]))).toBe(both);
+  });
+
+  it("belongs to a conversation, and goes along into the next one", () => {
+    expect([draftKeyOf({ id: "p", session_id: "s" }), draftKeyOf({ id: "p", session_id: null })]).toEqual(["draft:s", "draft:p"]);
+    const draft = { key: "draft:s", text: "typed", base: 7, unsaved: false };
+    expect(moved(draft, "draft:s")).toBe(draft);
+    expect(moved(draft, "draft:t")).toEqual({ key: "draft:t", text: "typed", base: 0, unsaved: true });
+    expect(moved({ ...draft, text: "" }, "draft:t").unsaved).toBe(false);
+  });
+
+  it("is taken from where it was only if nothing else stands there", () => {
+    expect([holdsOnly(register(1, "mine"), "mine"), holdsOnly(register(1, "theirs"), "mine"), holdsOnly(register(1, "mine", ["theirs"]), "mine"), holdsOnly(undefined, "mine")]).toEqual([true, false, false, false]);
+  });
+
+  it("begins with what was kept for the project, once", () => {
+    const here = moved(EMPTY_DRAFT, "draft:s");
+    expect(inherited(here, undefined, register(2, "of old"))).toMatchObject({ key: "draft:s", text: "of old", base: 0, unsaved: true });
+    expect(inherited(here, register(3, ""), register(2, "of old"))).toBe(here);
+    const mine = typed(here, "mine");
+    expect(inherited(mine, undefined, register(2, "of old"))).toBe(mine);
+    expect(inherited(here, undefined, undefined)).toBe(here);
+  });
+});
+
+describe("a read marker", () => {
+  const place = { id: "p", session_id: "s" };
+  const registers = (all: Record<string, unknown>) => new Map(Object.entries(all).map(([key, value]) => [key, { key, value } as StateRegister]));
+
+  it("is of the conversation; before there is one, the project's counts", () => {
+    expect([readKeyOf(place), readKeyOf({ id: "p", session_id: null }), oldReadKeyOf(place), oldReadKeyOf({ id: "p", session_id: null })]).toEqual(["read:s", "read:p", "read:p", undefined]);
+    expect(readTo(registers({ "read:p": 4, "read:s": 9 }), place)).toBe(9);
+    expect(readTo(registers({ "read:p": 4 }), place)).toBe(4);
+    expect([readTo(registers({}), place), readTo(registers({ "read:s": "x" }), place)]).toEqual([undefined, undefined]);
   });
 });

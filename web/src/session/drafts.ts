@@ -5,11 +5,13 @@
  * The server keeps both texts when two devices write without knowing of each other; here nothing
  * typed is ever replaced by a text from elsewhere.
  */
-import type { DeviceId, ProjectId, StateRegister } from "../generated/protocol";
+import type { DeviceId, Project, StateRegister } from "../generated/protocol";
 
 /** What this device holds; kept on its disk. */
 export interface Draft {
   readonly text: string;
+  /** The register it belongs to; none for one that was kept when drafts belonged to projects. */
+  readonly key?: string;
   /** The version of the register the typing began with. */
   readonly base: number;
   /** Typed, and not yet taken by the server. */
@@ -18,8 +20,25 @@ export interface Draft {
 
 export const EMPTY_DRAFT: Draft = { text: "", base: 0, unsaved: false };
 
-export function draftKeyOf(projectId: ProjectId): string {
-  return `draft:${projectId}`;
+/** The register of what is being typed: of a project's conversation, or of the project before it has one. */
+export function draftKeyOf({ id, session_id }: Pick<Project, "id" | "session_id">): string {
+  return `draft:${session_id ?? id}`;
+}
+
+/** The draft in the conversation the project is in now: what was typed goes along, as new there. */
+export function moved(draft: Draft, key: string): Draft {
+  return draft.key === key ? draft : { key, text: draft.text, base: 0, unsaved: draft.text !== "" };
+}
+
+/** A text of the register drafts had when they belonged to projects; read where nothing is typed or stands yet. */
+export function inherited(draft: Draft, present: StateRegister | undefined, old: StateRegister | undefined): Draft {
+  const text = old === undefined ? "" : textOf(old);
+  return draft.text !== "" || present !== undefined || text === "" ? draft : { ...draft, text, unsaved: true };
+}
+
+/** Whether deleting a register loses nothing but this text. */
+export function holdsOnly(register: StateRegister | undefined, text: string): boolean {
+  return register?.value === text && (register.others ?? []).length === 0;
 }
 
 export function typed(draft: Draft, text: string): Draft {
@@ -28,13 +47,15 @@ export function typed(draft: Draft, text: string): Draft {
 
 /** The draft after the register changed. What was typed here and not saved stays. */
 export function heard(draft: Draft, register: StateRegister | undefined): Draft {
-  if (register === undefined || register.version <= draft.base || draft.unsaved) return draft;
-  return { text: textOf(register), base: register.version, unsaved: false };
+  if (register === undefined || register.version <= draft.base) return draft;
+  // The same words from another screen are no other text.
+  if (draft.unsaved && (textOf(register) !== draft.text || (register.others ?? []).length > 0)) return draft;
+  return { ...draft, text: textOf(register), base: register.version, unsaved: false };
 }
 
 /** The draft after the server took `sent`. What was typed meanwhile is still to be saved, on top of that. */
 export function saved(draft: Draft, sent: string, register: StateRegister): Draft {
-  return { text: draft.text, base: register.version, unsaved: draft.text !== sent };
+  return { ...draft, base: register.version, unsaved: draft.text !== sent };
 }
 
 export interface Other {
@@ -47,8 +68,7 @@ export interface Other {
  * any nothing is saved: a write that knows of them would replace them.
  */
 export function othersOf(register: StateRegister | undefined, text: string, own: DeviceId): Other[] {
-  // Left out of the frame where there are none.
-  const { others = [] } = (register ?? {}) as Partial<StateRegister>;
+  const others = register?.others ?? [];
   if (register === undefined || others.length === 0) return [];
   const all = [{ text: textOf(register), device_id: register.device_id, device_name: register.device_name }, ...others];
   return all

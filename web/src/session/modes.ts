@@ -17,8 +17,8 @@ export const PERMISSION_MODES: readonly ModeWords[] = [
 ];
 
 /** The mode of the next prompt: what the project says, else what the agent told last. */
-export function modeOf({ settings }: Project, told: string | undefined): PermissionMode | undefined {
-  return settings.options?.permission_mode ?? (told as PermissionMode | undefined);
+export function modeOf({ settings }: Project, told: PermissionMode | undefined): PermissionMode | undefined {
+  return settings.options?.permission_mode ?? told;
 }
 
 export function nameOfMode(mode: PermissionMode | undefined): string {

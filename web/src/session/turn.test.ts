@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import type { HistoryMessage } from "../generated/protocol";
-import { contextOf, percent } from "./context";
+import type { HistoryMessage, Session } from "../generated/protocol";
+import { contextOf, edgeOf, percent, usedWords } from "./context";
 import { count, turnFacts, turnFailed } from "./turn";
 
 const message = (kind: HistoryMessage["kind"], frame: unknown, some: Partial<HistoryMessage> = {}) => ({ kind, message: frame, session_id: "s", ...some }) as HistoryMessage;
@@ -18,21 +18,24 @@ describe("the end of a turn", () => {
   });
 });
 
-describe("the context", () => {
-  const said = (tokens: number, some: Partial<HistoryMessage> = {}) => message("text", { message: { usage: { input_tokens: tokens } } }, some);
-  const result = (window: number) => message("result", { modelUsage: { a: { contextWindow: window }, b: {} } });
+describe("what a session used", () => {
+  const usage = { input_tokens: 1_200, cache_read_tokens: 52_000, cache_write_tokens: 4_000, output_tokens: 640, cost_usd: 0.0421 };
+  const session = (more: Partial<Session>) => ({ id: "s", turns: 3, usage, ...more }) as Session;
 
-  it("is what was read last, of what there is room for", () => {
-    const context = contextOf([said(1_000), result(200_000), said(50_000), said(9, { parent: "sub" }), message("tool_result", {})]);
-    expect(context).toEqual({ used: 50_000, window: 200_000 });
-    expect(context && percent(context)).toBe(25);
+  it("is told in words, as far as the agent told it", () => {
+    expect(usedWords(session({}))).toBe("3 turns · 57k tokens in, 640 out · $0.04");
+    const nothing = { input_tokens: 0, cache_read_tokens: 0, cache_write_tokens: 0, output_tokens: 0 };
+    expect([usedWords(session({ turns: 1, usage: nothing })), usedWords(session({ turns: 0 }))]).toEqual(["1 turn", ""]);
   });
 
-  it("is unknown rather than guessed", () => {
-    expect(contextOf([])).toBeUndefined();
-    expect(contextOf([said(1_000)])).toBeUndefined();
-    expect(contextOf([result(200_000)])).toBeUndefined();
-    expect(contextOf([result(0), said(1)])).toBeUndefined();
-    expect(contextOf([said(1_000), result(200_000), message("text", {}, { session_id: "new" })])).toBeUndefined();
+  it("fills a share of the model's window, which is unknown rather than guessed", () => {
+    const context = contextOf(session({ context: { used_tokens: 50_000, window_tokens: 200_000 } }));
+    expect(context && percent(context)).toBe(25);
+    expect([contextOf(undefined), contextOf(session({})), contextOf(session({ context: { used_tokens: 5 } })), contextOf(session({ context: { used_tokens: 5, window_tokens: 0 } }))]).toEqual([undefined, undefined, undefined, undefined]);
+  });
+
+  it("is asked for anew when a turn began or ended", () => {
+    const all = [message("init", {}, { seq: 3 }), message("text", {}, { seq: 4 }), message("result", {}, { seq: 7 }), message("prompt", {}, { seq: 9 })];
+    expect([edgeOf(all), edgeOf(all.slice(0, 2)), edgeOf([])]).toEqual([7, 3, undefined]);
   });
 });

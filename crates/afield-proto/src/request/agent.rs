@@ -15,6 +15,7 @@ shape! {
         project_id: Option<ProjectId>,
         /// What to do.
         #[serde(default)]
+        #[cfg_attr(feature = "schema", ts(as = "Option<String>"))]
         prompt: String,
         /// How.
         #[serde(default, skip_serializing_if = "Option::is_none")]

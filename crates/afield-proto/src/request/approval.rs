@@ -12,6 +12,7 @@ shape! {
         project_id: Option<ProjectId>,
         /// Also those that are answered or withdrawn.
         #[serde(default)]
+        #[cfg_attr(feature = "schema", ts(as = "Option<bool>"))]
         all: bool,
     }
     /// Reply to `approval_list`.

@@ -24,9 +24,11 @@ shape! {
         kind: Option<CommandKind>,
         /// What it carries.
         #[serde(default)]
+        #[cfg_attr(feature = "schema", ts(as = "Option<Payload>"))]
         payload: Payload,
         /// What it means for the turn that is running; `queue` when not given.
         #[serde(default)]
+        #[cfg_attr(feature = "schema", ts(as = "Option<SendMode>"))]
         mode: SendMode,
         /// Makes a repetition harmless: the same key from the same device gives the first command
         /// back. At most 128 bytes.
@@ -34,6 +36,7 @@ shape! {
         key: Option<String>,
         /// How urgent it is.
         #[serde(default)]
+        #[cfg_attr(feature = "schema", ts(as = "Option<Priority>"))]
         priority: Priority,
         /// Do not start before.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -50,6 +53,7 @@ shape! {
         order: Option<String>,
         /// Held from the beginning.
         #[serde(default)]
+        #[cfg_attr(feature = "schema", ts(as = "Option<bool>"))]
         hold: bool,
         /// When its sender gave it away, when that was before it could be sent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -148,9 +152,11 @@ shape! {
     CommandRetry {
         /// Which; at most 1,000.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        #[cfg_attr(feature = "schema", ts(as = "Option<Vec<CommandId>>"))]
         command_ids: Vec<CommandId>,
         /// Every dead one; of this project, when one is named.
         #[serde(default)]
+        #[cfg_attr(feature = "schema", ts(as = "Option<bool>"))]
         all_dead: bool,
         /// See `all_dead`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -163,9 +169,11 @@ shape! {
     CommandPurge {
         /// Which; at most 1,000.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        #[cfg_attr(feature = "schema", ts(as = "Option<Vec<CommandId>>"))]
         command_ids: Vec<CommandId>,
         /// Every dead one; of this project, when one is named.
         #[serde(default)]
+        #[cfg_attr(feature = "schema", ts(as = "Option<bool>"))]
         all_dead: bool,
         /// See `all_dead`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -205,6 +213,7 @@ shape! {
         runner_id: Option<DeviceId>,
         /// Only those that are not over, in the order they will run.
         #[serde(default)]
+        #[cfg_attr(feature = "schema", ts(as = "Option<bool>"))]
         waiting: bool,
         /// Only those in this state.
         #[serde(default, skip_serializing_if = "Option::is_none")]

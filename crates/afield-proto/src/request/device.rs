@@ -43,6 +43,7 @@ shape! {
     DeviceRevokeOthers {
         /// Runners too.
         #[serde(default)]
+        #[cfg_attr(feature = "schema", ts(as = "Option<bool>"))]
         runners: bool,
     }
     /// `device_forget`

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::device::MessageState;
-use crate::{DeviceId, ErrorBody, MessageId, ProjectId, SessionId};
+use crate::{DeviceId, ErrorBody, MessageId};
 
 shape! {
     /// `device_label`: what is given is changed.
@@ -16,24 +16,6 @@ shape! {
         /// Its rank among others when work is placed by order: greater is asked first. 0 is usual.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         priority: Option<i32>,
-    }
-    /// `session_move`: a conversation goes on in another project, if its repository is the same.
-    SessionMove {
-        /// Which.
-        session_id: SessionId,
-        /// The project it goes on in, on whatever runner.
-        to: ProjectId,
-    }
-    /// Reply to `session_move`.
-    SessionMoveReply {
-        /// Which.
-        session_id: SessionId,
-        /// The project it was in.
-        from: ProjectId,
-        /// The project the next prompt continues it in.
-        to: ProjectId,
-        /// The commit both are at.
-        commit: String,
     }
     /// `device_broadcast`: to every other device of the person but runners, each as a message of its own.
     DeviceBroadcast {

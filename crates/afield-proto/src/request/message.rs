@@ -19,6 +19,7 @@ shape! {
         body: serde_json::Value,
         /// Keep it while the receiver does not listen. Without this it is refused then.
         #[serde(default)]
+        #[cfg_attr(feature = "schema", ts(as = "Option<bool>"))]
         hold: bool,
         /// How long it is kept, in milliseconds; a day when left out, seven days at most.
         #[serde(default, skip_serializing_if = "Option::is_none")]

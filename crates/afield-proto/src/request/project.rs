@@ -15,6 +15,7 @@ shape! {
         runner_id: Option<DeviceId>,
         /// What the owner chose.
         #[serde(default)]
+        #[cfg_attr(feature = "schema", ts(as = "Option<ProjectSettings>"))]
         settings: ProjectSettings,
     }
     /// `project_list`

@@ -1,7 +1,7 @@
 //! What the devices of a person share.
 
-use crate::Topic;
 use crate::state::{Hlc, StateKey, StateRegister, StateVerdict};
+use crate::{DeviceId, Topic};
 use serde::{Deserialize, Serialize};
 
 shape! {
@@ -25,6 +25,9 @@ shape! {
         /// Changes are told here as `state_changed`. Follow it first, then ask.
         #[cfg_attr(feature = "schema", ts(type = "string"))]
         topic: Topic,
+        /// The device that asks: what it prefers is in `pref:device/<id>`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        device_id: Option<DeviceId>,
     }
     /// `state_set`
     StateSet {

@@ -38,7 +38,7 @@ impl Class {
 /// digits and `._:/-`. What belongs to a session has the session's id as its name, or in front.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
-pub struct StateKey(String);
+pub struct StateKey(pub(super) String);
 
 /// A text that is no key.
 #[derive(Debug, Clone, thiserror::Error)]

@@ -11,6 +11,7 @@ mod frame;
 mod map;
 mod outcome;
 mod rules;
+mod usage;
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
@@ -19,6 +20,7 @@ use std::path::PathBuf;
 use afield_proto::agent::{ExecuteOptions, MessageFlags, PermissionMode};
 use afield_proto::approval::Answer;
 use afield_proto::runner::{Attempt, Record};
+use afield_proto::session::SessionNews;
 use afield_proto::{ApprovalId, CommandId, ErrorBody, ErrorCode, Timestamp};
 use serde_json::json;
 use serde_json::value::RawValue;
@@ -28,6 +30,7 @@ use self::argv::Conversation;
 use self::content::{is_shown, user_frame};
 use self::frame::Fields;
 use self::outcome::{Evidence, TurnResult};
+use self::usage::Meter;
 use super::message::{self, Stamp, warning};
 use super::{Act, Agent, Ending, Exit, Program, Ticket, Timer, Turn};
 use crate::attachments::{Folder, Words};
@@ -86,22 +89,8 @@ pub(crate) struct Claude {
     tasks: HashSet<String>,
     /// What was said into the turn and has no end yet, and whether the agent has begun it.
     steers: HashMap<String, bool>,
-    cost: Cost,
+    meter: Meter,
     evidence: Evidence,
-}
-
-/// Cost of this turn out of totals that grow over the conversation and may be reset.
-#[derive(Debug, Default)]
-struct Cost {
-    last: f64,
-    spent: Option<f64>,
-}
-
-impl Cost {
-    fn total(&mut self, total: f64) {
-        self.spent = Some(self.spent.unwrap_or(0.0) + (total - self.last).max(0.0));
-        self.last = total;
-    }
 }
 
 impl Claude {
@@ -126,7 +115,7 @@ impl Claude {
             questions: HashMap::new(),
             tasks: HashSet::new(),
             steers: HashMap::new(),
-            cost: Cost::default(),
+            meter: Meter::default(),
             evidence: Evidence::default(),
         }
     }
@@ -168,20 +157,24 @@ impl Claude {
             Some("control_request") => return self.control_request(&fields, turn),
             Some("control_cancel_request") => return self.withdrawn(&fields, turn),
             Some("system") => self.system(&fields, turn),
-            Some("assistant") if fields.is("error", "authentication_failed") => {
-                self.evidence.signed_out = true;
+            Some("assistant") => {
+                self.meter.spoke(&fields);
+                self.evidence.signed_out |= fields.is("error", "authentication_failed");
             }
             Some("rate_limit_event") => self.rate_limit(&fields),
-            Some("conversation_reset") => self.cost.last = 0.0,
+            Some("conversation_reset") => self.meter.reset(),
             Some("command_lifecycle") => self.steer_goes_on(&fields, turn),
             _ => {}
         }
         self.spoke = true;
         let result =
             fields.is("type", "result").then(|| (TurnResult::read(&fields), Whose::read(&fields)));
-        let cost: Option<f64> = fields.get("total_cost_usd").filter(|_| result.is_some());
+        let turn_usage = result.as_ref().and_then(|_| self.meter.turn_over(&fields));
         let session = self.reported_session(&fields);
-        let mapped = map::map(&fields);
+        let mut mapped = map::map(&fields);
+        if let (Some(usage), Some((draft, _))) = (turn_usage, mapped.first_mut()) {
+            draft.news = Some(SessionNews::Ended(usage));
+        }
         drop(fields);
         let (raw, whole) = message::fit(raw, &mut flags);
         self.store(mapped, raw, flags, turn);
@@ -191,9 +184,6 @@ impl Claude {
         if let Some(native_id) = session {
             self.native_session = Some(native_id.clone());
             turn.record(Record::NativeSession { native_id });
-        }
-        if let Some(total) = cost {
-            self.cost.total(total);
         }
         match result {
             Some((result, whose)) => self.turn_ended(result, &whose, turn),
@@ -532,7 +522,7 @@ impl Agent for Claude {
             let gone = ErrorBody::new(ErrorCode::ProcessNotFound, "the agent has ended");
             turn.act(Act::ModeChanged(ticket, Err(gone)));
         }
-        self.evidence.cost_usd = self.cost.spent;
+        self.evidence.cost_usd = self.meter.spent();
         Ending::Over(outcome::outcome(&self.evidence, exit))
     }
 }

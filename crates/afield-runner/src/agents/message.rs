@@ -3,6 +3,7 @@
 use afield_proto::agent::{AgentMessage, Direction, MessageFlags, MessageKind, ToolRef};
 use afield_proto::limits::STORED_MESSAGE_BYTES_MAX;
 use afield_proto::runner::Record;
+use afield_proto::session::SessionNews;
 use afield_proto::{CommandId, SessionId, Timestamp};
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::{RawValue, to_raw_value};
@@ -27,7 +28,7 @@ pub(crate) struct Stamp {
 }
 
 /// What a frame says, before it becomes a message.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Draft {
     /// What it is.
     pub(crate) kind: MessageKind,
@@ -37,12 +38,14 @@ pub(crate) struct Draft {
     pub(crate) tool: Option<ToolRef>,
     /// The tool use it belongs to.
     pub(crate) parent: Option<String>,
+    /// What it tells about its session.
+    pub(crate) news: Option<SessionNews>,
 }
 
 impl Draft {
     /// A draft with words only.
     pub(crate) fn new(kind: MessageKind, text: Option<String>) -> Self {
-        Self { kind, text, tool: None, parent: None }
+        Self { kind, text, tool: None, parent: None, news: None }
     }
 }
 
@@ -64,6 +67,7 @@ impl Stamp {
             text: draft.text.map(|text| shortened(text, TEXT_BYTES_MAX)),
             tool: draft.tool,
             parent: draft.parent,
+            news: draft.news.map(Box::new),
             flags,
             message,
         }

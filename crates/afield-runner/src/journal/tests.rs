@@ -43,6 +43,7 @@ fn message(kind: MessageKind, text: &str) -> Record {
         text: Some(text.to_owned()),
         tool: None,
         parent: None,
+        news: None,
         flags: MessageFlags::default(),
         message: RawValue::from_string("{}".into()).unwrap(),
     })

@@ -531,6 +531,7 @@ pub(crate) fn prompt_message(
         text: Some(payload.prompt.clone()),
         tool: None,
         parent: None,
+        news: None,
         flags: MessageFlags::default(),
         message: prompt_frame(payload),
     }

@@ -86,6 +86,7 @@ pub fn note(text: &str) -> AgentMessage {
         text: Some(text.to_owned()),
         tool: None,
         parent: None,
+        news: None,
         flags: MessageFlags::default(),
         message: RawValue::from_string(frame).expect("it was just written"),
     }

@@ -3,6 +3,7 @@
 mod anywhere;
 mod detach;
 mod draft;
+mod place;
 mod watch;
 
 use std::collections::VecDeque;
@@ -13,8 +14,7 @@ use std::time::Duration;
 use afield_client::{AskError, Follow, Followed, Link};
 use afield_proto::agent::{AgentKind, PermissionMode};
 use afield_proto::command::Command;
-use afield_proto::project::Project;
-use afield_proto::queue::{Priority, SendMode, Target};
+use afield_proto::queue::{Priority, SendMode};
 use afield_proto::request::CommandSubmit;
 use afield_proto::route::RouteMode;
 use afield_proto::{Timestamp, Topic};
@@ -22,7 +22,7 @@ use afield_proto::{Timestamp, Topic};
 use super::when::when;
 use crate::connect::{Global, link};
 use crate::failure::Failure;
-use crate::{Outcome, out, project_ref};
+use crate::{Outcome, out};
 use draft::Draft;
 use watch::Watch;
 
@@ -40,7 +40,7 @@ pub(crate) struct Args {
     /// A program with its arguments instead of a prompt
     #[arg(last = true, value_name = "PROGRAM", conflicts_with = "prompt")]
     program: Vec<String>,
-    /// Project: id, name or directory [default: the one of the current directory]
+    /// Project: id, name or directory [default: the one of the current directory, or of afield prefer]
     #[arg(short, long, value_name = "PROJECT")]
     project: Option<String>,
     /// Any runner this is true of, such as 'os = "linux" and agents has "claude"'; with -p, its
@@ -176,7 +176,6 @@ pub(super) async fn run(global: &Global, args: Args) -> Outcome {
     let link = link(global).await?;
     let connection = link.online().await?;
     ask.upload(global).await?;
-    let meant = args.project.as_deref();
     let (command, backlog, follow) = match anywhere::target(&connection, &args).await? {
         Some(target) => {
             drop(connection);
@@ -186,10 +185,9 @@ pub(super) async fn run(global: &Global, args: Args) -> Outcome {
             (command, VecDeque::new(), follow)
         }
         None => {
-            let project = project_ref::find_and_remember(global, &connection, meant).await?;
+            let (project, request) = place::ask_for(global, &connection, &args, &ask).await?;
             drop(connection);
             let mut follow = link.follow(Topic::Project(project.id), None).await?;
-            let request = ask.to(on_project(&project), project.settings.agent);
             let (command, backlog) = submit(&link, &mut follow, &request).await?;
             (command, backlog, follow)
         }
@@ -199,10 +197,6 @@ pub(super) async fn run(global: &Global, args: Args) -> Outcome {
     }
     let interactive = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
     Watch::new(link, command, global.json, interactive).follow(backlog, follow).await
-}
-
-fn on_project(project: &Project) -> Target {
-    Target { project_id: Some(project.id), ..Target::default() }
 }
 
 /// Hands the command over, and meanwhile keeps taking events: one that is not taken would hold up

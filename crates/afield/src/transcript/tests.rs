@@ -23,6 +23,7 @@ fn raw(kind: MessageKind, text: &str, frame: &str) -> AgentMessage {
         text: (!text.is_empty()).then(|| text.to_owned()),
         tool: None,
         parent: None,
+        news: None,
         flags: MessageFlags::default(),
         message: RawValue::from_string(frame.to_owned()).unwrap(),
     }

@@ -1,62 +1,59 @@
 import { describe, expect, it } from "vitest";
-import type { Audited, GetMessages, GetMessagesReply, HistoryMessage } from "../../generated/protocol";
+import type { Audited, FoundMessage, MessageSearchReply } from "../../generated/protocol";
+import type { Ask } from "../../link/wire";
 import { auditWords, checkWords } from "./audit";
 import { excerpt } from "./excerpt";
 import { kindNamed } from "./kinds";
 import { Search } from "./search";
 
-const said = (seq: number, minute: number): HistoryMessage => ({
+const said = (seq: number): FoundMessage => ({
+  project_id: "a",
   seq,
-  timestamp: `2026-01-01T00:${String(minute).padStart(2, "0")}:00Z`,
+  timestamp: `2026-01-01T00:00:${String(seq).padStart(2, "0")}Z`,
   direction: "claude",
   kind: "text",
   text: `message ${seq}`,
   message: {},
 });
 
-/** A server with these logs, which gives at most `page` messages at once. */
-function server(logs: Record<string, HistoryMessage[]>, page = 2) {
-  const asked: GetMessages[] = [];
-  const ask = async (data: GetMessages): Promise<GetMessagesReply> => {
+/** A server that gives these replies one after the other. */
+function server(...replies: Partial<MessageSearchReply>[]) {
+  const asked: Ask<"message_search">[] = [];
+  const ask = async (data: Ask<"message_search">): Promise<MessageSearchReply> => {
     asked.push(data);
-    const all = (logs[data.project_id ?? ""] ?? []).filter(({ seq }) => seq < (data.before ?? Infinity));
-    return { messages: all.slice(-page), more: all.length > page, seq: 99, gaps: [] };
+    const reply = replies.shift();
+    if (!reply) throw new Error("gone");
+    return { messages: [], more: false, gaps: [], ...reply };
   };
   return { ask, asked };
 }
 
-const WANTED = { text: "message", kind: "text", direction: undefined } as const;
-const minutes = (found: readonly { message: HistoryMessage }[]) => found.map(({ message }) => message.timestamp.slice(14, 16));
-
-describe("a search over projects", () => {
-  const logs = { a: [said(1, 1), said(2, 4), said(3, 5), said(4, 9)], b: [said(1, 2), said(2, 3), said(3, 8)], c: [] };
-
-  it("gives the newest first, over pages and projects", async () => {
-    const search = new Search(server(logs).ask, WANTED, ["a", "b", "c"]);
-    const first = await search.next(3);
-    expect(minutes(first.found)).toEqual(["09", "08", "05"]);
-    expect(first.more).toBe(true);
-    const rest = await search.next(10);
-    expect(minutes(rest.found)).toEqual(["04", "03", "02", "01"]);
-    expect(rest.more).toBe(false);
-  });
-
-  it("asks for what was wanted, and goes on before the last one", async () => {
-    const { ask, asked } = server(logs);
-    await new Search(ask, WANTED, ["a"]).next(10);
+describe("a search", () => {
+  it("asks on until a page is full, from where the last reply ended", async () => {
+    const { ask, asked } = server({ messages: [said(9)], more: true, before: "x" }, { more: true, before: "y" }, { messages: [said(8), said(7)], more: true, before: "z", reached: "2026-01-01T00:00:07Z" });
+    const page = await new Search(ask, { text: "message", kind: "text" }).next(3);
+    expect(page.found.map(({ seq }) => seq)).toEqual([9, 8, 7]);
+    expect(page).toMatchObject({ more: true, reached: "2026-01-01T00:00:07Z", incomplete: false });
     expect(asked).toEqual([
-      { project_id: "a", limit: 20, text: "message", kind: "text" },
-      { project_id: "a", limit: 20, text: "message", kind: "text", before: 3 },
+      { text: "message", kind: "text", limit: 3 },
+      { text: "message", kind: "text", limit: 2, before: "x" },
+      { text: "message", kind: "text", limit: 2, before: "y" },
     ]);
   });
 
-  it("goes on after a failure where it was", async () => {
-    const { ask } = server(logs);
-    let broken = true;
-    const search = new Search((data) => (broken ? Promise.reject(new Error("gone")) : ask(data)), WANTED, ["a", "b"]);
+  it("stops after a while and says how far it came", async () => {
+    const nothing = { more: true, before: "x", reached: "2026-01-01T00:00:00Z", gaps: [{ project_id: "a", first: 1, last: 2 }] };
+    const { ask, asked } = server(...Array.from({ length: 9 }, () => nothing));
+    expect(await new Search(ask, { text: "m" }).next(3)).toEqual({ found: [], more: true, reached: nothing.reached, incomplete: true });
+    expect(asked).toHaveLength(5);
+  });
+
+  it("shows what was found before a failure, and goes on from there", async () => {
+    const { ask, asked } = server({ messages: [said(9)], more: true, before: "x" });
+    const search = new Search(ask, { text: "m" });
+    expect(await search.next(2)).toMatchObject({ found: [{ seq: 9 }], more: true });
     await expect(search.next(2)).rejects.toThrow("gone");
-    broken = false;
-    expect(minutes((await search.next(2)).found)).toEqual(["09", "08"]);
+    expect(asked.at(-1)).toMatchObject({ before: "x" });
   });
 });
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { PushSettings } from "../../generated/protocol";
 import { Refusal } from "../../identity/failure";
+import { renewalOf } from "./renewal";
 import { deliveryWords, isUnknownToServer, usualQuiet, withKind, withQuiet } from "./settings";
 
 describe("the settings of notifications", () => {
@@ -28,4 +29,22 @@ it("only a server that does not know the request is too old", () => {
   expect(isUnknownToServer(new Refusal({ code: "VALIDATION_FAILED", message: "unknown request" }))).toBe(true);
   expect(isUnknownToServer(new Refusal({ code: "FORBIDDEN", message: "" }))).toBe(false);
   expect(isUnknownToServer(new Error("x"))).toBe(false);
+});
+
+describe("a subscription", () => {
+  const standing = { allowed: true, held: "a", told: "a", known: true };
+
+  it("is told again when the browser replaced it, or the server lost it", () => {
+    expect(renewalOf(standing)).toBe("nothing");
+    expect(renewalOf({ ...standing, held: "b" })).toBe("tell");
+    expect(renewalOf({ ...standing, known: false })).toBe("tell");
+    expect(renewalOf({ ...standing, told: undefined })).toBe("tell");
+  });
+
+  it("is made anew when the browser lost it, and never by itself", () => {
+    expect(renewalOf({ ...standing, held: undefined })).toBe("subscribe");
+    expect(renewalOf({ ...standing, held: undefined, known: false })).toBe("subscribe");
+    expect(renewalOf({ ...standing, held: undefined, told: undefined, known: false })).toBe("nothing");
+    expect(renewalOf({ ...standing, held: "b", allowed: false })).toBe("nothing");
+  });
 });

@@ -4,10 +4,12 @@
 //! its own block, so that no tool use is lost.
 
 use afield_proto::agent::{MessageKind, ToolRef};
+use afield_proto::session::SessionNews;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::frame::Fields;
+use super::usage;
 use crate::agents::message::{Draft, prefix};
 
 /// Longest one-line summary of a tool's input, in bytes.
@@ -57,7 +59,10 @@ fn single(kind: Option<&str>, frame: &Fields<'_>) -> Draft {
 
 fn system(frame: &Fields<'_>) -> Draft {
     match frame.text("subtype").as_deref() {
-        Some("init") => Draft::new(MessageKind::Init, None),
+        Some("init") => Draft {
+            news: Some(SessionNews::Began(usage::setup(frame))),
+            ..Draft::new(MessageKind::Init, None)
+        },
         Some(
             "thinking_tokens" | "hook_progress" | "task_progress" | "control_request_progress",
         ) => Draft::new(MessageKind::Progress, None),

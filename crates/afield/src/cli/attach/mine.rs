@@ -105,6 +105,7 @@ mod tests {
             text: Some("hi".into()),
             tool: None,
             parent: None,
+            news: None,
             flags: MessageFlags::default(),
             message: serde_json::value::RawValue::from_string("{}".into()).unwrap(),
         }

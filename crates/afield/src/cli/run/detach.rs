@@ -6,7 +6,8 @@ use afield_proto::command::Command;
 use afield_proto::queue::Target;
 use afield_proto::request::CommandSubmit;
 
-use super::{Args, Draft, anywhere, on_project};
+use super::place::{self, on_project};
+use super::{Args, Draft, anywhere};
 use crate::connect::{Global, connect};
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -43,13 +44,9 @@ impl<E: Into<Failure>> From<E> for Missed {
 
 async fn hand_over(global: &Global, args: &Args, ask: &Draft) -> Result<Command, Missed> {
     let connection = connect(global).await?;
-    let meant = args.project.as_deref();
     let request = match anywhere::target(&connection, args).await? {
         Some(target) => ask.to(target, None),
-        None => {
-            let project = project_ref::find_and_remember(global, &connection, meant).await?;
-            ask.to(on_project(&project), project.settings.agent)
-        }
+        None => place::ask_for(global, &connection, args, ask).await?.1,
     };
     if let Err(failure) = ask.upload(global).await {
         return Err(Missed { failure, request: Some(request) });

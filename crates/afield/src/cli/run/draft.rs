@@ -17,6 +17,7 @@ use crate::failure::Failure;
 const SAFE_ATTEMPTS: u32 = 3;
 
 /// Everything but where it goes.
+#[derive(Clone)]
 pub(super) struct Draft {
     submit: CommandSubmit,
     files: Vec<LocalFile>,
@@ -74,6 +75,12 @@ impl Draft {
             afield_client::upload(&endpoint, file).await?;
         }
         Ok(())
+    }
+
+    /// The same for this agent, unless another was named.
+    pub(super) fn preferring(mut self, agent: Option<AgentKind>) -> Self {
+        self.submit.payload.agent = self.submit.payload.agent.or(agent);
+        self
     }
 
     /// What is submitted there; `agent` is the project's own.
