@@ -6,8 +6,6 @@ import { type Data, rewriting } from "./hostile/rewriting";
 
 /** Everything an agent can say, said as each of these. */
 const KINDS = ["text", "prompt", "thinking", "tool_use", "tool_result", "stdout", "stderr", "result", "warning"] as const;
-/** As wide as a phone, and so high that little has to be scrolled. */
-const TALL = { width: 390, height: 4000 };
 const NOW = "2026-01-01T00:00:00Z";
 
 test("there are at least sixty attacks", anyWidth, () => {
@@ -19,7 +17,6 @@ for (const kind of KINDS) {
   test(`nothing an agent says as ${kind} is more than words`, anyWidth, async ({ page, afield, paired }) => {
     test.slow();
     await addProject(paired, afield, "demo");
-    await page.setViewportSize(TALL);
     const guard = await Guard.on(page, afield.url);
     const messages = said().map((text, index) => message(kind, text, index + 1));
     await rewriting(page, (type, data) => (type === "get_messages" ? { ...data, messages, more: false, seq: messages.length, gaps: [] } : data));
