@@ -54,7 +54,8 @@ impl Speaker<'_> {
 
     /// A turn, words that reach it, words that come as it ends, and words for nobody.
     async fn turn(&mut self, number: u64) {
-        let turn = self.say(&format!("[[mock:steer n=2 timeout_ms=5000]] t{number}"), "queue").await;
+        let turn =
+            self.say(&format!("[[mock:steer n=2 timeout_ms=5000]] t{number}"), "queue").await;
         let begun = |data: &Value| data["direction"] == "claude" && data["command_id"] == *turn;
         self.client.event("agent_message", begun).await.unwrap();
         let first = format!("t{number}-first");
