@@ -4,6 +4,8 @@ import { type Browser, expect, type Page, test as base } from "@playwright/test"
 import { Afield, type Kind } from "./server";
 
 interface Fixtures {
+  /** Closes every browser a test opened beside its own: left open they try for ever to reach a server that is gone. */
+  closing: void;
   /** What the stand-in for Claude plays; by default what a prompt names as `[[mock:NAME]]`. */
   script: string | undefined;
   /** What is started for the test. */
@@ -15,6 +17,13 @@ interface Fixtures {
 }
 
 export const test = base.extend<Fixtures>({
+  closing: [
+    async ({ browser }, use) => {
+      await use();
+      await Promise.all(browser.contexts().map((context) => context.close()));
+    },
+    { auto: true },
+  ],
   script: [undefined, { option: true }],
   kind: ["up", { option: true }],
   afield: async ({ kind, script }, use) => {
