@@ -3,7 +3,7 @@
 use afield_proto::device::{DeviceAbout, DeviceKind, Scopes};
 use afield_proto::pairing::{PairClaim, PairClaimReply, PairingState};
 use afield_proto::proof::{Challenge, claim_statement, match_digits, match_text, server_statement};
-use afield_proto::{DeviceId, PairingId, Timestamp};
+use afield_proto::{DeviceId, PairingId, Timestamp, hex};
 use aws_lc_rs::digest::{SHA256, digest};
 
 use crate::endpoint::Endpoint;
@@ -121,6 +121,5 @@ fn not_the_server() -> RestError {
 
 /// SHA-256 of a server's key as it is written, in hexadecimal.
 pub fn key_fingerprint(server_key: &str) -> String {
-    let hash = digest(&SHA256, server_key.as_bytes());
-    hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(digest(&SHA256, server_key.as_bytes()).as_ref())
 }

@@ -6,6 +6,7 @@
 use std::path::Path;
 
 use afield_proto::attachment::{self, Attachment, StoredBlob};
+use afield_proto::hex;
 use afield_proto::limits::ATTACHMENT_BYTES_MAX;
 use aws_lc_rs::digest::{SHA256, digest};
 
@@ -38,8 +39,7 @@ impl LocalFile {
 
     /// Bytes under a name.
     pub fn new(name: String, body: Vec<u8>) -> Self {
-        let hash =
-            digest(&SHA256, &body).as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash = hex(digest(&SHA256, &body).as_ref());
         let media_type = attachment::media_type(&body).to_owned();
         let bytes = body.len() as u64;
         Self { attachment: Attachment { hash, name, media_type, bytes }, body }

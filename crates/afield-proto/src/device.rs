@@ -183,8 +183,9 @@ pub fn is_name(name: &str) -> bool {
     fits && !name.chars().any(is_hostile)
 }
 
-/// Control characters, marks of direction, and characters without width.
-fn is_hostile(letter: char) -> bool {
+/// What can't be seen or moves what stands beside it: control characters, marks of direction, and
+/// characters without width.
+pub fn is_hostile(letter: char) -> bool {
     letter.is_control()
         || matches!(letter,
             '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'

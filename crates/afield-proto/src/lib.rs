@@ -3,6 +3,7 @@
 //! Every other crate speaks in these types. Nothing here does I/O, opens a socket or knows SQL;
 //! a type belongs here when two processes must agree on it.
 
+mod hex;
 mod id;
 mod time;
 
@@ -36,6 +37,7 @@ pub mod topic;
 pub mod wire;
 
 pub use error::{ErrorBody, ErrorCode};
+pub use hex::hex;
 pub use id::{
     ApprovalId, CommandId, DeviceId, IdError, MessageId, OrgId, PairingId, ProjectId, ReplicaId,
     RequestId, SessionId, UserId,

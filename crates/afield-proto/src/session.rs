@@ -3,12 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use crate::agent::{AgentKind, PermissionMode};
+use crate::limits::NAME_BYTES_MAX;
 use crate::{ProjectId, SessionId, Timestamp};
 
 /// Most commands, tools and servers of an agent that are kept: more fit in no list.
 const LISTED_MAX: usize = 500;
-/// Longest name of one that is kept, in bytes.
-const NAME_BYTES_MAX: usize = 200;
 
 /// Whether a conversation goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -12,7 +12,7 @@ use std::time::Duration;
 use afield_proto::attachment::{self, Attachment};
 use afield_proto::limits::BLOB_PART_BYTES;
 use afield_proto::runner::{Attempt, RunnerBlob, RunnerBlobPart};
-use afield_proto::{CommandId, ErrorBody, ErrorCode};
+use afield_proto::{CommandId, ErrorBody, ErrorCode, hex};
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -101,9 +101,7 @@ impl Source<'_> {
 }
 
 fn is_hash_of(hash: &str, body: &[u8]) -> bool {
-    let hex: String =
-        digest(&SHA256, body).as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-    hex == hash
+    hex(digest(&SHA256, body).as_ref()) == hash
 }
 
 fn damaged(attachment: &Attachment) -> ErrorBody {

@@ -4,7 +4,7 @@
 //! succeeded, before its events (one fixed order, so that two operations never wait for each other).
 
 use afield_proto::audit::{AuditCheck, AuditEntry, AuditRecord, Audited};
-use afield_proto::{DeviceId, OrgId, Timestamp};
+use afield_proto::{DeviceId, OrgId, Timestamp, hex};
 use aws_lc_rs::digest::{Context, SHA256, digest};
 
 use crate::sql::{Row, params, statements, to_json};
@@ -146,10 +146,6 @@ fn chained(before: &[u8; 32], org: OrgId, number: u64, body: &str) -> [u8; 32] {
 /// SHA-256 of something, in hexadecimal.
 pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
     hex(digest(&SHA256, bytes).as_ref())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 async fn entries(

@@ -1,12 +1,10 @@
 //! Results too long for their command: each stored once, under the hash of its text.
 
-use std::fmt::Write as _;
-
 use afield_proto::command::Outcome;
 use afield_proto::queue::{BlobRef, RESULT_BYTES_INLINE, RESULT_PREVIEW_BYTES};
 use afield_proto::{OrgId, Timestamp};
-use aws_lc_rs::digest::{SHA256, digest};
 
+use crate::audit::sha256_hex;
 use crate::sql::{params, statements};
 use crate::tx::Tx;
 use crate::{Error, Refusal, Store};
@@ -33,7 +31,7 @@ async fn blob(tx: &mut Tx, (org, hash): &(OrgId, String)) -> Result<String, Erro
     let body = tx.opt(&BLOB, params![org, hash], |row| Ok(row.bytes(0)?.to_vec())).await?;
     let body = body.ok_or(Refusal::BlobNotFound)?;
     let text = zstd::decode_all(body.as_slice()).map_err(|error| unreadable(hash, &error))?;
-    match hash_of(&text) == *hash {
+    match sha256_hex(&text) == *hash {
         true => String::from_utf8(text).map_err(|error| unreadable(hash, &error)),
         false => Err(unreadable(hash, &"its text has another hash")),
     }
@@ -41,13 +39,6 @@ async fn blob(tx: &mut Tx, (org, hash): &(OrgId, String)) -> Result<String, Erro
 
 fn unreadable(hash: &str, why: &dyn std::fmt::Display) -> Error {
     Error::corrupt(format!("blob {hash}: {why}"))
-}
-
-fn hash_of(text: &[u8]) -> String {
-    digest(&SHA256, text).as_ref().iter().fold(String::with_capacity(64), |mut hex, byte| {
-        write!(hex, "{byte:02x}").expect("a String takes everything");
-        hex
-    })
 }
 
 /// The same outcome, its message moved into a blob when it is long.
@@ -59,7 +50,7 @@ pub(crate) async fn shorten(
 ) -> Result<Outcome, Error> {
     let long = outcome.message.take_if(|message| message.len() > RESULT_BYTES_INLINE);
     let Some(message) = long else { return Ok(outcome) };
-    let hash = hash_of(message.as_bytes());
+    let hash = sha256_hex(message.as_bytes());
     let body = zstd::encode_all(message.as_bytes(), ZSTD_LEVEL)
         .map_err(|error| Error::corrupt(format!("a result can't be compressed: {error}")))?;
     let bytes = message.len() as u64;

@@ -7,6 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Answer, ApprovalAsk, ApprovalKind, Behavior};
+use crate::device::is_hostile;
 
 /// Most rules of one answer.
 pub const RULES_MAX: usize = 16;
@@ -77,19 +78,12 @@ impl PermissionRule {
         if content.trim().is_empty() || content.len() > RULE_BYTES_MAX {
             return Err(format!("a rule must have 1 to {RULE_BYTES_MAX} bytes"));
         }
-        match content.chars().any(is_hidden) {
+        // What is not seen can't be approved.
+        match content.chars().any(is_hostile) {
             true => Err("a rule must not hold control or invisible characters".into()),
             false => Ok(()),
         }
     }
-}
-
-/// What is not seen can't be approved: controls, and marks that turn or join what stands beside them.
-fn is_hidden(letter: char) -> bool {
-    let invisible = matches!(letter,
-        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}');
-    letter.is_control() || invisible
 }
 
 impl ApprovalAsk {

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use afield_proto::Timestamp;
 use afield_proto::proof::Challenge;
+use afield_proto::{Timestamp, hex};
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::rand;
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
@@ -54,7 +54,7 @@ impl ServerKey {
 
     /// SHA-256 of the public key as it is written, in hexadecimal.
     pub(crate) fn fingerprint(&self) -> String {
-        sha256(self.public.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(&sha256(self.public.as_bytes()))
     }
 
     /// What a proof must answer.

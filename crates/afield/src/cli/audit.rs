@@ -1,6 +1,7 @@
 //! `afield audit`: what was done, and whether the record of it is whole.
 
 use afield_proto::audit::AuditRecord;
+use afield_proto::device::is_hostile;
 use afield_proto::request::{AuditList, AuditVerify};
 
 use crate::connect::{Global, ask};
@@ -60,13 +61,8 @@ fn line(record: &AuditRecord) -> String {
     }
     let name = entry.what.name();
     let what: String =
-        what.to_string().chars().map(|c| if is_plain(c) { c } else { '\u{fffd}' }).collect();
+        what.to_string().chars().map(|c| if is_hostile(c) { '\u{fffd}' } else { c }).collect();
     format!("{:>6}  {}  {name}  {what}  by {by}", entry.number, entry.at)
-}
-
-fn is_plain(letter: char) -> bool {
-    !letter.is_control()
-        && !matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
 }
 
 async fn verify(global: &Global, since: Option<&str>) -> Outcome {

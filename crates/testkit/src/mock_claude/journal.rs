@@ -10,6 +10,7 @@ use std::{
     io::{self, Write as _},
 };
 
+use afield_proto::hex;
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -57,8 +58,7 @@ impl Start {
 /// An image as it arrived: what it is called, and its bytes by their hash.
 fn image(source: &Value) -> Value {
     let bytes = STANDARD.decode(source["data"].as_str().unwrap_or_default()).unwrap_or_default();
-    let hash = digest(&SHA256, &bytes);
-    let sha256: String = hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let sha256 = hex(digest(&SHA256, &bytes).as_ref());
     json!({ "media_type": source["media_type"], "bytes": bytes.len(), "sha256": sha256 })
 }
 

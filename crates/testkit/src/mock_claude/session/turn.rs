@@ -1,5 +1,6 @@
 //! Prompts and turns: a prompt is accepted when it arrives, and its turn begins when a script takes it.
 
+use afield_proto::hex;
 use aws_lc_rs::digest;
 use serde_json::{Value, value::RawValue};
 
@@ -210,9 +211,5 @@ fn text_of(message: &RawValue) -> String {
 }
 
 fn sha256(bytes: &[u8]) -> String {
-    digest::digest(&digest::SHA256, bytes)
-        .as_ref()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hex(digest::digest(&digest::SHA256, bytes).as_ref())
 }
