@@ -6,6 +6,7 @@ import { expect, type Page } from "@playwright/test";
 const AXE = readFileSync(new URL("../node_modules/axe-core/axe.min.js", import.meta.url), "utf8");
 
 export async function expectSound(page: Page): Promise<void> {
+  await expect(page.locator("h1").last()).toBeVisible();
   // Colours in the middle of a change have no fixed contrast.
   await page.evaluate(() => Promise.all(document.getAnimations().filter((one) => one.effect?.getComputedTiming().endTime !== Infinity).map((one) => one.finished)));
   await page.evaluate(AXE);

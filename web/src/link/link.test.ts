@@ -55,6 +55,7 @@ class World {
       now: () => Date.now(),
       random: () => 0.5,
       hasNetwork: () => this.network,
+      isWatched: () => false,
     },
     {
       state: (state) => void this.states.push(state),
@@ -232,11 +233,12 @@ describe("the link", () => {
 
 describe("waiting", () => {
   it("has full jitter between nothing and a bound that grows to 30 s", () => {
-    expect(waitBefore(0, () => 1)).toBe(0);
-    expect(waitBefore(1, () => 1)).toBe(100);
-    expect(waitBefore(4, () => 0.5)).toBe(400);
-    expect(waitBefore(60, () => 1)).toBe(30_000);
-    expect(waitBefore(60, () => 0)).toBe(0);
+    expect(waitBefore(0, false, () => 1)).toBe(0);
+    expect(waitBefore(1, false, () => 1)).toBe(100);
+    expect(waitBefore(4, true, () => 0.5)).toBe(400);
+    expect(waitBefore(60, false, () => 1)).toBe(30_000);
+    expect(waitBefore(60, true, () => 1)).toBe(5_000);
+    expect(waitBefore(60, false, () => 0)).toBe(0);
   });
 });
 

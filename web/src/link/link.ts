@@ -29,6 +29,8 @@ export interface Surroundings {
   now(): number;
   random(): number;
   hasNetwork(): boolean;
+  /** Whether somebody looks at the page. */
+  isWatched(): boolean;
 }
 
 export interface Listener {
@@ -207,7 +209,7 @@ export class Link {
   }
 
   #again(inMs?: number): void {
-    const wait = inMs ?? waitBefore(this.#tries, () => this.#around.random());
+    const wait = inMs ?? waitBefore(this.#tries, this.#around.isWatched(), () => this.#around.random());
     this.#tries += 1;
     this.#plan(wait);
   }

@@ -55,6 +55,7 @@ export class App {
       now: () => Date.now(),
       random: () => Math.random(),
       hasNetwork: () => navigator.onLine,
+      isWatched: () => document.visibilityState === "visible",
     };
     this.#link = new Link(around, this.#listener());
     const sender = {
