@@ -36,7 +36,7 @@ const COMMANDS: u64 = 120;
 /// Turns in a round with words for them.
 const TURNS: u64 = 2;
 /// How long a sender waits for what a bug may have stopped.
-const PATIENCE: Option<Duration> = Some(Duration::from_secs(3));
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Where a bug shows from outside.
 enum Fault {
@@ -53,18 +53,16 @@ enum Fault {
 
 impl Fault {
     async fn round(&self, setup: Setup, round: u64) -> Seen {
-        let (all, plain) = (Mix { patience: PATIENCE, ..Mix::ALL }, Mix::PLAIN);
+        let patience = Some(PATIENCE);
+        let (all, plain) = (Mix { patience, ..Mix::ALL }, Mix { patience, ..Mix::PLAIN });
         match self {
             Self::Kills => kill_again_and_again(setup, all, KILLS, round).await,
             Self::Power => {
-                let mix = Mix { patience: PATIENCE, ..power::MIX };
+                let mix = Mix { patience, ..power::MIX };
                 cut_again_and_again(setup, Disk::Honest, mix, CUTS, by_turns).await.0
             }
-            Self::Wires => {
-                let mix = Mix { patience: PATIENCE, ..plain };
-                send_over_faulty_wires(setup, COMMANDS, mix).await
-            }
-            Self::Words => speak_into_turns(setup, TURNS).await,
+            Self::Wires => send_over_faulty_wires(setup, COMMANDS, plain).await,
+            Self::Words => speak_into_turns(setup, TURNS, PATIENCE).await,
             Self::Nap => sleep_and_wake(setup, Duration::ZERO).await,
             Self::Sleep => sleep_and_wake(setup, ASLEEP).await,
         }
