@@ -272,12 +272,14 @@ async fn lease(core: &Arc<Core>, link: &Arc<Link>) {
     }
 }
 
-/// Sends what was leased. The runner may have connected anew meanwhile, and have been given again
-/// what was leased until then: the new connection looks once more.
+/// Sends what was leased. The runner may have connected anew meanwhile, as another version, and have
+/// been given again what was leased until then: its new connection looks once more.
 fn hand_over(core: &Arc<Core>, link: &Arc<Link>, orders: &[RunnerExecute]) {
-    orders.iter().for_each(|order| link.execute(core, order));
-    if orders.is_empty() || is_current(core, link) {
+    if orders.is_empty() {
         return;
+    }
+    if is_current(core, link) {
+        return orders.iter().for_each(|order| link.execute(core, order));
     }
     if let Some(current) = core.runners.get(link.conn.actor().device) {
         current.unsent.store(true, Ordering::Relaxed);
@@ -334,9 +336,7 @@ async fn offer_steer(core: Arc<Core>, link: Arc<Link>, offer: SteerOrder) {
 /// What the runner was given before this connection: started or stopped meanwhile, or not begun.
 async fn redeliver(core: &Arc<Core>, link: &Arc<Link>) -> Result<(), afield_store::Error> {
     let (org, runner) = (link.conn.actor().org, link.conn.actor().device);
-    for order in core.store.leased_commands(org, runner).await? {
-        link.execute(core, &order);
-    }
+    hand_over(core, link, &core.store.leased_commands(org, runner).await?);
     for attempt in core.store.kills_to_deliver(org, runner).await? {
         link.order("runner_kill", &RunnerKill { attempt });
     }
