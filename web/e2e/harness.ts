@@ -50,6 +50,8 @@ export { expect };
 export const anyWidth = { tag: "@any-width" };
 /** Of a test that needs a keyboard: it runs at the desktop's width alone. */
 export const withKeyboard = { tag: "@with-keyboard" };
+/** Of a test that has notifications shown: it runs at the phone's width, in a browser that shows them. */
+export const withNotifications = { tag: "@notifications" };
 
 /** Opens a fresh link and waits until the app shows itself. */
 export async function enter(page: Page, afield: Afield): Promise<void> {

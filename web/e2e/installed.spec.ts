@@ -1,5 +1,5 @@
 import type { BrowserContext, Page, Worker } from "@playwright/test";
-import { addProject, anyWidth, expect, test } from "./harness";
+import { addProject, anyWidth, expect, test, withNotifications } from "./harness";
 import { serveNewer } from "./newer";
 
 const APPROVAL = { kind: "approval", title: "demo asks", body: "Bash: ls", tag: "p1", approval_id: "a1", project_id: "p1", token: "T0KEN", danger: "normal" };
@@ -46,7 +46,7 @@ test("a newer app waits until the person takes it", anyWidth, async ({ paired: p
   await expect(page.getByRole("heading", { name: "Projects" })).toBeVisible();
 });
 
-test("a push is shown; its buttons answer without the app; what fails is said", anyWidth, async ({ paired: page, afield, context }) => {
+test("a push is shown; its buttons answer without the app; what fails is said", withNotifications, async ({ paired: page, afield, context }) => {
   const { worker, push } = await pushing(page, context, afield.url);
   await push(JSON.stringify(APPROVAL));
   expect(await shown(page)).toEqual([{ title: "demo asks", body: "Bash: ls" }]);
@@ -66,7 +66,7 @@ test("a push is shown; its buttons answer without the app; what fails is said", 
   expect(answers.at(-1)).toEqual({ token: "T0KEN", behavior: "deny" });
 });
 
-test("a push nobody can read is shown too, and a tap leads an open page there", anyWidth, async ({ paired: page, afield, context }) => {
+test("a push nobody can read is shown too, and a tap leads an open page there", withNotifications, async ({ paired: page, afield, context }) => {
   const { worker, push } = await pushing(page, context, afield.url);
   await push("no json");
   expect(await shown(page)).toEqual([{ title: "Afield", body: "Something happened. Open the app to see it." }]);

@@ -1,5 +1,5 @@
 import type { Page } from "@playwright/test";
-import { anyWidth, expect, test } from "./harness";
+import { anyWidth, expect, test, withNotifications } from "./harness";
 
 /** What the server would know about this device's notifications. */
 interface Kept {
@@ -10,7 +10,7 @@ interface Kept {
   deliveries: object[];
 }
 
-test("notifications are turned on, chosen, tested, and turned off", anyWidth, async ({ paired: page, afield, shot }) => {
+test("notifications are turned on, chosen, tested, and turned off", withNotifications, async ({ paired: page, afield, shot }) => {
   const kept: Kept = { settings: { kinds: ["approval", "failure"] }, deliveries: [] };
   await answering(page, kept);
   await page.context().grantPermissions(["notifications"], { origin: afield.url });
@@ -36,7 +36,7 @@ test("notifications are turned on, chosen, tested, and turned off", anyWidth, as
   expect(kept.service).toBeUndefined();
 });
 
-test("a subscription the browser lost is renewed when the app opens", anyWidth, async ({ paired: page, afield }) => {
+test("a subscription the browser lost is renewed when the app opens", withNotifications, async ({ paired: page, afield }) => {
   const kept: Kept = { settings: { kinds: ["approval"] }, service: "push.example", deliveries: [] };
   await answering(page, kept);
   await page.context().grantPermissions(["notifications"], { origin: afield.url });

@@ -25,8 +25,9 @@ test("the app opens without a server, and says how old what it shows is", anyWid
   await page.goto(`${afield.url}/projects`);
   await page.evaluate(() => navigator.serviceWorker.ready.then(() => undefined));
   await page.reload();
-  await expect(page.getByText("idle")).toBeVisible();
+  await expect(page.getByText("idle", { exact: true })).toBeVisible();
   await page.evaluate(() => dispatchEvent(new Event("pagehide")));
+  await expect.poll(() => page.evaluate(projectsOnDisk)).toBe(1);
   await afield.kill();
 
   await page.reload();
@@ -57,3 +58,19 @@ test("a link used in a browser that was not paired is the only way in", anyWidth
   await expect(page.getByRole("alert")).toContainText("UNAUTHORIZED");
   await shot("pair");
 });
+
+/** How many projects the page would show without a server. */
+function projectsOnDisk(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const opening = indexedDB.open("afield");
+    opening.onerror = () => reject(opening.error ?? new Error("no database"));
+    opening.onsuccess = () => {
+      const asked = opening.result.transaction("snapshot").objectStore("snapshot").get("known");
+      asked.onerror = () => reject(asked.error ?? new Error("no snapshot"));
+      asked.onsuccess = () => {
+        opening.result.close();
+        resolve((asked.result as { world: { projects: Map<string, unknown> } } | undefined)?.world.projects.size ?? 0);
+      };
+    };
+  });
+}

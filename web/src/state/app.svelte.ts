@@ -84,11 +84,14 @@ export class App {
     this.#stopWaking = wake(this.#link);
     this.#snapshots = setInterval(() => void this.#keep(), SNAPSHOT_EVERY_MS);
     addEventListener("pagehide", this.#keep);
+    // A phone may end a page that is not looked at, without a word.
+    document.addEventListener("visibilitychange", this.#keep);
     this.#link.start();
   }
 
   stop(): void {
     removeEventListener("pagehide", this.#keep);
+    document.removeEventListener("visibilitychange", this.#keep);
     clearInterval(this.#snapshots);
     this.#stopWaking();
     this.#link.stop();
@@ -194,6 +197,7 @@ export class App {
     await Promise.all([...this.#transcripts.keys()].filter((id) => this.world.projects.has(id)).map((id) => this.load(id)));
     void this.#askLastLines();
     void this.#outbox.deliver();
+    void this.#keep();
   }
 
   /** Asks the lists anew. What is told while they are on their way is newer than they are. */
@@ -268,6 +272,7 @@ export class App {
     const { heardAt } = this.link;
     if (!this.loaded || heardAt === undefined) return;
     this.#frames.flush();
-    await keepSnapshot(heardAt, this.world, this.#transcripts);
+    // **Optional feature**: where the disk is full, the app opens without a network as it last could.
+    await keepSnapshot(heardAt, this.world, this.#transcripts).catch((error: unknown) => console.warn("what is known is not kept:", error));
   };
 }
