@@ -23,7 +23,7 @@ test("an approval answered on one screen shows on the other whose answer it was"
   await expect(page.getByRole("region", { name: "Messages" }).getByText("Done as allowed.").first()).toBeVisible();
 });
 
-test("a no carries its reason to the agent", async ({ paired: page, afield, shot }) => {
+test("a no carries its reason to the agent", anyWidth, async ({ paired: page, afield, shot }) => {
   await addProject(page, afield, "app", "claude");
   await send(page, "[[mock:permission tool=Write]] write it");
   const card = page.getByRole("article", { name: "Claude wants to write mock_out.txt" });
@@ -55,7 +55,7 @@ test("a question is a form, and its answer reaches the agent", async ({ paired: 
   await expect(page.getByRole("region", { name: "Messages" }).getByText(/have been answered: .*Blue/).first()).toBeVisible();
 });
 
-test("a rule is looked at and changed before it spares the next question", async ({ paired: page, afield, shot }) => {
+test("a rule is looked at and changed before it spares the next question", anyWidth, async ({ paired: page, afield, shot }) => {
   await addProject(page, afield, "app", "claude");
   await send(page, "[[mock:permission tool=Bash]] run the tests");
   const card = page.getByRole("article", { name: "Claude wants to run cargo test" });

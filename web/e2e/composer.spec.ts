@@ -14,7 +14,7 @@ function pasteImage(page: Page, name: string, image: Buffer): Promise<void> {
 
 const prompt = (page: Page) => page.getByLabel("Prompt", { exact: true });
 
-test("a draft goes on where another screen left it, and is gone everywhere once sent", async ({ paired: page, afield, browser }) => {
+test("a draft goes on where another screen left it, and is gone everywhere once sent", anyWidth, async ({ paired: page, afield, browser }) => {
   await addProject(page, afield, "demo");
   const second = await another(browser, afield);
   await second.getByRole("link", { name: /demo/ }).click();
@@ -71,7 +71,7 @@ test("while a turn runs, sending says what it will do: queue, steer, interrupt",
   await expect(stream.getByText("You said: “stop that, hello”")).toBeVisible();
 });
 
-test("commands of the agent and a later time go with a prompt", async ({ paired: page, afield, shot }) => {
+test("commands of the agent and a later time go with a prompt", anyWidth, async ({ paired: page, afield, shot }) => {
   await addProject(page, afield, "app", "claude");
   await send(page, "hello");
   const stream = page.getByRole("region", { name: "Messages" });
@@ -94,7 +94,7 @@ test("commands of the agent and a later time go with a prompt", async ({ paired:
   await expect(stream.getByText("on the server, waits for its time")).toBeVisible();
 });
 
-test("images and files go with a prompt, made smaller, kept while there is no connection, sent once", async ({ paired: page, afield, shot }) => {
+test("images and files go with a prompt, made smaller, kept while there is no connection, sent once", anyWidth, async ({ paired: page, afield, shot }) => {
   await addProject(page, afield, "app", "claude");
   await prompt(page).fill("look at this");
   await page.getByRole("button", { name: "File, urgency, time, conversation" }).click();
@@ -146,7 +146,7 @@ test("when the agent asks can be changed", anyWidth, async ({ paired: page, afie
   expect(await afield.cli("approvals", "--all", "--json")).not.toContain("approval_id");
 });
 
-test("an earlier conversation is chosen by its title, and goes on", async ({ paired: page, afield, shot }) => {
+test("an earlier conversation is chosen by its title, and goes on", anyWidth, async ({ paired: page, afield, shot }) => {
   await addProject(page, afield, "app", "claude");
   const stream = page.getByRole("region", { name: "Messages" });
   await send(page, "look at the login page");

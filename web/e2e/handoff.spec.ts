@@ -17,7 +17,7 @@ test("a session goes on on another screen, and comes back", async ({ paired: pag
   await expect(page.getByText(/Continued on/)).toHaveCount(0);
 });
 
-test("a session is sent to another device, which is asked", async ({ paired: page, afield, browser, shot }) => {
+test("a session is sent to another device, which is asked", anyWidth, async ({ paired: page, afield, browser, shot }) => {
   await addProject(page, afield, "demo");
   const second = await another(browser, afield);
   await page.getByRole("button", { name: "Continue on another device" }).click();
@@ -53,7 +53,7 @@ test("a copy of a tab is another screen", anyWidth, async ({ paired: page, afiel
   await expect(page.getByText("Continued on another window of this device.")).toBeVisible();
 });
 
-test("the page of another device tells what it has open, and brings it here", async ({ paired: page, afield, browser, shot }) => {
+test("the page of another device tells what it has open, and brings it here", anyWidth, async ({ paired: page, afield, browser, shot }) => {
   await addProject(page, afield, "demo");
   const second = await another(browser, afield);
   await second.goto(`${afield.url}/machines`);
@@ -65,7 +65,7 @@ test("the page of another device tells what it has open, and brings it here", as
   await expect(page.getByText("Continued on Chrome on Linux.")).toBeVisible();
 });
 
-test("a project pinned on one device is at the top on the other", async ({ paired: page, afield, browser, shot }) => {
+test("a project pinned on one device is at the top on the other", anyWidth, async ({ paired: page, afield, browser, shot }) => {
   await addProject(page, afield, "first");
   await page.goto(`${afield.url}/projects`);
   await addProject(page, afield, "second");

@@ -47,7 +47,7 @@ test("who is refused stays outside", anyWidth, async ({ paired: page, afield, br
   await expect(newcomer.getByText("The other device did not let this one in.")).toBeVisible();
 });
 
-test("a link lets one in with fewer scopes; a machine gets a command", async ({ paired: page, afield, browser, shot }) => {
+test("a link lets one in with fewer scopes; a machine gets a command", anyWidth, async ({ paired: page, afield, browser, shot }) => {
   await page.goto(`${afield.url}/machines/pair`);
   await page.getByRole("radio", { name: "By a link" }).check();
   await page.getByRole("checkbox", { name: "Prompt" }).uncheck();
@@ -125,7 +125,7 @@ for (const theme of ["light", "dark"] as const) {
   });
 }
 
-test("a machine is given labels, and what is none is refused in the server's words", async ({ paired: page, afield, shot }) => {
+test("a machine is given labels, and what is none is refused in the server's words", anyWidth, async ({ paired: page, afield, shot }) => {
   await page.goto(`${afield.url}/machines`);
   await entry(page, /online\s.*\bdemo\b/).click();
   const typed = page.getByLabel("New label");

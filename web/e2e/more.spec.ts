@@ -65,7 +65,7 @@ test("a token is made, shown once, works, and is thrown out", anyWidth, async ({
   expect((await ask()).status()).toBe(401);
 });
 
-test("the defaults of a project are kept by the server", async ({ paired: page, afield, shot }) => {
+test("the defaults of a project are kept by the server", anyWidth, async ({ paired: page, afield, shot }) => {
   await addProject(page, afield, "demo");
   await page.goto(`${afield.url}/more/defaults`);
   await expect(page.getByRole("button", { name: "Save" })).toBeDisabled();
@@ -104,7 +104,7 @@ test("health and versions are measured now, and say so", anyWidth, async ({ pair
   await shot("about");
 });
 
-test("what this device prefers is where new work starts", async ({ paired: page, afield, shot }) => {
+test("what this device prefers is where new work starts", anyWidth, async ({ paired: page, afield, shot }) => {
   await addProject(page, afield, "alpha");
   await page.goto(afield.url);
   await addProject(page, afield, "beta");

@@ -1,4 +1,4 @@
-import { addProject, expect, send, test } from "./harness";
+import { addProject, anyWidth, expect, send, test } from "./harness";
 import { expectSound } from "./sound";
 
 test("what failed waits until it is put away or run again", async ({ paired: page, afield, shot }) => {
@@ -21,7 +21,7 @@ test("what failed waits until it is put away or run again", async ({ paired: pag
   await expect(page.getByText("Nothing needs you")).toBeVisible();
 });
 
-test("what was interrupted is decided by a person", async ({ paired: page, afield, shot }) => {
+test("what was interrupted is decided by a person", anyWidth, async ({ paired: page, afield, shot }) => {
   await addProject(page, afield, "demo");
   await send(page, "work 60");
   await expect(page.getByRole("region", { name: "Messages" }).getByText("the agent has it")).toBeVisible();

@@ -1,4 +1,4 @@
-import { addProject, expect, test } from "./harness";
+import { addProject, anyWidth, expect, test } from "./harness";
 import { picture } from "./picture";
 import { expectSound } from "./sound";
 
@@ -37,7 +37,7 @@ test("work for any machine that can, at a time, with what was chosen remembered"
   await expect(page.getByRole("radio", { name: "As soon as it can" })).toBeChecked();
 });
 
-test("what another app shares arrives as a prompt, and one that is released later waits", async ({ paired: page, afield, shot }) => {
+test("what another app shares arrives as a prompt, and one that is released later waits", anyWidth, async ({ paired: page, afield, shot }) => {
   await page.emulateMedia({ colorScheme: "dark" });
   await addProject(page, afield, "demo");
   await page.goto(`${afield.url}/new?title=Fix%20this&text=It%20is%20broken`);
@@ -54,7 +54,7 @@ test("what another app shares arrives as a prompt, and one that is released late
   await expect(page.getByText("Given to the agent")).toBeVisible();
 });
 
-test("a draft outlives a reload", async ({ paired: page, afield }) => {
+test("a draft outlives a reload", anyWidth, async ({ paired: page, afield }) => {
   await addProject(page, afield, "demo");
   await page.goto(`${afield.url}/new`);
   await page.getByLabel("Prompt").fill("half a thought");

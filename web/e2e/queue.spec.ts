@@ -124,7 +124,7 @@ test("a machine, a project or everything is held and released", anyWidth, async 
   await expect(page.getByRole("heading", { name: "Nothing waits" })).toBeVisible();
 });
 
-test("what is not sent yet is in the queue, in the dark as well", async ({ paired: page, afield, shot }) => {
+test("what is not sent yet is in the queue, in the dark as well", anyWidth, async ({ paired: page, afield, shot }) => {
   await page.emulateMedia({ colorScheme: "dark" });
   await addProject(page, afield, "demo");
   await fill(afield, "work 60", "one more");

@@ -1,4 +1,4 @@
-import { addProject, expect, test } from "./harness";
+import { addProject, anyWidth, expect, test } from "./harness";
 import { expectSound } from "./sound";
 
 const ROUTE = {
@@ -19,7 +19,7 @@ const ROUTE = {
   ],
 };
 
-test("a command that was sent to any machine tells how its machine was chosen", async ({ paired: page, afield, shot }) => {
+test("a command that was sent to any machine tells how its machine was chosen", anyWidth, async ({ paired: page, afield, shot }) => {
   await addProject(page, afield, "demo");
   const sent = await afield.cli("run", "-p", `${afield.folder}/demo`, "--detach", "--json", "hello");
   // The server's answer, with what a server that routes adds to it.

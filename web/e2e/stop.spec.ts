@@ -1,4 +1,4 @@
-import { addProject, expect, send, test } from "./harness";
+import { addProject, anyWidth, expect, send, test } from "./harness";
 import { expectSound } from "./sound";
 
 test("stopping the agent says what will end, and names what died", async ({ paired: page, afield, shot }) => {
@@ -28,7 +28,7 @@ test("stopping the agent says what will end, and names what died", async ({ pair
   await shot("delivery");
 });
 
-test("killing everything holds what waits until it is released", async ({ paired: page, afield }) => {
+test("killing everything holds what waits until it is released", anyWidth, async ({ paired: page, afield }) => {
   await addProject(page, afield, "app", "claude");
   await send(page, "[[mock:hang_after_tool]] work for ever");
   await expect(page.getByRole("region", { name: "Messages" }).getByText("the agent has it")).toBeVisible();
@@ -42,7 +42,7 @@ test("killing everything holds what waits until it is released", async ({ paired
   await expect(page.getByRole("button", { name: "Stop", exact: true })).toHaveCount(0);
 });
 
-test("an interrupted turn ends, and the agent takes the next prompt", async ({ paired: page, afield }) => {
+test("an interrupted turn ends, and the agent takes the next prompt", anyWidth, async ({ paired: page, afield }) => {
   await addProject(page, afield, "demo");
   await send(page, "work 60");
   const stream = page.getByRole("region", { name: "Messages" });

@@ -1,6 +1,6 @@
 import { addProject, another, anyWidth, expect, test } from "./harness";
 
-test("what is written without a connection is sent once, when it is back", async ({ paired: page, afield, shot }) => {
+test("what is written without a connection is sent once, when it is back", anyWidth, async ({ paired: page, afield, shot }) => {
   await addProject(page, afield, "demo");
   await afield.kill();
   await expect(page.getByRole("status").getByText(/Not connected/)).toBeVisible();

@@ -4,6 +4,7 @@
 //! run names everything that is wrong.
 
 use std::process::ExitCode;
+use std::thread::available_parallelism;
 
 use anyhow::{Result, bail};
 use xtask::services::Services;
@@ -11,6 +12,9 @@ use xtask::services::Services;
 use crate::child::Runner;
 use crate::generate;
 use crate::steps::{Steps, cargo, npm};
+
+/// Most of a test is waiting: for a disk, for a process, for a time.
+const THREADS_PER_CORE: usize = 2;
 
 /// Runs everything. The exit code says whether all of it passed.
 pub(crate) async fn run(runner: &mut Runner) -> Result<ExitCode> {
@@ -67,6 +71,9 @@ async fn tests(runner: &mut Runner) -> Result<()> {
     }
     let services = Services::start().await?;
     let environment = services.environment();
-    let environment = environment.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let threads = (available_parallelism()?.get() * THREADS_PER_CORE).to_string();
+    let mut environment: Vec<_> =
+        environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    environment.push(("RUST_TEST_THREADS", &threads));
     cargo(runner, &["test", "--workspace", "--no-fail-fast"], &environment).await
 }
