@@ -15,7 +15,8 @@ export default defineConfig({
   testDir: "e2e",
   outputDir: "test-results/run",
   fullyParallel: true,
-  workers: 2,
+  // Some of a test is waiting.
+  workers: 3,
   forbidOnly: true,
   retries: 0,
   timeout: 60_000,

@@ -2,6 +2,7 @@
 
 use afield_proto::ProjectId;
 use afield_proto::agent::{Direction, MessageKind};
+use afield_proto::device::is_hostile;
 use afield_proto::project::Project;
 use afield_proto::request::{MessageSearch, MessageSearchReply, ProjectList};
 use afield_proto::wire::FoundMessage;
@@ -110,7 +111,7 @@ fn excerpt(text: &str, wanted: &str) -> String {
     let before = line.char_indices().filter(|(at, _)| *at < found).count();
     let skipped = before.saturating_sub(SHOWN_CHARS / 2);
     let shown: String =
-        line.chars().skip(skipped).take(SHOWN_CHARS).filter(|c| !c.is_control()).collect();
+        line.chars().skip(skipped).take(SHOWN_CHARS).filter(|c| !is_hostile(*c)).collect();
     let (front, back) = (skipped > 0, line.chars().count() > skipped + SHOWN_CHARS);
     format!("{}{shown}{}", if front { "…" } else { "" }, if back { "…" } else { "" })
 }
@@ -125,7 +126,7 @@ mod tests {
         let long = format!("{}needle{}", "x".repeat(500), "y".repeat(500));
         let shown = excerpt(&long, "NEEDLE");
         assert!(shown.starts_with('…') && shown.ends_with('…') && shown.contains("needle"));
-        assert_eq!(excerpt("a\u{1b}[31mb", ""), "a[31mb");
+        assert_eq!(excerpt("a\u{1b}[31m\u{202e}b", ""), "a[31mb");
         assert_eq!(excerpt("", "x"), "");
     }
 }
