@@ -27,11 +27,22 @@ pub(super) fn options(loaded: &Loaded, data_dir: &DataDir) -> Result<Options, Fa
         store: location(config, data_dir)?,
         tls: tls(config)?,
         behind_proxy: config.server.behind_proxy,
-        allowed_hosts: config.server.allowed_hosts.clone(),
+        allowed_hosts: allowed_hosts(config)?,
         push: push(config)?,
         limits: limits(config)?,
         version: env!("CARGO_PKG_VERSION").to_owned(),
     })
+}
+
+/// What no request can name would let nobody in, and nobody would know why.
+fn allowed_hosts(config: &Config) -> Result<Vec<String>, Failure> {
+    let hosts = &config.server.allowed_hosts;
+    let fits = |letter: char| letter.is_ascii_alphanumeric() || "-._:[]".contains(letter);
+    match hosts.iter().find(|host| host.is_empty() || !host.chars().all(fits)) {
+        None => Ok(hosts.clone()),
+        Some(host) => Err(Failure::usage(format!("server.allowed_hosts: {host:?} is no host"))
+            .with_next("write a name or an address, and its port if that is another, such as afield.example:8443")),
+    }
 }
 
 fn location(config: &Config, data_dir: &DataDir) -> Result<Location, Failure> {
@@ -133,6 +144,12 @@ mod tests {
         let mut config = Config::default();
         config.tls.mode = TlsMode::Files;
         assert!(tls(&config).is_err());
+        for host in ["", "https://afield.example", "[\"afield.example\"]"] {
+            config.server.allowed_hosts = vec!["[::1]:1".into(), "a.example".into(), host.into()];
+            assert!(allowed_hosts(&config).is_err(), "{host}");
+        }
+        config.server.allowed_hosts.pop();
+        assert!(allowed_hosts(&config).is_ok());
         config.push.contact = "me@example.org".into();
         assert!(push(&config).is_err());
         config.limits.finished_kept_hours = 23;
