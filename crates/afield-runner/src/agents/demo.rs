@@ -259,7 +259,7 @@ impl<W: Write> Demo<W> {
 
     /// Reads the names in the directory, as a tool would.
     fn list(&mut self) -> Io<Go> {
-        let tool = format!("toolu_demo_{}", self.frame);
+        let tool = self.tool_id();
         let input = json!({ "path": "." });
         let block =
             json!({ "type": "tool_use", "id": tool, "name": "ListDirectory", "input": input });
@@ -303,10 +303,15 @@ impl<W: Write> Demo<W> {
         Ok(Go::On)
     }
 
+    /// Of the call it makes now: no earlier process of this conversation gave it.
+    fn tool_id(&self) -> String {
+        format!("toolu_demo_{}_{}", std::process::id(), self.frame)
+    }
+
     /// Asks whether it may pretend to write a file.
     fn ask(&mut self) -> Io<Option<String>> {
         let request_id = format!("demo-{}", self.frame);
-        let tool = format!("toolu_demo_{}", self.frame);
+        let tool = self.tool_id();
         let input = json!({ "file_path": "demo.txt", "content": "hello from the demo agent\n" });
         let block = json!({ "type": "tool_use", "id": tool, "name": "Write", "input": input });
         self.assistant("msg_demo_ask", block)?;
