@@ -6,6 +6,8 @@ import { type Data, rewriting } from "./hostile/rewriting";
 
 /** Everything an agent can say, said as each of these. */
 const KINDS = ["text", "prompt", "thinking", "tool_use", "tool_result", "stdout", "stderr", "result", "warning"] as const;
+/** The width of a phone, so high that few steps lead through everything. */
+const HIGH = { width: 390, height: 4_000 };
 const NOW = "2026-01-01T00:00:00Z";
 
 test("there are at least sixty attacks", anyWidth, () => {
@@ -20,6 +22,7 @@ for (const kind of KINDS) {
     const guard = await Guard.on(page, afield.url);
     const messages = said().map((text, index) => message(kind, text, index + 1));
     await rewriting(page, (type, data) => (type === "get_messages" ? { ...data, messages, more: false, seq: messages.length, gaps: [] } : data));
+    await page.setViewportSize(HIGH);
     await page.reload();
     const seen = await readThrough(page, guard);
     expect(ATTACKS.map(({ name }) => name).filter((name) => !seen.has(name))).toEqual([]);
