@@ -1,7 +1,6 @@
 /** How full the agent's memory of a conversation is, and what the conversation used. Pure. */
 import type { HistoryMessage, Session } from "../generated/protocol";
-import { money } from "../text/age";
-import { count } from "./turn";
+import { usageFacts } from "./turn";
 
 export interface Context {
   readonly used: number;
@@ -22,12 +21,7 @@ export function percent({ used, window }: Context): number {
 /** "3 turns · 57k tokens in, 640 out · $0.04"; empty before the first turn is over. */
 export function usedWords({ turns, usage }: Session): string {
   if (turns === 0) return "";
-  const read = usage.input_tokens + usage.cache_read_tokens + usage.cache_write_tokens;
-  return [
-    turns === 1 ? "1 turn" : `${turns} turns`,
-    ...(read + usage.output_tokens > 0 ? [`${count(read)} tokens in, ${count(usage.output_tokens)} out`] : []),
-    ...(usage.cost_usd ? [money(usage.cost_usd)] : []),
-  ].join(" · ");
+  return [turns === 1 ? "1 turn" : `${turns} turns`, ...usageFacts(usage)].join(" · ");
 }
 
 /** What is known of a session changes when a turn begins and when it ends: the newest such message. */

@@ -1,16 +1,24 @@
 import { describe, expect, it } from "vitest";
-import type { HistoryMessage, Session } from "../generated/protocol";
+import type { HistoryMessage, Session, SessionNews, TokenUsage } from "../generated/protocol";
 import { contextOf, edgeOf, percent, usedWords } from "./context";
 import { count, turnFacts, turnFailed } from "./turn";
 
 const message = (kind: HistoryMessage["kind"], frame: unknown, some: Partial<HistoryMessage> = {}) => ({ kind, message: frame, session_id: "s", ...some }) as HistoryMessage;
 
 describe("the end of a turn", () => {
+  const ended = (usage: Partial<TokenUsage>): SessionNews => ({ ended: { usage: { input_tokens: 0, cache_read_tokens: 0, cache_write_tokens: 0, output_tokens: 0, ...usage } } });
+
   it("tells duration, tokens and cost, as far as the agent does", () => {
-    const frame = { duration_ms: 12_400, total_cost_usd: 0.0421, usage: { input_tokens: 1_200, cache_creation_input_tokens: 4_000, cache_read_input_tokens: 52_000, output_tokens: 640 } };
-    expect(turnFacts(message("result", frame))).toBe("12 s · 57k tokens in, 640 out · $0.04");
+    const news = ended({ input_tokens: 1_200, cache_write_tokens: 4_000, cache_read_tokens: 52_000, output_tokens: 640, cost_usd: 0.0421 });
+    expect(turnFacts(message("result", { duration_ms: 12_400 }, { news }))).toBe("12 s · 57k tokens in, 640 out · $0.04");
     expect([null, {}, { usage: "no", duration_ms: "x" }].map((one) => turnFacts(message("result", one)))).toEqual(["", "", ""]);
+    expect(turnFacts(message("result", { duration_ms: 12_400 }, { news: ended({ cost_usd: 0 }) }))).toBe("12 s");
     expect(turnFailed(message("result", { is_error: true }))).toBe(true);
+  });
+
+  it("tells what this turn cost, though the agent's total grows over the conversation", () => {
+    const turn = (total_cost_usd: number, cost_usd: number) => turnFacts(message("result", { total_cost_usd }, { news: ended({ cost_usd }) }));
+    expect([turn(0.5, 0.5), turn(0.75, 0.25)]).toEqual(["$0.50", "$0.25"]);
   });
 
   it("counts tokens as people read them", () => {

@@ -1,31 +1,29 @@
 /** What the end of a turn tells, and how far one's own words came. Pure. */
-import type { Command, HistoryMessage } from "../generated/protocol";
+import type { Command, HistoryMessage, TokenUsage } from "../generated/protocol";
 import { duration, money } from "../text/age";
-import { fieldsOf } from "../tools/tool";
 
 interface ResultFrame {
   duration_ms?: unknown;
-  total_cost_usd?: unknown;
   is_error?: unknown;
-  usage?: unknown;
 }
 
 /** "3.2 s · 57k tokens in, 640 out · $0.04"; empty when the agent tells nothing. */
-export function turnFacts({ message }: HistoryMessage): string {
-  const frame = (message ?? {}) as ResultFrame;
-  const facts: string[] = [];
-  if (typeof frame.duration_ms === "number") facts.push(duration(frame.duration_ms));
-  const { taken, given } = tokensOf(frame.usage);
-  if (taken + given > 0) facts.push(`${count(taken)} tokens in, ${count(given)} out`);
-  if (typeof frame.total_cost_usd === "number" && frame.total_cost_usd > 0) facts.push(money(frame.total_cost_usd));
-  return facts.join(" · ");
+export function turnFacts({ message, news }: HistoryMessage): string {
+  const { duration_ms } = (message ?? {}) as ResultFrame;
+  return [
+    ...(typeof duration_ms === "number" ? [duration(duration_ms)] : []),
+    // The agent's own frame has the cost of all turns so far; the machine told that of this one.
+    ...(news !== undefined && "ended" in news ? usageFacts(news.ended.usage) : []),
+  ].join(" · ");
 }
 
-/** What a model read and wrote, by its own count; what came from a cache was read as well. */
-export function tokensOf(usage: unknown): { readonly taken: number; readonly given: number } {
-  const fields = fieldsOf(usage);
-  const number = (name: string) => (typeof fields[name] === "number" ? fields[name] : 0);
-  return { taken: number("input_tokens") + number("cache_creation_input_tokens") + number("cache_read_input_tokens"), given: number("output_tokens") };
+/** Tokens and cost, as far as there are any; what came from a cache was read as well. */
+export function usageFacts({ input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, cost_usd }: TokenUsage): string[] {
+  const read = input_tokens + cache_read_tokens + cache_write_tokens;
+  return [
+    ...(read + output_tokens > 0 ? [`${count(read)} tokens in, ${count(output_tokens)} out`] : []),
+    ...(cost_usd ? [money(cost_usd)] : []),
+  ];
 }
 
 /** "640", "1.2k", "57k", "1.2M". */
