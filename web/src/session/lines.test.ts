@@ -45,6 +45,22 @@ describe("the lines of a stream", () => {
     expect(shownOf([message("text", { parent: "unknown" }), use("a", "unknown")]).map(words)).toEqual(["text", "a"]);
   });
 
+  it("join ids that come again to the latest use before them", () => {
+    expect(shownOf([use("a"), result("a"), message("text"), use("a"), result("a")]).map(words)).toEqual(["a+", "text", "a+"]);
+    expect(shownOf([use("a"), result("a"), use("a")]).map(words)).toEqual(["a+", "a"]);
+  });
+
+  it("put sub-agents inside the latest use of their id before them", () => {
+    const turn = (kind: "text" | "thinking") => [use("a"), message(kind, { parent: "a" }), use("b", "a"), result("b", "a"), result("a")];
+    expect(shownOf([...turn("text"), ...turn("thinking")]).map(words)).toEqual(["a+(text b+)", "a+(thinking b+)"]);
+  });
+
+  it("leave nothing out that is deeper than is shown inside", () => {
+    const ids = Array.from({ length: 9 }, (_, depth) => String(depth));
+    const all = ids.flatMap((id, depth) => [depth === 0 ? use(id) : use(id, ids[depth - 1])]);
+    expect(shownOf([...all, result("8")]).map(words)).toEqual(["0(1(2(3(4(5(6))))))", "7(8+)"]);
+  });
+
   it("survive a tool that names itself as its parent", () => {
     expect(() => shownOf([use("a", "a"), use("b", "c"), use("c", "b")])).not.toThrow();
   });

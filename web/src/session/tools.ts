@@ -25,53 +25,61 @@ export interface Joined {
   readonly elsewhere: ReadonlySet<number>;
 }
 
-const NOTHING: Joined = { tools: new Map(), elsewhere: new Set() };
-
-export function joined(messages: readonly HistoryMessage[]): Joined {
-  const uses = new Map<string, HistoryMessage>();
-  const results = new Map<string, HistoryMessage>();
-  const children = new Map<string, HistoryMessage[]>();
-  for (const message of messages) {
-    const { kind, tool, parent } = message;
-    if (kind === "tool_use" && tool) uses.set(tool.id, message);
-    else if (kind === "tool_result" && tool && uses.has(tool.id)) results.set(tool.id, message);
-    if (parent !== undefined && SHOWN_INSIDE.has(kind)) listIn(children, parent).push(message);
-  }
-  return uses.size === 0 ? NOTHING : new Joiner(uses, results, children).done();
-}
-
 const SHOWN_INSIDE = new Set<HistoryMessage["kind"]>(["text", "thinking", "tool_use", "tool_result", "prompt"]);
-/** Sub-agents of sub-agents of … as deep as anyone can read them on a screen. */
+/** Sub-agents of sub-agents of … as deep as anyone can read them on a screen; what is deeper stands by itself. */
 const DEPTH_MAX = 6;
 
-class Joiner {
-  readonly #tools = new Map<number, ToolLine>();
-  readonly #elsewhere = new Set<number>();
+/** A use, and what came of it so far. */
+interface Call {
+  readonly use: HistoryMessage;
+  readonly depth: number;
+  result: HistoryMessage | undefined;
+  readonly children: HistoryMessage[];
+}
 
-  constructor(
-    readonly uses: ReadonlyMap<string, HistoryMessage>,
-    readonly results: ReadonlyMap<string, HistoryMessage>,
-    readonly children: ReadonlyMap<string, readonly HistoryMessage[]>,
-  ) {}
+export function joined(messages: readonly HistoryMessage[]): Joined {
+  const calls = callsIn(messages);
+  const results = new Set([...calls.values()].flatMap(({ result }) => (result ? [result.seq] : [])));
+  const elsewhere = new Set(results);
+  for (const { children } of calls.values()) children.forEach(({ seq }) => elsewhere.add(seq));
+  const tools = new Map<number, ToolLine>();
+  for (const [seq, call] of calls) {
+    if (!elsewhere.has(seq)) tools.set(seq, lineOf(call, calls, results));
+  }
+  return { tools, elsewhere };
+}
 
-  done(): Joined {
-    for (const result of this.results.values()) this.#elsewhere.add(result.seq);
-    for (const use of this.uses.values()) {
-      if (use.parent === undefined || !this.uses.has(use.parent)) this.#tools.set(use.seq, this.#line(use, 0));
+/**
+ * By the number of the use. Ids may come again in a later turn: whatever names one means the
+ * latest use before it.
+ */
+function callsIn(messages: readonly HistoryMessage[]): Map<number, Call> {
+  const calls = new Map<number, Call>();
+  const latest = new Map<string, Call>();
+  for (const message of messages) {
+    const { kind, tool, parent, seq } = message;
+    const around = parent !== undefined && SHOWN_INSIDE.has(kind) ? latest.get(parent) : undefined;
+    const inside = around && around.depth < DEPTH_MAX ? around : undefined;
+    inside?.children.push(message);
+    if (kind === "tool_result" && tool) {
+      const call = latest.get(tool.id);
+      if (call) call.result = message;
+    } else if (kind === "tool_use" && tool) {
+      const call: Call = { use: message, depth: inside ? inside.depth + 1 : 0, result: undefined, children: [] };
+      calls.set(seq, call);
+      latest.set(tool.id, call);
     }
-    return { tools: this.#tools, elsewhere: this.#elsewhere };
   }
+  return calls;
+}
 
-  #line(use: HistoryMessage, depth: number): ToolLine {
-    const id = use.tool?.id ?? "";
-    const below = depth < DEPTH_MAX ? (this.children.get(id) ?? []) : [];
-    const inside = below.flatMap((message): Inner[] => {
-      if (this.results.get(message.tool?.id ?? "") === message) return [];
-      this.#elsewhere.add(message.seq);
-      return message.kind === "tool_use" ? [this.#line(message, depth + 1)] : [said(message)];
-    });
-    return remembered({ is: "tool", key: `m-${use.seq}`, use, result: this.results.get(id), inside });
-  }
+function lineOf({ use, result, children }: Call, calls: ReadonlyMap<number, Call>, results: ReadonlySet<number>): ToolLine {
+  const inside = children.flatMap((message): Inner[] => {
+    if (results.has(message.seq)) return [];
+    const call = calls.get(message.seq);
+    return [call ? lineOf(call, calls, results) : said(message)];
+  });
+  return remembered({ is: "tool", key: `m-${use.seq}`, use, result, inside });
 }
 
 const madeTools = new WeakMap<HistoryMessage, ToolLine>();
@@ -91,12 +99,4 @@ function said(message: HistoryMessage): Inner {
   const line: Inner = { is: "said", key: `m-${message.seq}`, message };
   madeSaid.set(message, line);
   return line;
-}
-
-function listIn<T>(lists: Map<string, T[]>, key: string): T[] {
-  const known = lists.get(key);
-  if (known) return known;
-  const made: T[] = [];
-  lists.set(key, made);
-  return made;
 }
