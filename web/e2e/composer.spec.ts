@@ -12,6 +12,19 @@ function pasteImage(page: Page, name: string, image: Buffer): Promise<void> {
   }, { name, bytes: [...image] });
 }
 
+/** The names of all that were chosen and are on the browser's disk. */
+function keptFiles(page: Page): Promise<string[]> {
+  return page.evaluate(async () => {
+    const opening = indexedDB.open("afield");
+    await new Promise((resolve) => (opening.onsuccess = resolve));
+    const asking = opening.result.transaction("files").objectStore("files").getAll();
+    await new Promise((resolve) => (asking.onsuccess = resolve));
+    opening.result.close();
+    const rows = asking.result as { attachment: { name: string } }[][];
+    return rows.flat().map(({ attachment }) => attachment.name).sort();
+  });
+}
+
 const prompt = (page: Page) => page.getByLabel("Prompt", { exact: true });
 
 test("a draft goes on where another screen left it, and is gone everywhere once sent", anyWidth, async ({ paired: page, afield, browser }) => {
@@ -131,6 +144,51 @@ test("images and files go with a prompt, made smaller, kept while there is no co
   const history = await afield.cli("history", "-p", "app", "--kind", "prompt");
   expect(history.match(/wide\.png \(image\/png/g)).toHaveLength(1);
   expect(history).toContain("notes.md (text/plain, 7 B)");
+});
+
+test("files that were chosen outlive a reload, each where it was chosen, and are gone once sent", anyWidth, async ({ paired: page, afield, shot }) => {
+  await addProject(page, afield, "app", "claude");
+  await prompt(page).fill("look at these");
+  await pasteImage(page, "pasted.png", picture(30, 20));
+  await pasteImage(page, "other.png", picture(20, 30));
+  const chosen = page.getByRole("list", { name: "Goes with the prompt" });
+  await chosen.getByRole("button", { name: "Remove other.png" }).click();
+  await expect.poll(() => keptFiles(page)).toEqual(["pasted.png"]);
+  const session = page.url();
+  await page.goto(`${afield.url}/new`);
+  await page.getByLabel("Files", { exact: true }).setInputFiles({ name: "new.txt", mimeType: "text/plain", buffer: Buffer.from("new") });
+  await expect.poll(() => keptFiles(page)).toEqual(["new.txt", "pasted.png"]);
+
+  await page.goto(session);
+  await expect(chosen.getByRole("img", { name: "pasted.png" })).toBeVisible();
+  await expect(chosen.getByRole("listitem")).toHaveCount(1);
+  await expect(prompt(page)).toHaveValue("look at these");
+  await expectSound(page);
+  await shot("composer-reloaded");
+  await page.getByRole("button", { name: "Send", exact: true }).click();
+  await expect(page.getByRole("region", { name: "Messages" }).getByText(/^Done/)).toBeVisible();
+  expect(await afield.cli("history", "-p", "app", "--kind", "prompt")).toContain("pasted.png (image/png");
+  await expect(chosen).toHaveCount(0);
+  await expect.poll(() => keptFiles(page)).toEqual(["new.txt"]);
+});
+
+test("files that have no room on the disk go with the prompt all the same, and it is said", anyWidth, async ({ paired: page, afield, shot }) => {
+  await addProject(page, afield, "app", "claude");
+  await page.evaluate(() => {
+    const { put } = IDBObjectStore.prototype;
+    IDBObjectStore.prototype.put = function (value: unknown, key?: IDBValidKey) {
+      if (this.name === "files") throw new DOMException("full", "QuotaExceededError");
+      return put.call(this, value, key);
+    };
+  });
+  await prompt(page).fill("look at this");
+  await pasteImage(page, "pasted.png", picture(30, 20));
+  await expect(page.getByText("No room on this device to keep these files")).toBeVisible();
+  await expectSound(page);
+  await shot("composer-no-room");
+  await page.getByRole("button", { name: "Send", exact: true }).click();
+  await expect(page.getByRole("region", { name: "Messages" }).getByText(/^Done/)).toBeVisible();
+  expect(await afield.cli("history", "-p", "app", "--kind", "prompt")).toContain("pasted.png (image/png");
 });
 
 test("when the agent asks can be changed", anyWidth, async ({ paired: page, afield, shot }) => {

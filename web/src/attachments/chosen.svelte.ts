@@ -1,6 +1,7 @@
-/** The files that will go with the next prompt. */
+/** The files that will go with the next prompt, on this device's disk as well. */
 import type { LocalFile } from "../outbox/entry";
 import { localFile } from "./file";
+import { keepFiles, loadFiles } from "./kept";
 import { refusalOf } from "./kinds";
 
 export class Chosen {
@@ -8,36 +9,77 @@ export class Chosen {
   /** Files that are being read or made smaller. */
   reading = $state(0);
   /** Why something was not taken, in words. */
-  refusal = $state<string>();
+  refusals = $state.raw<readonly string[]>([]);
+  /** They are in memory only: the disk is full. */
+  unkept = $state(false);
+  readonly #place: string;
+  readonly #loaded: Promise<void>;
 
-  /** Takes files from the picker, the camera, the clipboard or a drop. */
+  /** Begins with what is kept for the place (`kept.ts`). */
+  constructor(place: string) {
+    this.#place = place;
+    this.#loaded = this.#load();
+  }
+
+  /** All of them, those that are still being read from the disk too. */
+  async all(): Promise<readonly LocalFile[]> {
+    await this.#loaded;
+    return this.files;
+  }
+
+  /** Takes files from the picker, the camera, the clipboard, a drop or another app. */
   async add(picked: Iterable<File>): Promise<void> {
-    this.refusal = undefined;
-    for (const file of picked) {
+    const files = [...picked];
+    await this.#loaded;
+    this.refusals = [];
+    for (const file of files) {
       this.reading += 1;
       try {
         this.#take(await localFile(file));
       } catch (error) {
-        this.refusal = `${file.name} can't be read: ${error instanceof Error ? error.message : String(error)}`;
+        this.#refuse(`${file.name} can't be read: ${error instanceof Error ? error.message : String(error)}`);
       } finally {
         this.reading -= 1;
       }
     }
+    await this.#keep();
   }
 
   remove(file: LocalFile): void {
     this.files = this.files.filter((one) => one !== file);
-    this.refusal = undefined;
+    this.refusals = [];
+    void this.#keep();
   }
 
-  clear(): void {
+  clear(): Promise<void> {
     this.files = [];
-    this.refusal = undefined;
+    this.refusals = [];
+    return this.#keep();
+  }
+
+  /** Files are large: the page is drawn first. */
+  async #load(): Promise<void> {
+    await drawn();
+    this.files = await loadFiles(this.#place).catch(() => []);
   }
 
   #take(file: LocalFile): void {
     const all = [...this.files, file];
-    this.refusal = refusalOf(all.map(({ attachment }) => attachment));
-    if (this.refusal === undefined) this.files = all;
+    const refusal = refusalOf(all.map(({ attachment }) => attachment));
+    if (refusal === undefined) this.files = all;
+    else this.#refuse(refusal);
   }
+
+  #refuse(words: string): void {
+    if (!this.refusals.includes(words)) this.refusals = [...this.refusals, words];
+  }
+
+  async #keep(): Promise<void> {
+    this.unkept = await keepFiles(this.#place, this.files).then(() => false, () => true);
+  }
+}
+
+/** Resolves when the picture of this moment is on the screen; while nobody looks at the page, not yet. */
+function drawn(): Promise<void> {
+  return new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
 }

@@ -1,14 +1,15 @@
 /**
  * The browser's disk (IndexedDB): one database, a few named stores of plain values.
  *
- * Used by identity, outbox and snapshot. Nothing else of the app opens a database.
+ * Used by identity, outbox, snapshot, drafts and chosen files. Nothing else of the app opens a database.
  */
 
 const NAME = "afield";
-const VERSION = 1;
+/** Raised with every new store. */
+const VERSION = 2;
 
-/** What is kept: the key pair and its server; what was known; what waits to be sent; what one prefers. */
-export const STORES = ["identity", "snapshot", "outbox", "settings"] as const;
+/** What is kept: the key pair and its server; what was known; what waits to be sent; what one prefers; files not sent yet. */
+export const STORES = ["identity", "snapshot", "outbox", "settings", "files"] as const;
 export type StoreName = (typeof STORES)[number];
 
 let opened: Promise<IDBDatabase> | undefined;
@@ -19,6 +20,10 @@ export function get<T>(store: StoreName, key: string): Promise<T | undefined> {
 
 export function all<T>(store: StoreName): Promise<T[]> {
   return run<T[]>(store, "readonly", (rows) => rows.getAll());
+}
+
+export function keys(store: StoreName): Promise<string[]> {
+  return run<string[]>(store, "readonly", (rows) => rows.getAllKeys());
 }
 
 /** Resolves once the browser says that it is stored. */
@@ -49,9 +54,32 @@ async function run<T>(store: StoreName, mode: IDBTransactionMode, ask: (rows: ID
 function open(): Promise<IDBDatabase> {
   opened ??= new Promise((resolve, reject) => {
     const request = indexedDB.open(NAME, VERSION);
-    request.onupgradeneeded = () => STORES.forEach((store) => request.result.createObjectStore(store));
-    request.onsuccess = () => resolve(request.result);
-    request.onerror = () => reject(request.error ?? new Error("the browser's storage can't be opened"));
+    request.onupgradeneeded = () => addStores(request.result);
+    // A tab from before version 2 holds on until it is closed.
+    request.onblocked = () => reject(new Error("another tab shows an older Afield: close it, then reload this one"));
+    request.onsuccess = () => resolve(givenUpForNewer(request.result));
+    request.onerror = () => reject(failureOf(request.error));
   });
   return opened;
+}
+
+/** Those that are missing: what an older version kept stays. */
+function addStores(database: IDBDatabase): void {
+  for (const store of STORES) {
+    if (!database.objectStoreNames.contains(store)) database.createObjectStore(store);
+  }
+}
+
+/** A newer app in another tab does not wait for this one; from then on this one can keep nothing, and says so. */
+function givenUpForNewer(database: IDBDatabase): IDBDatabase {
+  database.onversionchange = () => {
+    database.close();
+    opened = undefined;
+  };
+  return database;
+}
+
+function failureOf(error: DOMException | null): Error {
+  if (error?.name === "VersionError") return new Error("another tab shows a newer Afield: reload this one");
+  return error ?? new Error("the browser's storage can't be opened");
 }

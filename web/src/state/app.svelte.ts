@@ -3,6 +3,7 @@
  *
  * Screens read its fields and call its methods; nothing else talks to link, outbox or disk.
  */
+import { forgetFilesExcept } from "../attachments/kept";
 import type { Command, CommandId, Handoff, ProjectId, Scope } from "../generated/protocol";
 import { type Identity, Prover } from "../identity/identity";
 import { dial } from "../link/dial";
@@ -197,6 +198,8 @@ export class App {
     await Promise.all([...this.#transcripts.keys()].filter((id) => this.world.projects.has(id)).map((id) => this.load(id)));
     void this.#askLastLines();
     void this.#outbox.deliver();
+    // What can't be removed now is removed after the next connection.
+    void forgetFilesExcept(this.world.projects.keys()).catch(() => {});
     void this.#keep();
   }
 
