@@ -1,18 +1,75 @@
 import type { BrowserContext, Page, Worker } from "@playwright/test";
 import { addProject, anyWidth, expect, test, withNotifications } from "./harness";
 import { serveNewer } from "./newer";
+import { picture } from "./picture";
+import { expectSound } from "./sound";
 
 const APPROVAL = { kind: "approval", title: "demo asks", body: "Bash: ls", tag: "p1", approval_id: "a1", project_id: "p1", token: "T0KEN", danger: "normal" };
 const TAP = "**/api/v1/approvals/one-tap";
 
-test("what another app shares becomes a prompt", anyWidth, async ({ paired: page, afield, shot }) => {
+test("what other apps share stands behind what was written on New, arrives once, and goes with the prompt", anyWidth, async ({ paired: page, afield, shot }) => {
   await addProject(page, afield, "demo");
-  const manifest = (await (await page.request.get(`${afield.url}/manifest.webmanifest`)).json()) as { share_target: { action: string; params: Record<string, string> } };
-  const { action, params } = manifest.share_target;
-  const query = new URLSearchParams({ [params["title"] ?? ""]: "A page", [params["url"] ?? ""]: "https://example.org/<script>" });
-  await page.goto(`${afield.url}${action}?${query}`);
-  await expect(page.getByRole("textbox", { name: "Prompt" })).toHaveValue("A page\n\nhttps://example.org/<script>");
-  await shot("shared");
+  await page.goto(`${afield.url}/new`);
+  const prompt = page.getByRole("textbox", { name: "Prompt" });
+  const files = page.getByRole("list", { name: "Goes with the prompt" });
+  await prompt.fill("half a thought");
+  await expect(page.getByText(/Starts at once on/)).toBeVisible();
+
+  await share(page, { title: "A page", url: "https://example.org/<script>" }, [
+    { name: "photo.png", mimeType: "image/png", buffer: picture(2400, 600) },
+    { name: "build.log", mimeType: "text/plain", buffer: Buffer.from("it failed") },
+    { name: "empty.txt", mimeType: "text/plain", buffer: Buffer.alloc(0) },
+    { name: "notes.txt", mimeType: "text/plain", buffer: Buffer.from("why") },
+  ]);
+  await expect(prompt).toHaveValue("half a thought\n\nA page\n\nhttps://example.org/<script>");
+  await expect(files.getByRole("listitem")).toHaveCount(3);
+  await expect(page.getByText("empty.txt is empty.")).toBeVisible();
+  await expect(page).toHaveURL(`${afield.url}/new`);
+  for (const theme of ["light", "dark"] as const) {
+    await page.emulateMedia({ colorScheme: theme });
+    await expectSound(page);
+    await shot(`shared-${theme}`);
+  }
+
+  await page.reload();
+  await expect(files.getByRole("listitem")).toHaveCount(3);
+  await expect(prompt).toHaveValue("half a thought\n\nA page\n\nhttps://example.org/<script>");
+  await page.getByRole("button", { name: "Send" }).click();
+  await expect(page.getByRole("region", { name: "Messages" }).getByText(/^Done/)).toBeVisible();
+  const history = await afield.cli("history", "-p", "demo", "--kind", "prompt");
+  for (const name of ["photo.png (image/png", "build.log (text/plain, 9 B)", "notes.txt (text/plain, 3 B)"]) expect(history.split(name), name).toHaveLength(2);
+  await page.goto(`${afield.url}/new`);
+  await expect(page.getByText("Write what is to be done.")).toBeVisible();
+  await expect(files).toHaveCount(0);
+});
+
+test("what is shared waits until New is opened for it; what can't be kept is said", anyWidth, async ({ paired: page, afield, shot }) => {
+  await addProject(page, afield, "demo");
+  await page.evaluate(() => navigator.serviceWorker.ready.then(() => undefined));
+  const post = (text: string, fileBytes: number) =>
+    page.evaluate(async ({ text, fileBytes }) => {
+      const body = new FormData();
+      body.append("text", text);
+      if (fileBytes > 0) body.append("files", new File([new Uint8Array(fileBytes)], "large.bin"));
+      return (await fetch("/share", { method: "POST", body })).url;
+    }, { text, fileBytes });
+  expect(await post("one", 0)).toBe(`${afield.url}/new?shared=kept`);
+  await post("two", 0);
+  const tooLarge = await post("three", 65 * 1024 * 1024);
+
+  const prompt = page.getByRole("textbox", { name: "Prompt" });
+  await page.goto(`${afield.url}/new`);
+  await expect(page.getByText("Write what is to be done.")).toBeVisible();
+  await expect(prompt).toHaveValue("");
+  await page.goto(tooLarge);
+  await expect(prompt).toHaveValue("one\n\ntwo");
+  await expect(page.getByText("What was shared is too large.")).toBeVisible();
+  await shot("shared-too-large");
+
+  // As when the browser forgot the worker's part between the two.
+  await page.goto(`${afield.url}/new?shared`);
+  await expect(page.getByText("What was shared did not arrive.")).toBeVisible();
+  await expect(prompt).toHaveValue("one\n\ntwo");
 });
 
 test("icons are there in every form the manifest and the page name", anyWidth, async ({ page, afield }) => {
@@ -113,6 +170,21 @@ test("one question is answered without a key or a connection, and the token leav
   await page.goto(`${afield.url}/a`);
   await expect(page.getByRole("heading", { name: "Nothing is asked here" })).toBeVisible();
 });
+
+/** Posts what another app shares as the manifest says, which leads the page to New. */
+async function share(page: Page, texts: Record<string, string>, files: { name: string; mimeType: string; buffer: Buffer }[]): Promise<void> {
+  await page.evaluate(async (texts) => {
+    await navigator.serviceWorker.ready;
+    const { share_target } = (await (await fetch("/manifest.webmanifest")).json()) as { share_target: { action: string; method: string; enctype: string; params: { files: { name: string }[] } } };
+    const { action, method, enctype, params } = share_target;
+    const form = Object.assign(document.createElement("form"), { id: "sharing", action, method, enctype });
+    for (const [name, value] of Object.entries(texts)) form.append(Object.assign(document.createElement("input"), { name, value }));
+    form.append(Object.assign(document.createElement("input"), { type: "file", multiple: true, name: params.files[0]?.name }));
+    document.body.append(form);
+  }, texts);
+  await page.locator("#sharing input[type=file]").setInputFiles(files);
+  await page.locator("#sharing").evaluate((form: HTMLFormElement) => form.submit());
+}
 
 /** A page whose service worker is at work, and a push service to it. */
 async function pushing(page: Page, context: BrowserContext, url: string): Promise<{ worker: Worker; push(text: string): Promise<void> }> {

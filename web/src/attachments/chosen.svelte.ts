@@ -37,7 +37,7 @@ export class Chosen {
       try {
         this.#take(await localFile(file));
       } catch (error) {
-        this.#refuse(`${file.name} can't be read: ${error instanceof Error ? error.message : String(error)}`);
+        this.refuse(`${file.name} can't be read: ${error instanceof Error ? error.message : String(error)}`);
       } finally {
         this.reading -= 1;
       }
@@ -57,6 +57,11 @@ export class Chosen {
     return this.#keep();
   }
 
+  /** Says why something was not taken. */
+  refuse(words: string): void {
+    if (!this.refusals.includes(words)) this.refusals = [...this.refusals, words];
+  }
+
   /** Files are large: the page is drawn first. */
   async #load(): Promise<void> {
     await drawn();
@@ -67,11 +72,7 @@ export class Chosen {
     const all = [...this.files, file];
     const refusal = refusalOf(all.map(({ attachment }) => attachment));
     if (refusal === undefined) this.files = all;
-    else this.#refuse(refusal);
-  }
-
-  #refuse(words: string): void {
-    if (!this.refusals.includes(words)) this.refusals = [...this.refusals, words];
+    else this.refuse(refusal);
   }
 
   async #keep(): Promise<void> {

@@ -1,5 +1,6 @@
 /**
- * The browser's disk (IndexedDB): one database, a few named stores of plain values.
+ * The browser's disk (IndexedDB): one database, a few named stores of plain values. Beside it stands
+ * the cache in which the service worker leaves what other apps share.
  *
  * Used by identity, outbox, snapshot, drafts and chosen files. Nothing else of the app opens a database.
  */
@@ -10,6 +11,8 @@ const VERSION = 2;
 
 /** What is kept: the key pair and its server; what was known; what waits to be sent; what one prefers; files not sent yet. */
 export const STORES = ["identity", "snapshot", "outbox", "settings", "files"] as const;
+/** As the service worker names it (`worker/share.ts`). */
+export const SHARED_CACHE = "afield-shared";
 export type StoreName = (typeof STORES)[number];
 
 let opened: Promise<IDBDatabase> | undefined;
@@ -37,6 +40,7 @@ export async function remove(store: StoreName, key: string): Promise<void> {
 
 /** Empties every store: this browser is no device any more. */
 export async function forgetEverything(): Promise<void> {
+  await globalThis.caches?.delete(SHARED_CACHE);
   for (const store of STORES) await run(store, "readwrite", (rows) => rows.clear());
 }
 

@@ -3,7 +3,6 @@ import type { Project, RunnerState, StateRegister } from "../generated/protocol"
 import { agentIn, preferenceOf, valueOf } from "../state/preference";
 import { toField } from "../text/times";
 import { askOf, type Choice, firstOf, FRESH, kept, lacks, preferring } from "./choice";
-import { shared } from "./shared";
 import { startWords } from "./start";
 import { ANY, fitting, selectorOf } from "./wish";
 
@@ -71,12 +70,6 @@ describe("when it starts", () => {
     expect(startWords(runner(false), 0, true)).toBe("box is away: it waits on the server and starts when box is back.");
     expect(startWords(runner(true), 0, false)).toBe("Kept on this device until there is a connection, then sent once.");
     expect(startWords(undefined, 0, true)).toBe("Starts as soon as it can.");
-  });
-});
-
-describe("what another app shared", () => {
-  it("is a prompt without repetitions", () => {
-    expect(shared(new URLSearchParams("title=A&text=A&url=https%3A%2F%2Fx"))).toBe("A\n\nhttps://x");
   });
 });
 

@@ -1,7 +1,6 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { drawn, offsets, rowAt } from "../parts/windowing";
-import { shared } from "../new/shared";
 import { placeOf } from "../session/place";
 import { connectionWords } from "./connection";
 import { listOf, match, ROUTES } from "./routes";
@@ -53,12 +52,6 @@ describe("a long list", () => {
     const starts = offsets(keys.slice(0, 3), new Map(), 10);
     expect([0, 9, 10, 29, 500].map((y) => rowAt(starts, y))).toEqual([0, 0, 1, 2, 2]);
     expect(drawn(offsets([], new Map(), 10), 0, 500, 100)).toEqual({ first: 0, end: 0, above: 0, below: 0 });
-  });
-});
-
-describe("what is shared with the app", () => {
-  it("becomes a prompt, nothing twice", () => {
-    expect(shared(new URLSearchParams({ title: "A", text: "A", url: "https://x" }))).toBe("A\n\nhttps://x");
   });
 });
 

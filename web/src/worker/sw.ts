@@ -1,6 +1,7 @@
-// The service worker: keeps the app's files, so that it opens without a network, and shows what the
-// server pushes. It keeps nothing else: no answer of the server is ever stored here.
+// The service worker: keeps the app's files, so that it opens without a network, shows what the
+// server pushes, and takes what other apps share. No answer of the server is ever stored here.
 import { noticeOf, type Pushed, pushedFrom, tapOn } from "./notice";
+import { SHARE_PATH, SHARED_CACHE, takeShare } from "./share";
 
 declare const self: ServiceWorkerGlobalScope;
 
@@ -27,8 +28,9 @@ self.addEventListener("message", (event) => {
 self.addEventListener("fetch", (event) => {
   const { request } = event;
   const url = new URL(request.url);
-  if (request.method !== "GET" || url.origin !== self.location.origin || NOT_THE_APP.test(url.pathname)) return;
-  event.respondWith(answer(request));
+  if (url.origin !== self.location.origin || NOT_THE_APP.test(url.pathname)) return;
+  if (request.method === "GET") event.respondWith(answer(request));
+  if (request.method === "POST" && url.pathname === SHARE_PATH) event.respondWith(takeShare(request));
 });
 
 self.addEventListener("push", (event) => {
@@ -75,7 +77,7 @@ async function keepShell(): Promise<void> {
 
 async function forgetOlderBuilds(): Promise<void> {
   const names = await caches.keys();
-  await Promise.all(names.filter((name) => name !== CACHE).map((name) => caches.delete(name)));
+  await Promise.all(names.filter((name) => name !== CACHE && name !== SHARED_CACHE).map((name) => caches.delete(name)));
 }
 
 /** Every page of the app is its first page; the rest is found by its name, whatever `Vary` says. */
