@@ -34,8 +34,8 @@ const fn faults(
 
 const NIGHTS: [Night; 8] = [
     faults("kills", "kills::", "AFIELD_TEST_CYCLES", "2000"),
-    faults("power-cuts", "power::", "AFIELD_TEST_CUTS", "400"),
-    faults("wires", "wire::", "AFIELD_TEST_COMMANDS", "10000"),
+    faults("power-cuts", "cuts::", "AFIELD_TEST_CUTS", "400"),
+    faults("wires", "duplicates::", "AFIELD_TEST_COMMANDS", "10000"),
     faults("torn", "torn::", "AFIELD_TEST_TORN", "1000"),
     faults("damage", "damage::", "AFIELD_TEST_DAMAGES", "500"),
     Night {

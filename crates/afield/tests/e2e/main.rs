@@ -7,6 +7,7 @@
 mod access;
 mod agents;
 mod approvals;
+mod at_rest;
 mod attachments;
 mod bad_input;
 mod cli;

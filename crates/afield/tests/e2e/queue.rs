@@ -178,27 +178,6 @@ async fn a_full_queue_names_its_limit_and_when_to_come_back() {
     client.ask("command_submit", ask).await.unwrap();
 }
 
-/// The store is asked by requests only; two looks at the figures cost what two looks cost.
-#[tokio::test]
-async fn at_rest_the_store_is_asked_nothing() {
-    /// Longer than every timer of the server: statistics 10 s, maintenance 5 s.
-    const REST: Duration = Duration::from_secs(12);
-    let afield = demo().await;
-    let head = format!("GET /metrics\nAuthorization: Bearer {}", afield.token);
-    let operations = async || {
-        let output = access::http(&afield, &head, "").await;
-        let line = output.lines().find(|line| line.starts_with("afield_store_operations_total"));
-        let count = line.and_then(|line| line.rsplit(' ').next());
-        count.unwrap().parse::<u64>().unwrap()
-    };
-    // What the start began is over when two looks cost the same twice.
-    tokio::time::sleep(REST).await;
-    let (first, second) = (operations().await, operations().await);
-    let cost = second - first;
-    tokio::time::sleep(REST).await;
-    assert_eq!(operations().await - second, cost, "something asked the store meanwhile");
-}
-
 /// Whoever sends several without waiting for the answers has them done in that order.
 #[tokio::test]
 async fn what_is_sent_without_waiting_keeps_its_order() {

@@ -10,14 +10,14 @@
 #![expect(clippy::print_stdout, reason = "long runs say how far they are")]
 
 mod away;
+mod cuts;
 mod damage;
+mod duplicates;
 mod kills;
 mod planted;
-mod power;
 mod pulled;
 mod steer;
 mod torn;
-mod wire;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

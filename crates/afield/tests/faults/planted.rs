@@ -16,10 +16,10 @@ use testkit::duo::Setup;
 use testkit::load::Mix;
 
 use crate::away::{ASLEEP, sleep_and_wake};
+use crate::cuts::{self, Disk, by_turns, cut_again_and_again};
+use crate::duplicates::send_over_faulty_wires;
 use crate::kills::kill_again_and_again;
-use crate::power::{self, Disk, by_turns, cut_again_and_again};
 use crate::steer::speak_into_turns;
-use crate::wire::send_over_faulty_wires;
 use crate::{Seen, asked, setup};
 use build::{Planted, planted};
 
@@ -58,7 +58,7 @@ impl Fault {
         match self {
             Self::Kills => kill_again_and_again(setup, all, KILLS, round).await,
             Self::Power => {
-                let mix = Mix { patience, ..power::MIX };
+                let mix = Mix { patience, ..cuts::MIX };
                 cut_again_and_again(setup, Disk::Honest, mix, CUTS, by_turns).await.0
             }
             Self::Wires => send_over_faulty_wires(setup, COMMANDS, plain).await,

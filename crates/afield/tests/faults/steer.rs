@@ -14,7 +14,7 @@ use testkit::harness::workspace_binary;
 use testkit::proxy::FrameProxy;
 use tokio::time::timeout;
 
-use crate::wire::FAULTS;
+use crate::duplicates::FAULTS;
 use crate::{Seen, setup};
 
 /// Turns, each with some words that reach it and some that may not.
