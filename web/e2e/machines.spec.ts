@@ -70,7 +70,9 @@ test("a link lets one in with fewer scopes; a machine gets a command", anyWidth,
 });
 
 test("a device is renamed, given less, and thrown out", async ({ paired: page, afield, browser, shot }) => {
+  await addProject(page, afield, "demo");
   const second = await another(browser, afield);
+  await second.getByRole("link", { name: /demo/ }).click();
   await page.goto(`${afield.url}/machines`);
   await expect(entry(page, /browser, this device/)).toBeVisible();
   await page.getByRole("link", { name: /browser · / }).click();
@@ -86,6 +88,7 @@ test("a device is renamed, given less, and thrown out", async ({ paired: page, a
   await shot("device-scopes");
   await page.getByRole("button", { name: "Save" }).click();
   await expect(page.getByText("look, approve, shell")).toBeVisible();
+  await expect(second.getByPlaceholder("This device may look, not send")).toBeDisabled();
   await expectSound(page);
   await shot("device");
 
