@@ -68,10 +68,11 @@ test("the page of another device tells what it has open, and brings it here", an
 test("a project pinned on one device is at the top on the other", anyWidth, async ({ paired: page, afield, browser, shot }) => {
   await addProject(page, afield, "first");
   await page.goto(`${afield.url}/projects`);
-  await addProject(page, afield, "second");
+  await addProject(page, afield, "second-and-so-long-that-no-phone-has-room-for-it");
   await page.goto(`${afield.url}/projects`);
   const other = await another(browser, afield);
   await expect(other.getByRole("listitem").filter({ hasText: "idle" }).first()).toContainText("second");
+  for (const state of await other.getByText("idle", { exact: true }).all()) await expect(state).toBeInViewport({ ratio: 1 });
   await page.getByRole("button", { name: "Pin first" }).click();
   await expect(other.getByRole("listitem").filter({ hasText: "idle" }).first()).toContainText("first");
   await expect(page.getByRole("button", { name: "Pin first" })).toHaveAttribute("aria-pressed", "true");
