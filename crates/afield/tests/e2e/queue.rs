@@ -1,7 +1,5 @@
 //! The queue over the wire: what waits, why, and what people do with it.
 
-use std::time::Duration;
-
 use testkit::harness::code;
 
 use super::*;
