@@ -1,7 +1,7 @@
 // Measures the built app, served by the real binary (AFIELD_BIN), on Lighthouse's slow 4G phone; fails below
 // what the app promises. What is measured is the first page of a browser that is not paired. Chromium: AFIELD_CHROMIUM, or Debian's.
 import { spawn } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -19,7 +19,8 @@ const server = spawn(binary(), ["server", "--data-dir", folder, "--listen", "127
 const chrome = await launcher.launch({ chromePath: process.env.AFIELD_CHROMIUM ?? "/usr/bin/chromium", chromeFlags: ["--headless=new", "--no-sandbox"] });
 try {
   const { lhr, report } = await lighthouse(await address(), { port: chrome.port, output: "html", onlyCategories: Object.keys(LEAST) });
-  writeFileSync("report.html", report);
+  mkdirSync("dist", { recursive: true });
+  writeFileSync("dist/report.html", report);
   process.exitCode = say(lhr) ? 0 : 1;
 } finally {
   chrome.kill();
