@@ -103,6 +103,22 @@ test("a newer app waits until the person takes it", anyWidth, async ({ paired: p
   await expect(page.getByRole("heading", { name: "Projects" })).toBeVisible();
 });
 
+test("a tab of an app from before is named where it is in the way", anyWidth, async ({ page, afield, context, shot }) => {
+  const older = await context.newPage();
+  await older.goto(`${afield.url}/manifest.webmanifest`);
+  await older.evaluate(async () => {
+    const opening = indexedDB.open("afield", 1);
+    await new Promise((resolve) => (opening.onsuccess = resolve));
+  });
+  await page.goto(afield.url);
+  await expect(page.getByText("another tab shows an older Afield")).toBeVisible();
+  await expectSound(page);
+  await shot("older-tab");
+  await older.close();
+  await page.reload();
+  await expect(page.getByRole("heading", { name: "Pair this browser" })).toBeVisible();
+});
+
 test("a push is shown; its buttons answer without the app; what fails is said", withNotifications, async ({ paired: page, afield, context }) => {
   const { worker, push } = await pushing(page, context, afield.url);
   await push(JSON.stringify(APPROVAL));
