@@ -24,8 +24,12 @@ const VERSION_MIN: i32 = 3_051_003;
 const STATEMENTS_CACHED: usize = 256;
 /// Topics whose heads the writer remembers; all are forgotten when there are more.
 const HEADS_MAX: usize = 100_000;
-/// Page cache of a connection, in KiB.
-const CACHE_KIB: u32 = 64 * 1024;
+/// Page cache of the writer, in KiB. At the end of a commit that moved entries between pages SQLite
+/// looks through all of it, so a large one costs more than it spares: what is not in it is read from
+/// the system's own cache.
+const WRITER_CACHE_KIB: u32 = 8 * 1024;
+/// Page cache of each reader, in KiB.
+const READER_CACHE_KIB: u32 = 16 * 1024;
 
 /// Statements on one connection.
 pub(crate) struct Session {
@@ -130,7 +134,7 @@ pub(crate) fn open_writer(path: &Path, synchronous: Synchronous) -> Result<Conne
     let mut connection = connect(path, synchronous)?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
-    connection.pragma_update(None, "cache_size", -i64::from(CACHE_KIB))?;
+    connection.pragma_update(None, "cache_size", -i64::from(WRITER_CACHE_KIB))?;
     checkpoint::install(&mut connection, path, synchronous, checkpoint::PAGES)?;
     Ok(connection)
 }
@@ -156,7 +160,7 @@ pub(crate) fn open_reader(path: &Path) -> Result<Session, Error> {
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
     connection.pragma_update(None, "query_only", true)?;
-    connection.pragma_update(None, "cache_size", -i64::from(CACHE_KIB / 4))?;
+    connection.pragma_update(None, "cache_size", -i64::from(READER_CACHE_KIB))?;
     Session::new(connection)
 }
 

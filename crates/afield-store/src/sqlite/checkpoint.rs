@@ -1,7 +1,7 @@
 //! Moves the write-ahead log into the database beside the writer.
 //!
 //! The writer used to do so itself at the end of a commit, and everybody waited while it copied
-//! 64 MiB. Now a thread with a connection of its own copies what was committed so far, and the
+//! all of it. Now a thread with a connection of its own copies what was committed so far, and the
 //! writer goes on; with the end of that copy the writer has only the few pages to copy that came
 //! meanwhile. Then the log begins anew.
 
@@ -17,9 +17,9 @@ use rusqlite::hooks::Wal;
 use super::connect;
 use crate::{Error, Synchronous};
 
-/// Pages of the log before it is copied (64 MiB). A copy costs two syncs of its own, so it should
-/// not follow every large batch.
-pub(super) const PAGES: u32 = 16_384;
+/// Pages of the log before it is copied (16 MiB). A copy costs two syncs of its own, so it should
+/// not follow every large batch; while a long one is synced, commits wait for the disk.
+pub(super) const PAGES: u32 = 4_096;
 
 /// Hears of every commit of the writer.
 pub(super) struct Checkpointer {
