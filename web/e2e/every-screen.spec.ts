@@ -1,5 +1,5 @@
 import { addProject, expect, test } from "./harness";
-import { expectSound } from "./sound";
+import { COLOURS, expectSound } from "./sound";
 
 const SCREENS = [
   "needs-me",
@@ -19,24 +19,26 @@ const SCREENS = [
   "more/about",
 ];
 
-for (const theme of ["light", "dark"] as const) {
-  test(`every screen in ${theme}: no axe finding, nothing wider than the screen`, async ({ paired: page, afield, shot }) => {
-    test.slow();
-    await page.emulateMedia({ colorScheme: theme });
-    await addProject(page, afield, "demo");
-    await page.getByLabel("Prompt").fill("ask about it");
-    await page.getByRole("button", { name: "Send" }).click();
-    await expect(page.getByRole("link", { name: /Needs me.*1 waiting/ })).toBeVisible();
+test("every screen, light and dark: no axe finding, nothing wider than the screen", async ({ paired: page, afield, shot }) => {
+  test.slow();
+  const look = async (name: string) => {
+    await page.emulateMedia({ colorScheme: "light" });
     await expectSound(page);
-    await shot(`session-${theme}`);
-    for (const screen of SCREENS) {
-      await page.goto(`${afield.url}/${screen}`);
-      await expectSound(page);
-      await shot(`${screen.replace("/", "-")}-${theme}`);
-    }
-    await page.goto(`${afield.url}/projects`);
-    await page.getByRole("button", { name: "Add a project" }).first().click();
-    await expectSound(page);
-    await shot(`add-project-${theme}`);
-  });
-}
+    await shot(`${name}-light`);
+    await page.emulateMedia({ colorScheme: "dark" });
+    await expectSound(page, COLOURS);
+    await shot(`${name}-dark`);
+  };
+  await addProject(page, afield, "demo");
+  await page.getByLabel("Prompt").fill("ask about it");
+  await page.getByRole("button", { name: "Send" }).click();
+  await expect(page.getByRole("link", { name: /Needs me.*1 waiting/ })).toBeVisible();
+  await look("session");
+  for (const screen of SCREENS) {
+    await page.goto(`${afield.url}/${screen}`);
+    await look(screen.replace("/", "-"));
+  }
+  await page.goto(`${afield.url}/projects`);
+  await page.getByRole("button", { name: "Add a project" }).first().click();
+  await look("add-project");
+});
