@@ -6,6 +6,9 @@ import { shellOfWorker } from "./build/shell-of-worker.ts";
 /** The service worker must keep its name: browsers know it by its address. */
 const WORKER = "sw";
 
+/** Tests that give what browsers have to the whole process, or wind its clock. */
+const ALONE = ["attachments/kept", "disk/disk", "identity/identity", "link/link", "new/shared", "outbox/outbox"].map((name) => `src/${name}.test.ts`);
+
 export default defineConfig({
   plugins: [svelte(), icons(), shellOfWorker(`${WORKER}.js`)],
   build: {
@@ -22,5 +25,12 @@ export default defineConfig({
     },
   },
   server: { proxy: { "/api": "http://127.0.0.1:7433", "/ws": { target: "ws://127.0.0.1:7433", ws: true } } },
-  test: { include: ["src/**/*.test.ts"], environment: "node" },
+  test: {
+    environment: "node",
+    projects: [
+      { extends: true, test: { name: "alone", include: ALONE } },
+      // Starting a process for each of these costs many times what they do.
+      { extends: true, test: { name: "together", include: ["src/**/*.test.ts"], exclude: ALONE, isolate: false } },
+    ],
+  },
 });
