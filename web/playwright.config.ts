@@ -8,7 +8,7 @@ const shell = "/usr/bin/chromium-headless-shell";
 
 const running = (executablePath: string) => ({ launchOptions: { executablePath, args: ["--no-sandbox"] } });
 const most = running(process.env["AFIELD_CHROMIUM"] === undefined && existsSync(shell) ? shell : chromium);
-const phone = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true, deviceScaleFactor: 1 };
+const phone = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true, deviceScaleFactor: 2 };
 const desktop = { viewport: { width: 1280, height: 800 } };
 
 export default defineConfig({

@@ -61,6 +61,22 @@ test("of two drafts typed apart none is lost", anyWidth, async ({ paired: page, 
   await expect(prompt(page)).toHaveValue("typed on the train\n\ntyped at home");
 });
 
+test("who presses Enter twice sends once", async ({ paired: page, afield }) => {
+  await addProject(page, afield, "demo");
+  await prompt(page).fill("only once");
+  await prompt(page).evaluate((field) => {
+    const enter = { key: "Enter", ctrlKey: true, bubbles: true, cancelable: true };
+    for (let press = 0; press < 2; press += 1) field.dispatchEvent(new KeyboardEvent("keydown", enter));
+  });
+  await send(page, "and after it");
+  const prompts = async () => {
+    const commands = JSON.parse(await afield.cli("queue", "ls", "--all", "--json")) as { summary: string }[];
+    return commands.map(({ summary }) => summary).sort();
+  };
+  await expect.poll(prompts).toContain("and after it");
+  expect(await prompts()).toEqual(["and after it", "only once"]);
+});
+
 test("while a turn runs, sending says what it will do: queue, steer, interrupt", async ({ paired: page, afield, shot }) => {
   await addProject(page, afield, "demo");
   await send(page, "work 60");

@@ -30,10 +30,10 @@ export class Chosen {
   /** Takes files from the picker, the camera, the clipboard, a drop or another app. */
   async add(picked: Iterable<File>): Promise<void> {
     const files = [...picked];
-    await this.#loaded;
+    this.reading += files.length;
     this.refusals = [];
+    await this.#loaded;
     for (const file of files) {
-      this.reading += 1;
       try {
         this.#take(await localFile(file));
       } catch (error) {
