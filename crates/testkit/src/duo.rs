@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
-use tokio::process::{Child, ChildStdout, Command};
+use tokio::process::{Child, Command};
 
 use crate::client::Client;
+use crate::ready::{Printed, ready};
 
 /// Longest wait for a process to do what it must.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -49,7 +49,7 @@ impl Setup {
 pub struct Duo {
     setup: Setup,
     dir: TempDir,
-    server: Option<(Child, Lines<BufReader<ChildStdout>>)>,
+    server: Option<(Child, Printed)>,
     runner: Option<Child>,
     address: String,
     /// Where the runner connects, when that is not the server itself.
@@ -152,14 +152,8 @@ impl Duo {
             .stdout(Stdio::piped())
             .spawn()
             .expect("the server starts");
-        let mut output = BufReader::new(server.stdout.take().expect("it was piped")).lines();
-        let line = tokio::time::timeout(PATIENCE, output.next_line()).await;
-        let Ok(Ok(Some(line))) = line else {
-            panic!("the server is not ready: {line:?}\n{}", self.logs());
-        };
-        let ready: Value = serde_json::from_str(&line).expect("the ready line is JSON");
-        let url = ready["url"].as_str().expect("it names the url");
-        self.address = url.trim_start_matches("http://").trim_end_matches('/').to_owned();
+        let (url, output) = ready(&mut server, || self.logs()).await;
+        self.address = url.trim_start_matches("http://").to_owned();
         self.server = Some((server, output));
     }
 

@@ -10,10 +10,10 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
-use tokio::process::{Child, ChildStdout, Command};
+use tokio::process::{Child, Command};
 
 use crate::client::{Client, ClientError};
+use crate::ready::{Printed, ready};
 
 /// Longest wait for a process to do what it must.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -36,7 +36,7 @@ pub struct Setup {
 pub struct Afield {
     setup: Setup,
     child: Child,
-    lines: Lines<BufReader<ChildStdout>>,
+    lines: Printed,
     dir: TempDir,
     /// The server's address.
     pub url: String,
@@ -73,16 +73,8 @@ impl Afield {
             .stderr(log)
             .kill_on_drop(true);
         let mut child = command.spawn().expect("afield starts");
-        let stdout = child.stdout.take().expect("stdout is a pipe");
-        let mut lines = BufReader::new(stdout).lines();
-        let first = tokio::time::timeout(PATIENCE, lines.next_line()).await;
-        let Ok(Ok(Some(first))) = first else {
-            let log = std::fs::read_to_string(dir.path().join("up.log")).unwrap_or_default();
-            panic!("afield up did not become ready: {first:?}\n{log}");
-        };
-        let ready: Value = serde_json::from_str(&first).expect("the first line is JSON");
-        assert_eq!(ready["event"], "ready", "{first}");
-        let url = ready["url"].as_str().expect("the ready line names the url").to_owned();
+        let log = || std::fs::read_to_string(dir.path().join("up.log")).unwrap_or_default();
+        let (url, lines) = ready(&mut child, log).await;
         let mut this = Self { setup, child, lines, dir, url, token: String::new() };
         if this.token.is_empty() {
             let made =

@@ -11,3 +11,4 @@ pub mod mock_claude;
 pub mod proxy;
 pub mod push_service;
 pub mod random;
+pub mod ready;

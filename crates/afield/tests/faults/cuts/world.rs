@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use testkit::client::Client;
 use testkit::duo::Setup;
-use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
-use tokio::process::{Child, ChildStdout, Command};
+use testkit::ready::{Printed, ready};
+use tokio::process::{Child, Command};
 
 /// Longest wait for a process to do what it must.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -49,7 +49,7 @@ pub(crate) struct Running {
     server: Child,
     runner: Child,
     address: Address,
-    _output: Lines<BufReader<ChildStdout>>,
+    _output: Printed,
 }
 
 impl World {
@@ -103,13 +103,7 @@ impl World {
             .stdout(Stdio::piped())
             .spawn()
             .expect("the server starts");
-        let mut output = BufReader::new(server.stdout.take().expect("it was piped")).lines();
-        let line = tokio::time::timeout(PATIENCE, output.next_line()).await;
-        let Ok(Ok(Some(line))) = line else {
-            panic!("the server is not ready: {line:?}\n{}", self.log("server.log"));
-        };
-        let ready: Value = serde_json::from_str(&line).expect("the ready line is JSON");
-        let url = ready["url"].as_str().expect("it names the url").to_owned();
+        let (url, output) = ready(&mut server, || self.log("server.log")).await;
         let address = Address { url, token: self.token("token", "all").await };
         let runner_token = self.token("runner-token", "runner").await;
         std::fs::write(self.path("runner-token"), runner_token).expect("a file");
