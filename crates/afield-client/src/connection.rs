@@ -172,7 +172,7 @@ impl Connection {
         timeout: Duration,
     ) -> Result<R::Reply, AskError> {
         let data = to_raw_value(request).expect("Afield's own types always serialise");
-        let reply = self.ask_raw(R::NAME, &data, timeout).await?;
+        let reply = self.ask_raw(R::NAME, data, timeout).await?;
         read_reply::<R>(&reply)
     }
 
@@ -180,12 +180,15 @@ impl Connection {
     pub async fn ask_raw(
         &self,
         name: &'static str,
-        data: &RawValue,
+        data: Box<RawValue>,
         timeout: Duration,
     ) -> Result<Box<RawValue>, AskError> {
         let exchange = async {
             let (ticket, reply) = self.waiting.expect_reply(name).ok_or(AskError::Disconnected)?;
-            self.send(wire::raw_request_frame(name, &ticket.id(), data)).await?;
+            let frame = wire::raw_request_frame(name, &ticket.id(), &data);
+            // It may be long, and the frame has it.
+            drop(data);
+            self.send(frame).await?;
             let reply = reply.await.map_err(|_| AskError::Disconnected)?;
             drop(ticket);
             reply.map_err(AskError::Refused)

@@ -225,7 +225,10 @@ impl Record {
     /// **Errors**: none that a record made here could cause.
     pub fn to_json(&self) -> serde_json::Result<Vec<u8>> {
         let bytes = match self {
-            Self::Message(message) => message.message.get().len(),
+            // Escaped, the words take more room than they have bytes.
+            Self::Message(message) => {
+                message.message.get().len() + 2 * message.text.as_ref().map_or(0, String::len)
+            }
             Self::Output { lines, .. } => lines.bytes(),
             _ => 0,
         };

@@ -109,8 +109,8 @@ impl Sender {
             while answers.len() < BATCHES_ON_THE_WAY && cursor.number <= ready.last {
                 let batch = self.next_batch(cursor, ready).await?;
                 cursor = batch.next;
-                lasts.push_back(batch.next.number - 1);
-                answers.push_back(uplink.ask("runner_records", self.body(&batch)?));
+                lasts.push_back(cursor.number - 1);
+                answers.push_back(uplink.ask("runner_records", self.body(batch)?));
             }
             tokio::select! {
                 Some(answer) = answers.next() => {
@@ -149,18 +149,18 @@ impl Sender {
     }
 
     /// The body of a batch, put together from the records as they are on disk.
-    fn body(&self, batch: &Batch) -> Result<Box<RawValue>, JournalError> {
+    fn body(&self, batch: Batch) -> Result<Box<RawValue>, JournalError> {
         let attempt = serde_json::to_string(&self.log.attempt)?;
         let bytes: usize = batch.records.iter().map(|record| record.len() + 1).sum();
         let mut body = String::with_capacity(bytes + attempt.len() + 64);
         body.push_str(r#"{"attempt":"#);
         body.push_str(&attempt);
         body.push_str(&format!(r#","first_record":{},"records":["#, batch.first));
-        for (index, record) in batch.records.iter().enumerate() {
+        for (index, record) in batch.records.into_iter().enumerate() {
             if index > 0 {
                 body.push(',');
             }
-            body.push_str(record);
+            body.push_str(&record);
         }
         body.push_str("]}");
         Ok(RawValue::from_string(body)?)

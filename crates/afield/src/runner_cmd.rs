@@ -240,7 +240,7 @@ impl Uplink for Wire {
         let connection = self.get();
         Box::pin(async move {
             let connection = connection.ok_or(afield_runner::AskError::Disconnected)?;
-            match connection.ask_raw(name, &data, ASK_TIMEOUT).await {
+            match connection.ask_raw(name, data, ASK_TIMEOUT).await {
                 Ok(reply) => Ok(reply),
                 Err(AskError::Refused(error)) => Err(afield_runner::AskError::Refused(error)),
                 Err(AskError::Disconnected) => Err(afield_runner::AskError::Disconnected),

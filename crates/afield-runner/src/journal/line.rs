@@ -10,12 +10,17 @@
 /// Bytes before the JSON.
 const HEAD_BYTES: usize = 18;
 
-/// The line of a record.
-pub(super) fn encode(json: &[u8]) -> Vec<u8> {
-    let mut line = format!("{:08x} {:08x} ", crc32fast::hash(json), json.len()).into_bytes();
-    line.extend_from_slice(json);
-    line.push(b'\n');
-    line
+/// What stands before the JSON of a record; behind it comes a line feed.
+pub(super) fn head(json: &[u8]) -> String {
+    format!("{:08x} {:08x} ", crc32fast::hash(json), json.len())
+}
+
+/// The JSON of a whole line, in the memory of the line.
+pub(super) fn into_json(mut line: Vec<u8>) -> Option<String> {
+    let (json, _) = decode(&line)?;
+    line.truncate(HEAD_BYTES + json.len());
+    line.drain(..HEAD_BYTES);
+    String::from_utf8(line).ok()
 }
 
 /// Reads the line at the beginning of `bytes`: its JSON and its whole length.
@@ -50,9 +55,10 @@ mod tests {
         fn a_line_reads_back_and_no_shorter_or_changed_one_does(
             json in "[a-z\"{}: é]{0,60}", flip in any::<prop::sample::Index>(), bit in 0u8..8,
         ) {
-            let line = encode(json.as_bytes());
+            let line = [head(json.as_bytes()).as_bytes(), json.as_bytes(), b"\n"].concat();
             prop_assert_eq!(decode(&line), Some((json.as_str(), line.len())));
             prop_assert_eq!(needed(&line), Some(line.len()));
+            prop_assert_eq!(into_json(line.clone()), Some(json.clone()));
             prop_assert_eq!(decode(&line[..line.len() - 1]), None);
             let mut changed = line.clone();
             changed[flip.index(line.len())] ^= 1 << bit;

@@ -4,8 +4,10 @@
 //! what the server has. Blocking; called by the writer and, for reading, by the sender.
 
 use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{IoSlice, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
+
+use afield_proto::limits::RUNNER_MESSAGE_BYTES_MAX;
 
 use super::line;
 
@@ -84,13 +86,14 @@ impl Segments {
         if self.file_bytes >= SEGMENT_BYTES {
             self.rotate(self.next)?;
         }
-        let line = line::encode(json);
-        if let Err(error) = self.file.write_all(&line) {
+        let head = line::head(json);
+        if let Err(error) = write_all(&self.file, &[head.as_bytes(), json, b"\n"]) {
             let _ = self.file.set_len(self.file_bytes);
             return Err(error);
         }
-        self.file_bytes += line.len() as u64;
-        self.bytes += line.len() as u64;
+        let bytes = (head.len() + json.len() + 1) as u64;
+        self.file_bytes += bytes;
+        self.bytes += bytes;
         self.next += 1;
         Ok(self.next - 1)
     }
@@ -139,6 +142,21 @@ impl Segments {
     pub(super) fn last(&self) -> u64 {
         self.next - 1
     }
+}
+
+/// Writes these pieces one behind the other, without a copy of them in one piece.
+fn write_all(mut file: &File, pieces: &[&[u8]]) -> std::io::Result<()> {
+    let mut slices: Vec<_> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
+    let mut rest = slices.as_mut_slice();
+    while !rest.is_empty() {
+        match file.write_vectored(rest) {
+            Ok(0) => return Err(std::io::ErrorKind::WriteZero.into()),
+            Ok(written) => IoSlice::advance_slices(&mut rest, written),
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 fn segment_path(directory: &Path, first: u64) -> PathBuf {
@@ -258,10 +276,9 @@ pub(super) fn read(directory: &Path, from: Cursor, limit: BatchLimit) -> std::io
         if !batch.records.is_empty() && bytes + line.len() > limit.bytes {
             break;
         }
-        let (json, length) = line::decode(&line).ok_or_else(damaged)?;
-        bytes += length;
-        batch.records.push(json.to_owned());
-        batch.next.offset += length as u64;
+        bytes += line.len();
+        batch.next.offset += line.len() as u64;
+        batch.records.push(line::into_json(line).ok_or_else(damaged)?);
         batch.next.number += 1;
     }
     Ok(batch)
@@ -277,8 +294,10 @@ fn read_line(file: &mut impl std::io::Read) -> std::io::Result<Option<Vec<u8>>> 
     if line.is_empty() {
         return Ok(None);
     }
-    let needed = line::needed(&line).ok_or_else(damaged)?;
-    file.take((needed - line.len()) as u64).read_to_end(&mut line)?;
+    let more = line::needed(&line).ok_or_else(damaged)? - line.len();
+    // No more than a record can be long: a damaged length asks for anything.
+    line.reserve_exact(more.min(RUNNER_MESSAGE_BYTES_MAX));
+    file.take(more as u64).read_to_end(&mut line)?;
     Ok(Some(line))
 }
 
