@@ -14,7 +14,7 @@ use crate::generate;
 use crate::steps::{Steps, cargo, npm};
 
 /// Most of a test is waiting: for a disk, for a process, for a time.
-const THREADS_PER_CORE: usize = 2;
+const THREADS_PER_CORE: usize = 3;
 
 /// Runs everything. The exit code says whether all of it passed.
 pub(crate) async fn run(runner: &mut Runner) -> Result<ExitCode> {

@@ -37,10 +37,14 @@ const COMMANDS: u64 = 120;
 const TURNS: u64 = 2;
 /// How long a sender waits for what a bug may have stopped.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// Longer than a busy machine needs to start what is not due.
+const DELAY: Duration = Duration::from_secs(2);
 
 /// Where a bug shows from outside.
 enum Fault {
     Kills,
+    /// The same, and much of what is sent has to wait for its time.
+    Delays,
     Power,
     Wires,
     /// Words into running turns.
@@ -57,6 +61,10 @@ impl Fault {
         let (all, plain) = (Mix { patience, ..Mix::ALL }, Mix { patience, ..Mix::PLAIN });
         match self {
             Self::Kills => kill_again_and_again(setup, all, KILLS, round).await,
+            Self::Delays => {
+                let mix = Mix { delayed: 50, delay: DELAY, ..all };
+                kill_again_and_again(setup, mix, KILLS, round).await
+            }
             Self::Power => {
                 let mix = Mix { patience, ..cuts::MIX };
                 cut_again_and_again(setup, Disk::Honest, mix, CUTS, by_turns).await.0
@@ -124,7 +132,7 @@ caught_from_outside! {
     retry in Kills as Violation::StartedAgain { .. },
     // Orders, times, holds and cancels that do not count.
     fifo in Nap as Violation::OutOfOrder { .. },
-    early in Kills as Violation::StartedEarly { .. },
+    early in Delays as Violation::StartedEarly { .. },
     expiry in Sleep as Violation::StartedLate { .. },
     hold in Kills as Violation::StartedHeld { .. },
     cancel in Kills as Violation::StartedCancelled { .. },

@@ -23,6 +23,8 @@ pub struct Mix {
     pub keys: u64,
     /// Not before a moment a little later.
     pub delayed: u64,
+    /// How much later, at most and on top of a tenth of a second.
+    pub delay: Duration,
     /// With an end a little later.
     pub short_lived: u64,
     /// Held from the beginning.
@@ -50,12 +52,16 @@ pub struct Mix {
     pub patience: Option<Duration>,
 }
 
+/// Long enough for something else to happen meanwhile.
+const DELAY: Duration = Duration::from_millis(300);
+
 impl Mix {
     /// Nothing but plain commands.
     pub const PLAIN: Self = Self {
         immediate: 0,
         keys: 0,
         delayed: 0,
+        delay: DELAY,
         short_lived: 0,
         held: 0,
         retried: 0,
@@ -75,6 +81,7 @@ impl Mix {
         immediate: 10,
         keys: 40,
         delayed: 20,
+        delay: DELAY,
         short_lived: 15,
         held: 8,
         retried: 15,
@@ -114,7 +121,8 @@ impl Submission {
         let fails = random.chance(mix.failing);
         let retried = fails || random.chance(mix.retried);
         let safe = random.chance(50);
-        let delay = random.chance(mix.delayed).then(|| 100 + random.up_to(300));
+        let later = u64::try_from(mix.delay.as_millis()).unwrap_or(u64::MAX);
+        let delay = random.chance(mix.delayed).then(|| 100 + random.up_to(later));
         let life =
             random.chance(mix.short_lived).then(|| delay.unwrap_or(0) + 50 + random.up_to(600));
         let keyed = random.chance(mix.keys).then(|| format!("k{}", random.up_to(1)));
