@@ -4,9 +4,11 @@ mod flags;
 mod options;
 
 use std::fs::File;
+use std::time::Duration;
 
 use afield_server::{Running, Tls};
 use anyhow::Context as _;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::load_config;
@@ -21,6 +23,13 @@ use crate::stop::Signals;
 use crate::{Outcome, logging, out};
 
 pub(crate) use flags::{Flags, LogFlags};
+
+/// A server whose parent died has noticed it after this time.
+const NOTICES: Duration = Duration::from_secs(2);
+/// A server that ends has let go of its directory after this time.
+const ENDS: Duration = Duration::from_secs(10);
+/// Between two looks whether it has.
+const LOOKS_AGAIN: Duration = Duration::from_millis(50);
 
 /// `afield server`
 #[derive(Debug, clap::Args)]
@@ -39,7 +48,7 @@ pub(crate) async fn run(global: &Global, args: Args) -> Outcome {
     logging::start_service(&loaded.config.log, global.verbose)?;
     let data_dir = global.data_dir()?;
     data_dir.ensure()?;
-    let _lock = lock(&data_dir)?;
+    let _lock = lock(&data_dir).await?;
     let options = options::options(&loaded, &data_dir)?;
     let discovery = loaded.config.discovery;
     if discovery.announce {
@@ -84,11 +93,19 @@ fn failed(error: afield_server::Error) -> Failure {
     }
 }
 
-/// One server per data directory. The lock goes with the process, however it ends.
-fn lock(data_dir: &DataDir) -> Result<File, Failure> {
+/// One server per data directory. The lock goes with the process, however it ends. Waits for a server that
+/// is ending.
+async fn lock(data_dir: &DataDir) -> Result<File, Failure> {
     let path = data_dir.file("server.lock");
     let file = File::create(&path).with_context(|| format!("can't write {}", path.display()))?;
-    if file.try_lock().is_err() {
+    let began = Instant::now();
+    while file.try_lock().is_err() {
+        // What ends takes its file away first.
+        let patience = if data_dir.server_file().is_some() { NOTICES } else { ENDS };
+        if began.elapsed() < patience {
+            tokio::time::sleep(LOOKS_AGAIN).await;
+            continue;
+        }
         let who = data_dir
             .server_file()
             .map(|server| format!(" (process {}, {})", server.pid, server.url));
@@ -149,13 +166,17 @@ fn welcome(running: &Running, json: bool, supervised: bool) {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_second_server_on_the_same_directory_is_refused() {
+    #[tokio::test(start_paused = true)]
+    async fn a_second_server_on_the_same_directory_is_refused_unless_the_first_ends() {
         let outer = tempfile::tempdir().unwrap();
         let data_dir = DataDir::resolve(Some(outer.path().to_owned())).unwrap();
-        let held = lock(&data_dir).unwrap();
-        assert!(lock(&data_dir).unwrap_err().to_string().contains("already runs"));
-        drop(held);
-        assert!(lock(&data_dir).is_ok());
+        let held = lock(&data_dir).await.unwrap();
+        assert!(lock(&data_dir).await.unwrap_err().to_string().contains("already runs"));
+        let ends = async {
+            tokio::time::sleep(ENDS / 2).await;
+            drop(held);
+        };
+        let (second, ()) = tokio::join!(lock(&data_dir), ends);
+        assert!(second.is_ok());
     }
 }
