@@ -37,17 +37,17 @@ pub(crate) async fn execute(
 ) -> Result<Command, ErrorBody> {
     let project_id = named(ask.project_id)?;
     queue::check_key("key", ask.key.as_deref())?;
-    let project = core.store.project(actor.org, project_id).await.map_err(from_store)?;
-    let agent = ask.agent.or(project.settings.agent).unwrap_or(AgentKind::Claude);
-    let base = project.settings.options.unwrap_or_default();
+    let place = core.store.place(actor.org, project_id).await.map_err(from_store)?;
+    let agent = ask.agent.or(place.settings.agent).unwrap_or(AgentKind::Claude);
+    let base = place.settings.options.clone().unwrap_or_default();
     let options = ask.options.unwrap_or_default().or(&base);
     check_prompt(agent, &ask.prompt, &options)?;
     if agent == AgentKind::Command {
         actor.require(Scope::Shell)?;
     }
     let kind = if agent == AgentKind::Command { CommandKind::Shell } else { CommandKind::Prompt };
-    check_agent_for(core, project.runner_id, kind, agent)?;
-    blobs::check(core, Some(project.runner_id), &ask.attachments)?;
+    check_agent_for(core, place.runner_id, kind, agent)?;
+    blobs::check(core, Some(place.runner_id), &ask.attachments)?;
     let submit = SubmitCommand {
         org: actor.org,
         project_id,

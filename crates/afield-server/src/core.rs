@@ -28,6 +28,7 @@ use crate::push::Push;
 use crate::queue::clock::Clock;
 use crate::queue::order::Order;
 use crate::queue::quota::Quota;
+use crate::rotation::Rotation;
 use crate::routing::Routing;
 use crate::runners::Runners;
 use crate::socket::codec;
@@ -46,6 +47,7 @@ pub(crate) struct Core {
     /// Held by whoever takes a file.
     pub(crate) uploads: Semaphore,
     pub(crate) quota: Quota,
+    pub(crate) rotation: Rotation,
     pub(crate) order: Order,
     pub(crate) counters: Counters,
     pub(crate) throttle: Throttle,
@@ -101,6 +103,7 @@ impl Core {
         Self {
             throttle: Throttle::new(&options.limits),
             quota: Quota::new(&options.limits),
+            rotation: Rotation::default(),
             routing: Routing::new(&options.limits),
             order: Order::default(),
             key,

@@ -29,6 +29,7 @@ mod push;
 mod queue;
 mod registry;
 mod requests;
+mod rotation;
 mod routing;
 mod runners;
 mod serve;

@@ -69,9 +69,9 @@ pub(crate) async fn submit(
             (drafted(core, actor, &here, ask.clone(), request_id)?, Some(route))
         }
         _ => {
-            let project = target::project(core, actor.org, &target).await?;
-            let runner_id = Some(project.runner_id);
-            let here = Here { project_id: project.id, runner_id, settings: &project.settings };
+            let place = target::project(core, actor.org, &target).await?;
+            let runner_id = Some(place.runner_id);
+            let here = Here { project_id: place.id, runner_id, settings: &place.settings };
             (drafted(core, actor, &here, ask.clone(), request_id)?, None)
         }
     };

@@ -76,9 +76,11 @@ pub(crate) fn handle_now(
 pub(crate) async fn handle(
     core: Arc<Core>,
     conn: Arc<Conn>,
-    frame: Incoming,
+    mut frame: Incoming,
     request: Box<Request>,
 ) {
+    // The request was read out of it, and it may be long.
+    frame.data = None;
     let request_id = RequestId::generate();
     let name = request.name();
     let span = tracing::debug_span!("request", %request_id, name, conn = conn.id());

@@ -7,7 +7,7 @@ use std::time::Duration;
 use afield_proto::device::{DeviceKind, Scopes};
 use afield_proto::pairing::link;
 use afield_proto::{DeviceId, ErrorCode, Timestamp};
-use afield_store::{CommittedEvents, LogLimits, NewDevice, Store};
+use afield_store::{CommittedEvents, NewDevice, Store};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -22,7 +22,9 @@ use crate::pairing::{self, Maker};
 use crate::push::{self, Push};
 use crate::socket::codec;
 use crate::socket::conn::Conn;
-use crate::{files, handoff, health, http, listen, metrics, presence, queue, routing, tls};
+use crate::{
+    files, handoff, health, http, listen, metrics, presence, queue, rotation, routing, tls,
+};
 
 /// Batches of committed events that may wait to be published. A full queue holds the writer back.
 const COMMITTED_BATCHES_MAX: usize = 1024;
@@ -131,13 +133,8 @@ async fn open_store(
     options: &Options,
     committed: mpsc::Sender<Vec<CommittedEvents>>,
 ) -> Result<Store, Error> {
-    let limits = LogLimits {
-        segment_messages: options.limits.segment_messages,
-        segment_bytes: options.limits.segment_bytes,
-    };
     let store = afield_store::Options {
         committed: Some(committed),
-        limits,
         ..afield_store::Options::new(options.store.clone())
     };
     Ok(Store::open(store).await?)
@@ -208,6 +205,7 @@ async fn publish(core: Arc<Core>, mut events: mpsc::Receiver<Vec<CommittedEvents
         for events in &batch {
             core.topics.publish(events);
             core.push.note(events);
+            core.rotation.note(events);
         }
     }
 }
@@ -216,7 +214,7 @@ async fn timers(core: Arc<Core>, shutdown: CancellationToken) {
     let mut tick = tokio::time::interval(TICK);
     let mut stats = tokio::time::interval(STATS_INTERVAL);
     let mut maintenance = tokio::time::interval(MAINTENANCE_INTERVAL);
-    let (mut seconds, mut counted, mut rotated_at) = (0, health::Counted::default(), None);
+    let (mut seconds, mut counted, mut knows_logs) = (0, health::Counted::default(), false);
     loop {
         tokio::select! {
             _ = tick.tick() => {
@@ -231,7 +229,7 @@ async fn timers(core: Arc<Core>, shutdown: CancellationToken) {
                     tracing::warn!(%error, "no stats");
                 }
             }
-            _ = maintenance.tick() => maintain(&core, &mut rotated_at).await,
+            _ = maintenance.tick() => maintain(&core, &mut knows_logs).await,
             () = shutdown.cancelled() => return,
         }
     }
@@ -253,18 +251,17 @@ async fn placing(core: Arc<Core>, shutdown: CancellationToken) {
     }
 }
 
-/// `rotated_at`: the event after which logs were looked at last. Without new events none is due.
-async fn maintain(core: &Core, rotated_at: &mut Option<u64>) {
+/// `knows_logs`: what earlier processes wrote was learnt.
+async fn maintain(core: &Core, knows_logs: &mut bool) {
     core.throttle.sweep();
     core.quota.tidy();
-    let (.., events) = core.counters.read();
-    if *rotated_at == Some(events) {
-        return;
+    if !*knows_logs {
+        match rotation::begin(core).await {
+            Ok(()) => *knows_logs = true,
+            Err(error) => tracing::error!(%error, "can't look through the logs"),
+        }
     }
-    match core.store.rotate_due(Timestamp::now()).await {
-        Ok(_) => *rotated_at = Some(events),
-        Err(error) => tracing::error!(%error, "can't rotate logs"),
-    }
+    rotation::rotate(core).await;
 }
 
 /// One look at a connection: ping it when it is its turn, end it when it is idle or stuck.

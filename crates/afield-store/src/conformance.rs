@@ -191,7 +191,7 @@ macro_rules! for_each_case {
             deliveries_are_kept_for_a_while,
             numbers_have_no_gaps,
             rotation_keeps_every_event,
-            rotation_follows_the_limits,
+            what_is_not_rotated_is_known,
             random_walks_equal_a_list,
             history_goes_both_ways_across_segments,
             history_is_filtered,

@@ -48,7 +48,7 @@ pub use commands::{
 pub use device_messages::HoldMessage;
 pub use error::{Error, Refusal};
 pub use identity::{DeviceRecord, LabelDevice, NewDevice, Owner, RunnerRow};
-pub use log::{CommittedEvents, EventPage, Head, LogLimits, SegmentInfo, StoredEvent};
+pub use log::{CommittedEvents, EventPage, Head, LiveLog, SegmentInfo, StoredEvent};
 pub use messages::{
     CursorError, MessagePage, MessageQuery, MessageSearch, SearchCursor, SearchPage,
 };

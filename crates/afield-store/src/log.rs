@@ -14,19 +14,15 @@ use std::sync::Arc;
 
 use afield_proto::{ProjectId, Timestamp, Topic};
 
-/// When a topic's live part is moved into segments.
-#[derive(Debug, Clone, Copy)]
-pub struct LogLimits {
-    /// Most events in the live part.
-    pub segment_messages: u64,
-    /// Most bytes in the live part.
-    pub segment_bytes: u64,
-}
-
-impl Default for LogLimits {
-    fn default() -> Self {
-        Self { segment_messages: 10_000, segment_bytes: 100 * 1024 * 1024 }
-    }
+/// What a topic has outside of segments.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LiveLog {
+    /// Which.
+    pub topic: Topic,
+    /// How many events.
+    pub events: u64,
+    /// Bytes of their texts.
+    pub bytes: u64,
 }
 
 /// Consecutive events of a topic as they were committed: one row of the log.

@@ -1,5 +1,7 @@
 //! Projects: directories on a runner, no two of them inside one another.
 
+use std::sync::Arc;
+
 use afield_flow::path::{Relation, relation};
 use afield_proto::fact::Fact;
 use afield_proto::project::{Project, ProjectSettings, ProjectState};
@@ -7,7 +9,7 @@ use afield_proto::{CommandId, DeviceId, OrgId, ProjectId, Timestamp};
 
 use crate::sql::{Row, params, statements, to_json};
 use crate::tx::Tx;
-use crate::{Error, Refusal, Store};
+use crate::{Error, PlaceRow, Refusal, Store};
 
 macro_rules! live_projects {
     () => {
@@ -87,6 +89,22 @@ impl Store {
     /// A live project.
     pub async fn project(&self, org: OrgId, id: ProjectId) -> Result<Project, Error> {
         Ok(self.project_place(org, id).await?.0)
+    }
+
+    /// Where a project is and what its owner chose. Read once where this process is the only one that changes
+    /// projects, until it changes one.
+    ///
+    /// **Errors**: [`Refusal::ProjectNotFound`].
+    pub async fn place(&self, org: OrgId, id: ProjectId) -> Result<Arc<PlaceRow>, Error> {
+        // Before it is read: what changes meanwhile counts as not seen.
+        let version = self.fleet_version();
+        if let Some(place) = self.known_place(org, id, version) {
+            return Ok(place);
+        }
+        let Project { runner_id, path, settings, .. } = self.project(org, id).await?;
+        let place = Arc::new(PlaceRow { id, runner_id, path, settings });
+        self.remember_place(org, version, &place);
+        Ok(place)
     }
 
     /// What the owner of a project chose; nothing for the waiting room.

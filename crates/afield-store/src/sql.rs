@@ -16,18 +16,19 @@ use crate::Error;
 /// has one writer and needs none).
 pub(crate) struct Sql {
     text: &'static str,
+    sqlite: OnceLock<&'static str>,
     postgres: OnceLock<String>,
 }
 
 impl Sql {
     /// A statement with this text.
     pub(crate) const fn new(text: &'static str) -> Self {
-        Self { text, postgres: OnceLock::new() }
+        Self { text, sqlite: OnceLock::new(), postgres: OnceLock::new() }
     }
 
     /// The text for SQLite.
     pub(crate) fn sqlite(&self) -> &'static str {
-        self.text.split(" FOR UPDATE").next().unwrap_or(self.text)
+        self.sqlite.get_or_init(|| self.text.split(" FOR UPDATE").next().unwrap_or(self.text))
     }
 
     /// The text for PostgreSQL.

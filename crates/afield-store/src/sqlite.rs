@@ -5,6 +5,7 @@
 
 mod checkpoint;
 pub(crate) mod reader;
+pub(crate) mod redo;
 pub(crate) mod writer;
 
 use std::collections::HashMap;
@@ -14,9 +15,10 @@ use afield_proto::Topic;
 use rusqlite::config::DbConfig;
 use rusqlite::{CachedStatement, Connection, OpenFlags};
 
+use self::redo::RedoLog;
 use crate::log::append::TopicHead;
 use crate::sql::{Row, Sql, Value};
-use crate::{Error, Synchronous};
+use crate::{Error, Synchronous, migrate};
 
 /// The first SQLite without the WAL-reset bug, which can lose committed writes.
 const VERSION_MIN: i32 = 3_051_003;
@@ -24,9 +26,8 @@ const VERSION_MIN: i32 = 3_051_003;
 const STATEMENTS_CACHED: usize = 256;
 /// Topics whose heads the writer remembers; all are forgotten when there are more.
 const HEADS_MAX: usize = 100_000;
-/// Page cache of the writer, in KiB. At the end of a commit that moved entries between pages SQLite
-/// looks through all of it, so a large one costs more than it spares: what is not in it is read from
-/// the system's own cache.
+/// Page cache of the writer, in KiB: more than one transaction changes, so that no page is written before the commit.
+/// At the end of a commit that moved entries between pages SQLite looks through all of it.
 const WRITER_CACHE_KIB: u32 = 8 * 1024;
 /// Page cache of each reader, in KiB.
 const READER_CACHE_KIB: u32 = 16 * 1024;
@@ -36,6 +37,8 @@ pub(crate) struct Session {
     pub(crate) connection: Connection,
     /// Where the topics stand; on the writer only.
     pub(crate) heads: HashMap<Topic, TopicHead>,
+    /// What the running batch changes; on the writer only.
+    pub(crate) changes: Option<redo::Recorder>,
 }
 
 impl Session {
@@ -44,13 +47,15 @@ impl Session {
         // Plans never depend on the values bound to them. Without this SQLite plans statements
         // again and again whose tables have partial indexes.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
-        Ok(Self { connection, heads: HashMap::new() })
+        Ok(Self { connection, heads: HashMap::new(), changes: None })
     }
 
     /// Runs a statement; how many rows it changed.
     pub(crate) fn execute(&mut self, sql: &Sql, params: &[Value<'_>]) -> Result<u64, Error> {
-        let mut statement = self.bound(sql, params)?;
-        Ok(statement.raw_execute()? as u64)
+        let mut statement = bound(&self.connection, sql.sqlite(), params)?;
+        let changed = statement.raw_execute()? as u64;
+        note(&mut self.changes, &statement, sql, params);
+        Ok(changed)
     }
 
     /// Every row, decoded.
@@ -60,12 +65,14 @@ impl Session {
         params: &[Value<'_>],
         decode: impl Fn(&Row<'_>) -> Result<T, Error>,
     ) -> Result<Vec<T>, Error> {
-        let mut statement = self.bound(sql, params)?;
+        let mut statement = bound(&self.connection, sql.sqlite(), params)?;
         let mut rows = statement.raw_query();
         let mut decoded = Vec::new();
         while let Some(row) = rows.next()? {
             decoded.push(decode(&Row::Sqlite(row))?);
         }
+        drop(rows);
+        note(&mut self.changes, &statement, sql, params);
         Ok(decoded)
     }
 
@@ -77,11 +84,15 @@ impl Session {
         params: &[Value<'_>],
         decode: impl Fn(&Row<'_>) -> Result<T, Error>,
     ) -> Result<Option<T>, Error> {
-        let mut statement = self.bound(sql, params)?;
+        let mut statement = bound(&self.connection, sql.sqlite(), params)?;
         let mut rows = statement.raw_query();
-        let Some(row) = rows.next()? else { return Ok(None) };
-        let decoded = decode(&Row::Sqlite(row))?;
-        Ok(Some(decoded))
+        let decoded = match rows.next()? {
+            Some(row) => Some(decode(&Row::Sqlite(row))?),
+            None => None,
+        };
+        drop(rows);
+        note(&mut self.changes, &statement, sql, params);
+        Ok(decoded)
     }
 
     /// Remembers where a topic stands.
@@ -91,14 +102,31 @@ impl Session {
         }
         self.heads.insert(topic, head);
     }
+}
 
-    fn bound(&mut self, sql: &Sql, params: &[Value<'_>]) -> Result<CachedStatement<'_>, Error> {
-        let mut statement = self.connection.prepare_cached(sql.sqlite())?;
-        debug_assert_eq!(statement.parameter_count(), params.len(), "{}", sql.sqlite());
-        for (index, value) in params.iter().enumerate() {
-            bind(&mut statement, index + 1, *value)?;
-        }
-        Ok(statement)
+/// A statement with its parameters, ready to run.
+fn bound<'a>(
+    connection: &'a Connection,
+    text: &str,
+    params: &[Value<'_>],
+) -> Result<CachedStatement<'a>, Error> {
+    let mut statement = connection.prepare_cached(text)?;
+    debug_assert_eq!(statement.parameter_count(), params.len(), "{text}");
+    for (index, value) in params.iter().enumerate() {
+        bind(&mut statement, index + 1, *value)?;
+    }
+    Ok(statement)
+}
+
+/// Notes a statement that ran, unless it only read.
+fn note(
+    changes: &mut Option<redo::Recorder>,
+    statement: &CachedStatement<'_>,
+    sql: &Sql,
+    params: &[Value<'_>],
+) {
+    if let Some(changes) = changes.as_mut().filter(|_| !statement.readonly()) {
+        changes.record(sql.sqlite(), params);
     }
 }
 
@@ -129,8 +157,18 @@ pub(crate) fn check_version() -> Result<(), Error> {
     }
 }
 
-/// Opens the connection of the writer.
-pub(crate) fn open_writer(path: &Path, synchronous: Synchronous) -> Result<Connection, Error> {
+/// Opens what the writer works with, brings the tables up to date, and does what an earlier process
+/// acknowledged and did not commit.
+pub(crate) fn open(path: &Path, synchronous: Synchronous) -> Result<(Session, RedoLog), Error> {
+    let mut connection = open_writer(path, synchronous)?;
+    RedoLog::recover(path, &mut connection)?;
+    migrate::sqlite(&mut connection)?;
+    let redo = RedoLog::start(path, &connection, is_synced(synchronous))?;
+    let changes = Some(redo::Recorder::default());
+    Ok((Session { changes, ..Session::new(connection)? }, redo))
+}
+
+fn open_writer(path: &Path, synchronous: Synchronous) -> Result<Connection, Error> {
     let mut connection = connect(path, synchronous)?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
@@ -139,16 +177,17 @@ pub(crate) fn open_writer(path: &Path, synchronous: Synchronous) -> Result<Conne
     Ok(connection)
 }
 
+/// Whether what is acknowledged is on the disk.
+fn is_synced(synchronous: Synchronous) -> bool {
+    synchronous == Synchronous::Full && !planted::is("fsync")
+}
+
 /// A connection that may write, and leaves the write-ahead log as it is.
 fn connect(path: &Path, synchronous: Synchronous) -> Result<Connection, Error> {
     let connection = Connection::open(path)?;
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
-    let level = match synchronous {
-        Synchronous::Full if planted::is("fsync") => "OFF",
-        Synchronous::Full => "FULL",
-        Synchronous::Off => "OFF",
-    };
+    let level = if is_synced(synchronous) { "FULL" } else { "OFF" };
     connection.pragma_update(None, "synchronous", level)?;
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     Ok(connection)
@@ -161,10 +200,5 @@ pub(crate) fn open_reader(path: &Path) -> Result<Session, Error> {
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
     connection.pragma_update(None, "query_only", true)?;
     connection.pragma_update(None, "cache_size", -i64::from(READER_CACHE_KIB))?;
-    Session::new(connection)
-}
-
-/// A session of the writer's connection.
-pub(crate) fn writer_session(connection: Connection) -> Result<Session, Error> {
     Session::new(connection)
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use afield_proto::command::Command;
-use afield_proto::{DeviceId, ProjectId, Timestamp};
+use afield_proto::{DeviceId, OrgId, ProjectId, Timestamp};
 use tokio::sync::mpsc;
 
 use crate::log::damage;
@@ -16,14 +16,14 @@ use crate::sqlite;
 use crate::sqlite::reader::Readers;
 use crate::sqlite::writer::{self, Turn, Writer};
 use crate::tx::{Operation, Tx};
-use crate::{CommittedEvents, Error, LogLimits, migrate, postgres};
+use crate::{CommittedEvents, Error, PlaceRow, postgres};
 
 statements! {
     PROBE = "INSERT INTO meta (name, value) VALUES ('probe', ?1) \
         ON CONFLICT (name) DO UPDATE SET value = ?1";
 }
 
-/// Projects whose last command is remembered; all are forgotten when there are more.
+/// Projects of which something is remembered; all are forgotten when there are more.
 const SLOTS_MAX: usize = 100_000;
 
 /// Where the data lies.
@@ -54,8 +54,6 @@ pub struct Options {
     /// Receives the events of every commit, in the order of their numbers, before the callers
     /// hear of their success. A full channel holds the writer back.
     pub committed: Option<mpsc::Sender<Vec<CommittedEvents>>>,
-    /// When topics are rotated.
-    pub limits: LogLimits,
     /// Most operations in one SQLite transaction. With more waiting than this, callers of one
     /// group are answered while the next is written.
     pub group_commit_max: usize,
@@ -71,7 +69,6 @@ impl Options {
         Self {
             location,
             committed: None,
-            limits: LogLimits::default(),
             group_commit_max: 512,
             readers: 4,
             synchronous: Synchronous::Full,
@@ -87,14 +84,17 @@ pub struct Store {
 
 struct Inner {
     engine: Engine,
-    limits: LogLimits,
     /// Damage this process has already written down.
     noticed: damage::Noticed,
     /// Runner and session of each project's last command, to encode the next one with.
     slots: Mutex<HashMap<ProjectId, (DeviceId, bool)>>,
+    places: Mutex<HashMap<(OrgId, ProjectId), KnownPlace>>,
     operations: AtomicU64,
     fleet: FleetVersion,
 }
+
+/// A place, and the version of the fleet at which it was read.
+type KnownPlace = (u64, Arc<PlaceRow>);
 
 /// Rises after the commit of whatever changes runners or projects, before its caller hears of it.
 pub(crate) type FleetVersion = Arc<AtomicU64>;
@@ -107,7 +107,7 @@ enum Engine {
 impl Store {
     /// Opens the database, brings its tables up to date and starts what serves it.
     pub async fn open(options: Options) -> Result<Self, Error> {
-        let (limits, fleet) = (options.limits, FleetVersion::default());
+        let fleet = FleetVersion::default();
         let changes = Arc::clone(&fleet);
         let engine = match options.location.clone() {
             Location::Sqlite(path) => {
@@ -126,9 +126,9 @@ impl Store {
         let store = Self {
             inner: Arc::new(Inner {
                 engine,
-                limits,
                 noticed: Mutex::default(),
                 slots: Mutex::default(),
+                places: Mutex::default(),
                 operations: AtomicU64::new(0),
                 fleet,
             }),
@@ -212,7 +212,7 @@ impl Store {
         }
     }
 
-    /// Runs a reading operation on one snapshot of what was committed.
+    /// Runs a reading operation on one snapshot of what was acknowledged.
     pub(crate) async fn read<I, T, F>(&self, input: I, operation: F) -> Result<T, Error>
     where
         I: Send + Sync + 'static,
@@ -221,7 +221,10 @@ impl Store {
     {
         self.inner.operations.fetch_add(1, Ordering::Relaxed);
         match &self.inner.engine {
-            Engine::Sqlite { readers, .. } => readers.run(input, operation).await,
+            Engine::Sqlite { writer, readers } => {
+                writer.show().await?;
+                readers.run(input, operation).await
+            }
             Engine::Postgres(database) => database.read(input, operation).await,
         }
     }
@@ -244,6 +247,34 @@ impl Store {
         self.last_slot(id).map(|(runner, _)| runner)
     }
 
+    /// What was read of a project when the fleet had this version.
+    pub(crate) fn known_place(
+        &self,
+        org: OrgId,
+        id: ProjectId,
+        version: u64,
+    ) -> Option<Arc<PlaceRow>> {
+        let places = self.known_places();
+        let (known, place) = places.get(&(org, id))?;
+        (*known == version).then(|| Arc::clone(place))
+    }
+
+    /// Remembers what was read of a project, unless other processes change projects as well.
+    pub(crate) fn remember_place(&self, org: OrgId, version: u64, place: &Arc<PlaceRow>) {
+        if matches!(self.inner.engine, Engine::Postgres(_)) {
+            return;
+        }
+        let mut places = self.known_places();
+        if places.len() >= SLOTS_MAX {
+            places.clear();
+        }
+        places.insert((org, place.id), (version, Arc::clone(place)));
+    }
+
+    fn known_places(&self) -> MutexGuard<'_, HashMap<(OrgId, ProjectId), KnownPlace>> {
+        self.inner.places.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Remembers that of a command that was accepted.
     pub(crate) fn remember_slot(&self, id: ProjectId, command: &Command) {
         let head = command.waiting_for.as_deref() != Some("order");
@@ -258,11 +289,6 @@ impl Store {
         self.inner.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// When topics are rotated.
-    pub(crate) fn limits(&self) -> LogLimits {
-        self.inner.limits
-    }
-
     /// Damage this process has already written down.
     pub(crate) fn noticed(&self) -> &damage::Noticed {
         &self.inner.noticed
@@ -271,11 +297,11 @@ impl Store {
 
 fn open_sqlite(path: PathBuf, options: Options, fleet: FleetVersion) -> Result<Engine, Error> {
     sqlite::check_version()?;
-    let mut connection = sqlite::open_writer(&path, options.synchronous)?;
-    migrate::sqlite(&mut connection)?;
+    let (session, redo) = sqlite::open(&path, options.synchronous)?;
     let readers = Readers::open(&path, options.readers)?;
     let writer = Writer::start(writer::Options {
-        session: sqlite::writer_session(connection)?,
+        session,
+        redo,
         committed: options.committed,
         fleet,
         batch_max: options.group_commit_max,

@@ -122,7 +122,10 @@ impl Tx {
     #[cfg(feature = "conformance")]
     pub(crate) async fn batch(&mut self, text: &str) -> Result<(), Error> {
         match &mut self.session {
-            Session::Sqlite(session) => Ok(session.connection.execute_batch(text)?),
+            Session::Sqlite(session) => {
+                session.changes.iter_mut().for_each(sqlite::redo::Recorder::miss);
+                Ok(session.connection.execute_batch(text)?)
+            }
             Session::Postgres(session) => session.batch(text).await,
         }
     }

@@ -1,8 +1,11 @@
 //! From a target to the project it names, itself or by its runner. Selectors are `routing`'s.
 
+use std::sync::Arc;
+
 use afield_proto::project::Project;
 use afield_proto::queue::Target;
 use afield_proto::{DeviceId, ErrorBody, ErrorCode, OrgId};
+use afield_store::PlaceRow;
 
 use crate::core::Core;
 use crate::error::{from_store, invalid, not_found};
@@ -13,13 +16,13 @@ pub(super) async fn project(
     core: &Core,
     org: OrgId,
     target: &Target,
-) -> Result<Project, ErrorBody> {
+) -> Result<Arc<PlaceRow>, ErrorBody> {
     if target.mode.is_some() || !target.prefer.is_empty() {
         return Err(invalid("mode and prefer go with a selector"));
     }
     match (target.project_id, target.runner_id, &target.selector) {
         (Some(id), None, None) if target.path.is_none() => {
-            core.store.project(org, id).await.map_err(from_store)
+            core.store.place(org, id).await.map_err(from_store)
         }
         (None, Some(runner), None) => on_runner(core, org, runner, target.path.as_deref()).await,
         (None, None, None) => Err(invalid(
@@ -40,7 +43,7 @@ async fn on_runner(
     org: OrgId,
     runner: DeviceId,
     path: Option<&str>,
-) -> Result<Project, ErrorBody> {
+) -> Result<Arc<PlaceRow>, ErrorBody> {
     let runners = core.store.runners(org).await.map_err(from_store)?;
     if !runners.iter().any(|known| known.device.id == runner) {
         return Err(not_found("runner"));
@@ -48,7 +51,7 @@ async fn on_runner(
     let mut projects = core.store.projects(org).await.map_err(from_store)?;
     projects.retain(|project| project.runner_id == runner && has_path(project, path));
     match projects.len() {
-        1 => Ok(projects.remove(0)),
+        1 => core.store.place(org, projects[0].id).await.map_err(from_store),
         0 => Err(ErrorBody::new(
             ErrorCode::ProjectNotFound,
             "this runner has no such project; add one with: afield projects add DIR",

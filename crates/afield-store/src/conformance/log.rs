@@ -7,7 +7,7 @@ use futures::future::join_all;
 use super::world::Steps;
 use super::world::{says, started};
 use super::{Outcome, Place, World, at, note};
-use crate::{Error, Head, LogLimits};
+use crate::{Error, Head};
 
 async fn append(world: &World, id: ProjectId, text: &str) -> Result<u64, Error> {
     let fact = Fact::AgentMessage(note(text));
@@ -84,19 +84,23 @@ pub async fn rotation_keeps_every_event(place: Place) -> Outcome {
     Ok(())
 }
 
-/// Only topics past a limit are rotated.
-pub async fn rotation_follows_the_limits(place: Place) -> Outcome {
-    let mut options = place.options();
-    options.limits = LogLimits { segment_messages: 10, segment_bytes: 4000 };
-    let world = World::open_with(options).await?;
-    let [many, large, small] = [(); 3].map(|()| ProjectId::generate());
+/// What lies outside of segments is known, topic by topic, and nothing of a topic once it is rotated.
+pub async fn what_is_not_rotated_is_known(place: Place) -> Outcome {
+    let world = World::open(&place).await?;
+    let [many, large] = [(); 2].map(|()| ProjectId::generate());
     for n in 0..11 {
         append(&world, many, &n.to_string()).await?;
     }
     append(&world, large, &"x".repeat(5000)).await?;
-    append(&world, small, "x").await?;
-    assert_eq!(world.store.rotate_due(at(2)).await?, 2);
-    assert_eq!(world.store.rotate_due(at(3)).await?, 0);
+    let live = async |id| -> Result<_, Error> {
+        let logs = world.store.live_logs().await?;
+        Ok(logs.into_iter().find(|log| log.topic == Topic::Project(id)))
+    };
+    let [first, second] = [live(many).await?, live(large).await?].map(Option::unwrap);
+    assert_eq!((first.events, second.events), (11, 1));
+    assert!(first.bytes < 5000 && second.bytes > 5000, "{first:?} {second:?}");
+    world.store.rotate(Topic::Project(many), at(2)).await?;
+    assert_eq!((live(many).await?, live(large).await?), (None, Some(second)));
     assert_eq!(world.events(Topic::Project(many)).await?.len(), 11);
     Ok(())
 }

@@ -14,7 +14,7 @@ use crate::log::row::{self, LiveRow};
 use crate::log::segment::{self, EVENTS_MAX, Packed, RAW_BYTES_MAX};
 use crate::sql::{params, statements};
 use crate::tx::Tx;
-use crate::{Error, LogLimits, Store};
+use crate::{Error, LiveLog, Store};
 
 statements! {
     LIVE_ROWS = "SELECT first_seq, place, at, crc, body FROM events \
@@ -24,12 +24,12 @@ statements! {
     DELETE_ROWS = "DELETE FROM events WHERE place >= ?1 AND place <= ?2";
     SET_ROTATED = "UPDATE topics SET rotated_to = ?2 WHERE number = ?1 AND rotated_to < ?2";
     /// Topics whose live part is past a limit.
-    DUE = "SELECT t.name FROM topics t JOIN \
+    LIVE = "SELECT t.name, live.events, live.bytes FROM topics t JOIN \
         (SELECT place / 68719476736 AS topic, \
         CAST(SUM(place % 68719476736 - first_seq + 1) AS BIGINT) AS events, \
         CAST(SUM(LENGTH(body)) AS BIGINT) AS bytes \
         FROM events GROUP BY place / 68719476736) live ON live.topic = t.number \
-        WHERE live.events > ?1 OR live.bytes > ?2 ORDER BY t.number";
+        ORDER BY t.number";
 }
 
 /// Rows looked at in one step.
@@ -51,14 +51,9 @@ impl Store {
         Ok(made)
     }
 
-    /// Rotates every topic past the limits. Returns how many were.
-    pub async fn rotate_due(&self, now: Timestamp) -> Result<u64, Error> {
-        let due = self.read(self.limits(), due).await?;
-        for topic in &due {
-            let made = self.rotate(*topic, now).await?;
-            tracing::info!(%topic, segments = made.len(), "rotated a log");
-        }
-        Ok(due.len() as u64)
+    /// What lies outside of segments, topic by topic. Looks at every row that does.
+    pub async fn live_logs(&self) -> Result<Vec<LiveLog>, Error> {
+        self.read((), live_logs).await
     }
 
     async fn rotate_rows(
@@ -169,10 +164,11 @@ async fn replace_rows(
     tx.execute(&SET_ROTATED, params![place.number, packed.last_seq]).await.map(drop)
 }
 
-async fn due(tx: &mut Tx, limits: &LogLimits) -> Result<Vec<Topic>, Error> {
-    let values = params![limits.segment_messages, limits.segment_bytes];
-    tx.all(&DUE, values, |row| {
-        row.text(0)?.parse().map_err(|error| Error::corrupt(format!("{error}")))
+async fn live_logs(tx: &mut Tx, (): &()) -> Result<Vec<LiveLog>, Error> {
+    tx.all(&LIVE, params![], |row| {
+        let topic = row.text(0)?.parse();
+        let topic = topic.map_err(|error| Error::corrupt(format!("{error}")))?;
+        Ok(LiveLog { topic, events: row.count(1)?, bytes: row.count(2)? })
     })
     .await
 }

@@ -1,20 +1,26 @@
-//! The one writer: gathers waiting operations into one transaction and one fsync.
+//! The one writer: gathers waiting operations into one batch and one fsync.
 //!
-//! Operations run one after the other on this thread; their callers hear the result only after
-//! the commit. What they told is written once at the end, so that facts of one topic share rows.
+//! Operations run one after the other on this thread; their callers hear the result only when it is on disk: in
+//! the redo log, or committed. The transaction stays open over many batches and is committed a moment
+//! later, or when a reader asks, who sees only commits (see [`redo`](super::redo)).
+//! What operations told is written once at the end of a batch, so that facts of one topic share rows.
+//!
 //! The first try has no savepoints: an operation that refuses has usually written nothing. When
-//! one fails after having written, the batch is rolled back and run again with a savepoint around
-//! each operation, so that only the failed one is undone.
+//! one fails after having written, all is rolled back, what was acknowledged is done again, and the batch is run
+//! with a savepoint around each operation, so that only the failed one is undone.
 //!
 //! Operations that look for work come last in their batch: they see all of it, and what was just
 //! accepted is leased in the same transaction.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc as blocking;
+use std::time::Duration;
 
 use futures::FutureExt as _;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::redo::{Mark, Recorder, RedoLog};
 use crate::Error;
 use crate::log::{CommittedEvents, append};
 use crate::store::FleetVersion;
@@ -26,11 +32,17 @@ const QUEUE: usize = 8192;
 /// A batch of so few is answered by the writer itself: another thread would only add a delay.
 const SETTLED_HERE_MAX: usize = 4;
 
+/// What was acknowledged is committed after this time at most: the more batches come meanwhile, the
+/// more of them write the same pages.
+const COMMIT_AFTER: Duration = Duration::from_millis(200);
+
 /// What the writer is asked.
 enum Message {
     Run(Box<dyn Job>),
     /// Behind everything else of its batch.
     RunLast(Box<dyn Job>),
+    /// Commit what was acknowledged, and tell whoever waits for that.
+    Commit(Option<oneshot::Sender<()>>),
     Close(oneshot::Sender<()>),
 }
 
@@ -119,12 +131,15 @@ fn waited() -> Error {
 #[derive(Clone)]
 pub(crate) struct Writer {
     messages: mpsc::Sender<Message>,
+    /// Something is acknowledged that no reader sees yet.
+    uncommitted: Arc<AtomicBool>,
     broken: watch::Receiver<Option<Arc<str>>>,
 }
 
 /// What the writer needs to start.
 pub(crate) struct Options {
     pub(crate) session: super::Session,
+    pub(crate) redo: RedoLog,
     pub(crate) committed: Option<mpsc::Sender<Vec<CommittedEvents>>>,
     /// Counts changes of runners and projects.
     pub(crate) fleet: FleetVersion,
@@ -136,8 +151,13 @@ impl Writer {
     pub(crate) fn start(options: Options) -> Result<Self, Error> {
         let (messages, waiting) = mpsc::channel(QUEUE);
         let (broke, broken) = watch::channel(None);
+        let uncommitted = Arc::default();
         let thread = Thread {
             tx: Tx::new(Session::Sqlite(options.session)),
+            redo: options.redo,
+            is_open: false,
+            uncommitted: Arc::clone(&uncommitted),
+            alarm: alarm(messages.downgrade())?,
             waiting,
             committed: options.committed,
             fleet: options.fleet,
@@ -150,7 +170,18 @@ impl Writer {
             .name("afield-store-writer".into())
             .spawn(move || thread.run())
             .map_err(|error| Error::Broken { reason: error.to_string().into() })?;
-        Ok(Self { messages, broken })
+        Ok(Self { messages, uncommitted, broken })
+    }
+
+    /// Has everything committed that was acknowledged before: then a reader sees it.
+    pub(crate) async fn show(&self) -> Result<(), Error> {
+        if !self.uncommitted.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let (caller, committed) = oneshot::channel();
+        let asked = self.messages.send(Message::Commit(Some(caller))).await;
+        asked.map_err(|_| self.gone())?;
+        committed.await.map_err(|_| self.gone())
     }
 
     /// Runs an operation; returns when it is on disk.
@@ -205,8 +236,30 @@ impl Writer {
     }
 }
 
+/// A thread that has the writer commit a moment after it was rung.
+fn alarm(writer: mpsc::WeakSender<Message>) -> Result<blocking::SyncSender<()>, Error> {
+    let (ring, rung) = blocking::sync_channel(1);
+    std::thread::Builder::new()
+        .name("afield-store-commit".into())
+        .spawn(move || {
+            for () in rung {
+                std::thread::sleep(COMMIT_AFTER);
+                let Some(writer) = writer.upgrade() else { return };
+                // Without its writer there is nothing to commit.
+                let _ended = writer.blocking_send(Message::Commit(None));
+            }
+        })
+        .map_err(|error| Error::Broken { reason: error.to_string().into() })?;
+    Ok(ring)
+}
+
 struct Thread {
     tx: Tx,
+    redo: RedoLog,
+    /// A transaction is open.
+    is_open: bool,
+    uncommitted: Arc<AtomicBool>,
+    alarm: blocking::SyncSender<()>,
     waiting: mpsc::Receiver<Message>,
     committed: Option<mpsc::Sender<Vec<CommittedEvents>>>,
     fleet: FleetVersion,
@@ -243,35 +296,43 @@ impl Thread {
         let mut messages = Vec::with_capacity(self.batch_max);
         let mut last = Vec::new();
         loop {
-            if self.waiting.blocking_recv_many(&mut messages, self.batch_max) == 0 {
-                return None;
-            }
-            let mut closing = None;
+            let nobody_left = self.waiting.blocking_recv_many(&mut messages, self.batch_max) == 0;
+            let (mut commit, mut closing, mut readers) = (nobody_left, None, Vec::new());
             for message in messages.drain(..) {
                 match message {
                     Message::Run(job) => self.jobs.push(job),
                     Message::RunLast(job) => last.push(job),
-                    Message::Close(done) => closing = Some(done),
+                    Message::Commit(reader) => {
+                        commit = true;
+                        readers.extend(reader);
+                    }
+                    Message::Close(done) => (commit, closing) = (true, Some(done)),
                 }
             }
             self.jobs.append(&mut last);
-            self.batch();
-            if closing.is_some() {
+            let kept = self.batch(commit);
+            for reader in readers.into_iter().filter(|_| kept) {
+                // A reader that went away reads nothing.
+                let _gone = reader.send(());
+            }
+            if closing.is_some() || nobody_left {
                 return closing;
             }
         }
     }
 
-    /// Runs the gathered operations as one transaction and tells their callers.
-    fn batch(&mut self) {
-        if self.jobs.is_empty() {
-            return;
+    /// Runs the gathered operations and tells their callers when all of it is on disk, and where that is
+    /// asked for, committed. Whether it is.
+    fn batch(&mut self, commit: bool) -> bool {
+        if self.jobs.is_empty() && !(commit && self.is_open) {
+            return true;
         }
         let already_broken = self.broke.borrow().clone();
         let outcome = match already_broken {
             Some(reason) => Err(Error::Broken { reason }),
-            None => self.commit_jobs(),
+            None => self.carry_out(commit),
         };
+        let kept = outcome.is_ok();
         match &outcome {
             Ok(()) => self.publish(),
             Err(Error::Broken { reason }) => self.fail(Arc::clone(reason)),
@@ -281,6 +342,7 @@ impl Thread {
             self.fleet.fetch_add(1, Ordering::Release);
         }
         self.settle(outcome);
+        kept
     }
 
     /// Tells the callers. Waking many of them costs as much as their operations did, so that is
@@ -295,36 +357,85 @@ impl Thread {
         }
     }
 
-    fn commit_jobs(&mut self) -> Result<(), Error> {
-        match self.try_batch(Self::run_plain) {
-            Ok(()) => Ok(()),
-            Err(Failed::Broken(error)) => Err(error),
+    fn carry_out(&mut self, commit: bool) -> Result<(), Error> {
+        let ran = self.try_batch(Self::run_plain);
+        let (ran, undone) = match ran {
             Err(Failed::Dirty) => {
-                self.undo("ROLLBACK")?;
-                match self.try_batch(Self::run_guarded) {
-                    Ok(()) => Ok(()),
-                    Err(Failed::Broken(error)) => Err(error),
-                    Err(Failed::Dirty) => Err(Error::corrupt("a savepoint did not hold")),
-                }
+                self.start_over()?;
+                (self.try_batch(Self::run_guarded), true)
             }
+            ran => (ran, false),
+        };
+        match ran {
+            // What was done again should not have to be done a third time.
+            Ok(()) => self.keep(commit || undone),
+            Err(Failed::Broken(error)) => Err(error),
+            Err(Failed::Dirty) => Err(Error::corrupt("a savepoint did not hold")),
         }
+    }
+
+    /// Rolls back, and does again what was acknowledged.
+    fn start_over(&mut self) -> Result<(), Error> {
+        self.undo("ROLLBACK")?;
+        self.is_open = false;
+        self.begin()?;
+        let Session::Sqlite(super::Session { connection, changes: Some(changes), .. }) =
+            &mut self.tx.session
+        else {
+            return Ok(());
+        };
+        self.redo.redo(connection, changes)
+    }
+
+    /// Brings what the batch changed to the disk.
+    fn keep(&mut self, commit: bool) -> Result<(), Error> {
+        if planted::is("commit") {
+            self.settle(Ok(()));
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+        let Some(changes) = changes(&mut self.tx) else { return Ok(()) };
+        if commit || self.redo.is_full(changes) {
+            return self.commit();
+        }
+        if self.redo.append(changes)? && !self.uncommitted.swap(true, Ordering::AcqRel) {
+            // It may have been rung for an earlier transaction: that will do.
+            let _rung = self.alarm.try_send(());
+        }
+        // Nothing was changed since the last commit: nobody is kept from anything.
+        if self.uncommitted.load(Ordering::Relaxed) { Ok(()) } else { self.commit() }
+    }
+
+    fn commit(&mut self) -> Result<(), Error> {
+        if let Session::Sqlite(session) = &self.tx.session {
+            self.redo.close_pass(&session.connection)?;
+        }
+        self.statement("COMMIT")?;
+        self.is_open = false;
+        if let Some(changes) = changes(&mut self.tx) {
+            self.redo.begin_pass(changes);
+        }
+        self.uncommitted.store(false, Ordering::Release);
+        Ok(())
+    }
+
+    fn begin(&mut self) -> Result<(), Error> {
+        if !self.is_open {
+            self.statement("BEGIN IMMEDIATE")?;
+            self.is_open = true;
+        }
+        Ok(())
     }
 
     fn try_batch(
         &mut self,
         run: fn(&mut Self, &mut dyn Job) -> Result<(), Failed>,
     ) -> Result<(), Failed> {
-        self.statement("BEGIN IMMEDIATE")?;
+        self.begin().map_err(Failed::Broken)?;
         let mut jobs = std::mem::take(&mut self.jobs);
         let ran = jobs.iter_mut().try_for_each(|job| run(self, &mut **job));
         self.jobs = jobs;
         ran?;
-        self.write_told()?;
-        if planted::is("commit") {
-            self.settle(Ok(()));
-            std::thread::sleep(std::time::Duration::from_millis(100));
-        }
-        self.statement("COMMIT")
+        self.write_told()
     }
 
     /// Writes what was told and is not written yet.
@@ -339,7 +450,8 @@ impl Thread {
     /// Runs one operation without a savepoint.
     fn run_plain(&mut self, job: &mut dyn Job) -> Result<(), Failed> {
         let (told, audited) = (self.tx.pending.len(), self.tx.audited.len());
-        let before = self.changes();
+        let before = self.changed();
+        let mark = changes(&mut self.tx).map(|changes| changes.mark());
         if job.run(&mut self.tx, Telling::Together) {
             return Ok(());
         }
@@ -348,7 +460,8 @@ impl Thread {
         }
         self.tx.audited.truncate(audited);
         self.tx.pending.truncate(told);
-        match self.changes() == before {
+        self.forget_since(mark);
+        match self.changed() == before {
             true => Ok(()),
             false => Err(Failed::Dirty),
         }
@@ -357,7 +470,8 @@ impl Thread {
     /// Runs one operation inside a savepoint and undoes it when it fails.
     fn run_guarded(&mut self, job: &mut dyn Job) -> Result<(), Failed> {
         let written = self.tx.written.len();
-        self.statement("SAVEPOINT operation")?;
+        let mark = changes(&mut self.tx).map(|changes| changes.mark());
+        self.statement("SAVEPOINT operation").map_err(Failed::Broken)?;
         if !job.run(&mut self.tx, Telling::Alone) {
             if let Some(broken @ Error::Broken { .. }) = job.error() {
                 return Err(Failed::Broken(broken.clone()));
@@ -365,8 +479,16 @@ impl Thread {
             let events: Vec<_> = self.tx.written.drain(..written).collect();
             self.undo("ROLLBACK TO operation").map_err(Failed::Broken)?;
             self.tx.written = events;
+            self.forget_since(mark);
         }
-        self.statement("RELEASE operation")
+        self.statement("RELEASE operation").map_err(Failed::Broken)
+    }
+
+    /// Takes statements back that were noted and undone.
+    fn forget_since(&mut self, mark: Option<Mark>) {
+        if let (Some(changes), Some(mark)) = (changes(&mut self.tx), mark) {
+            changes.back_to(mark);
+        }
     }
 
     /// Takes back what was written since, in the database and in memory.
@@ -381,15 +503,15 @@ impl Thread {
         Ok(())
     }
 
-    fn statement(&mut self, text: &str) -> Result<(), Failed> {
+    fn statement(&mut self, text: &str) -> Result<(), Error> {
         let Session::Sqlite(session) = &mut self.tx.session else { return Ok(()) };
         let run = session.connection.prepare_cached(text).and_then(|mut run| run.raw_execute());
         // Whatever stops a transaction from beginning or ending stops the store.
-        run.map(drop)
-            .map_err(|error| Failed::Broken(Error::Broken { reason: error.to_string().into() }))
+        run.map(drop).map_err(|error| Error::Broken { reason: error.to_string().into() })
     }
 
-    fn changes(&self) -> u64 {
+    /// How many rows this connection has ever changed.
+    fn changed(&self) -> u64 {
         match &self.tx.session {
             Session::Sqlite(session) => session.connection.total_changes(),
             Session::Postgres(_) => 0,
@@ -421,14 +543,24 @@ impl Thread {
     }
 }
 
+/// What the running batch changes.
+fn changes(tx: &mut Tx) -> Option<&mut Recorder> {
+    match &mut tx.session {
+        Session::Sqlite(session) => session.changes.as_mut(),
+        Session::Postgres(_) => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc as blocking;
+    use std::path::Path;
     use std::sync::{Mutex, MutexGuard, PoisonError};
+    use std::time::Instant;
 
     use super::*;
     use crate::Synchronous;
-    use crate::sqlite::{open_writer, writer_session};
+    use crate::sql::{Sql, params};
+    use crate::sqlite::open;
 
     /// Names in the order in which operations ran.
     type Ran = Arc<Mutex<Vec<&'static str>>>;
@@ -442,19 +574,53 @@ mod tests {
         Ok(())
     }
 
+    async fn put(tx: &mut Tx, (): &()) -> Result<(), Error> {
+        static PUT: Sql = Sql::new("INSERT INTO meta (name, value) VALUES ('a', 1)");
+        tx.execute(&PUT, params![]).await.map(drop)
+    }
+
     async fn wait(_: &mut Tx, gate: &Mutex<blocking::Receiver<()>>) -> Result<(), Error> {
         let gate = gate.lock().unwrap_or_else(PoisonError::into_inner);
         gate.recv().map_err(|_| Error::corrupt("the test is gone"))
     }
 
+    fn start(database: &Path) -> Writer {
+        let (session, redo) = open(database, Synchronous::Off).unwrap();
+        let fleet = FleetVersion::default();
+        let options = Options { session, redo, committed: None, fleet, batch_max: 8 };
+        Writer::start(options).unwrap()
+    }
+
+    fn values(database: &Path) -> i64 {
+        let reader = rusqlite::Connection::open(database).unwrap();
+        let count = "SELECT COUNT(*) FROM meta WHERE name = 'a'";
+        reader.query_row(count, [], |row| row.get(0)).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_reader_sees_what_was_acknowledged_and_without_one_it_is_committed_as_well() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = folder.path().join("db");
+        let writer = start(&database);
+        writer.run((), put, Turn::Asked).await.unwrap();
+        writer.show().await.unwrap();
+        assert_eq!(values(&database), 1);
+        let folder = tempfile::tempdir().unwrap();
+        let database = folder.path().join("db");
+        let writer = start(&database);
+        writer.run((), put, Turn::Asked).await.unwrap();
+        let began = Instant::now();
+        while writer.uncommitted.load(Ordering::Acquire) {
+            assert!(began.elapsed() < Duration::from_secs(30), "nobody commits it");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert_eq!(values(&database), 1);
+    }
+
     #[tokio::test]
     async fn what_looks_for_work_runs_behind_what_brings_it() {
         let folder = tempfile::tempdir().unwrap();
-        let connection = open_writer(&folder.path().join("db"), Synchronous::Off).unwrap();
-        let session = writer_session(connection).unwrap();
-        let fleet = FleetVersion::default();
-        let options = Options { session, committed: None, fleet, batch_max: 8 };
-        let writer = Writer::start(options).unwrap();
+        let writer = start(&folder.path().join("db"));
         let ran = Ran::default();
         let (open, gate) = blocking::channel();
         let noted = |name, turn| writer.run((Arc::clone(&ran), name), note, turn);
