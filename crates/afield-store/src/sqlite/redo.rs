@@ -53,8 +53,8 @@ pub(crate) struct Recorder {
     /// Begins with room for the head.
     group: Vec<u8>,
     statements: usize,
-    /// The statements of this pass by the address of their text, which is static.
-    known: HashMap<usize, u16>,
+    /// The statements of this pass by address and length of their text, which is static.
+    known: HashMap<(usize, usize), u16>,
     /// How many of them are in the file.
     kept: u16,
     /// Something was changed that is not in here.
@@ -85,7 +85,7 @@ impl Recorder {
         }
         self.statements += 1;
         let next = self.next();
-        let known = *self.known.entry(text.as_ptr().addr()).or_insert(next);
+        let known = *self.known.entry((text.as_ptr().addr(), text.len())).or_insert(next);
         if known == next {
             self.group.extend_from_slice(&NEW.to_le_bytes());
             self.bytes(text.as_bytes());
@@ -189,10 +189,15 @@ impl RedoLog {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
             Err(error) => return Err(failed(error)),
         };
-        let Some(salt) = meta(connection, SALT)? else { return Ok(()) };
+        let salt = meta(connection, SALT)?;
         let position = meta(connection, POSITION)?.unwrap_or(0);
         let mut data = Vec::new();
         file.read_to_end(&mut data).map_err(failed)?;
+        let of = salt_of(&data);
+        if of.is_some() && of != salt {
+            return set_aside(&path, position);
+        }
+        let Some(salt) = salt else { return Ok(()) };
         let groups: Vec<_> = Groups { rest: &data, salt, last: None }.collect();
         let (Some(first), Some(last)) = (groups.first(), groups.last()) else { return Ok(()) };
         if last.number <= position {
@@ -283,7 +288,8 @@ impl RedoLog {
         let mut data = vec![0; usize::try_from(self.end).unwrap_or(usize::MAX)];
         self.file.read_exact_at(&mut data, 0).map_err(failed)?;
         let groups: Vec<_> = Groups { rest: &data, salt: self.salt, last: None }.collect();
-        match groups.last().is_none_or(|group| group.number == self.last) {
+        let bytes: usize = groups.iter().map(|group| HEAD_BYTES + group.entries.len()).sum();
+        match bytes == data.len() {
             true => run(connection, &groups),
             false => Err(broken("a group can't be read back")),
         }
@@ -321,6 +327,12 @@ struct Groups<'a> {
     rest: &'a [u8],
     salt: i64,
     last: Option<i64>,
+}
+
+/// Whose log this is, if it begins with a whole group.
+fn salt_of(data: &[u8]) -> Option<i64> {
+    let salt = i64::from_le_bytes(*data.get(8..)?.first_chunk()?);
+    Groups { rest: data, salt, last: None }.next().map(|_| salt)
 }
 
 struct Group<'a> {
@@ -632,11 +644,16 @@ mod tests {
         world.acknowledge();
         let newest = crash(world.folder.path());
         fs::copy(path(&newest.path().join("db")), path(&old.path().join("db"))).unwrap();
-        let restored = World::over(old);
-        assert_eq!(restored.value("a"), None);
-        let names =
-            fs::read_dir(restored.folder.path()).unwrap().map(|file| file.unwrap().file_name());
-        let aside = names.filter(|name| name.to_string_lossy().contains("another-state")).count();
-        assert_eq!(aside, 1);
+        // Neither an older copy of the same database takes it nor another one.
+        let other = crash(World::new().folder.path());
+        fs::copy(path(&newest.path().join("db")), path(&other.path().join("db"))).unwrap();
+        for folder in [old, other] {
+            let restored = World::over(folder);
+            assert_eq!(restored.value("a"), None);
+            let files = fs::read_dir(restored.folder.path()).unwrap();
+            let names = files.map(|file| file.unwrap().file_name());
+            let aside = names.filter(|name| name.to_string_lossy().contains("another-state"));
+            assert_eq!(aside.count(), 1);
+        }
     }
 }
