@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use afield_proto::command::Command;
 use afield_proto::{DeviceId, OrgId, ProjectId, Timestamp};
-use tokio::sync::mpsc;
+use tokio::sync::{RwLock, mpsc};
 
 use crate::log::damage;
 use crate::sql::{params, statements};
@@ -89,6 +89,8 @@ struct Inner {
     /// Runner and session of each project's last command, to encode the next one with.
     slots: Mutex<HashMap<ProjectId, (DeviceId, bool)>>,
     places: Mutex<HashMap<(OrgId, ProjectId), KnownPlace>>,
+    /// Held by each who reads; whoever closes waits for them.
+    reads: RwLock<()>,
     operations: AtomicU64,
     fleet: FleetVersion,
 }
@@ -129,6 +131,7 @@ impl Store {
                 noticed: Mutex::default(),
                 slots: Mutex::default(),
                 places: Mutex::default(),
+                reads: RwLock::default(),
                 operations: AtomicU64::new(0),
                 fleet,
             }),
@@ -141,6 +144,7 @@ impl Store {
     pub async fn close(&self) {
         match &self.inner.engine {
             Engine::Sqlite { writer, readers } => {
+                let _nobody_reads = self.inner.reads.write().await;
                 readers.close().await;
                 writer.close().await;
             }
@@ -222,6 +226,7 @@ impl Store {
         self.inner.operations.fetch_add(1, Ordering::Relaxed);
         match &self.inner.engine {
             Engine::Sqlite { writer, readers } => {
+                let _reading = self.inner.reads.read().await;
                 writer.show().await?;
                 readers.run(input, operation).await
             }
