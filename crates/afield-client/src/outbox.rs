@@ -421,7 +421,15 @@ pub(crate) struct KeptFile {
     directory: PathBuf,
     name: String,
     /// Locked for as long as this lives.
-    _lock: std::fs::File,
+    lock: std::fs::File,
+}
+
+impl Drop for KeptFile {
+    /// Closing is not enough: a program that is being started has a copy of the descriptor until it runs.
+    fn drop(&mut self) {
+        // The process's end unlocks it all the same.
+        let _ = self.lock.unlock();
+    }
 }
 
 impl KeptFile {
@@ -438,7 +446,7 @@ impl KeptFile {
         let lock = options.write(true).create(true).truncate(false).mode(0o600).open(&lock_path);
         let lock = lock.map_err(io(&lock_path))?;
         lock.try_lock().map_err(|error| io(&path)(error.into()))?;
-        Ok(Self { directory, name, _lock: lock })
+        Ok(Self { directory, name, lock })
     }
 
     /// Keeps a value: after a crash the new one or the old one is there.

@@ -16,6 +16,7 @@
 
 mod fences;
 mod line;
+mod lock;
 mod long_lines;
 mod segments;
 mod spool;
@@ -31,6 +32,7 @@ use afield_proto::CommandId;
 use afield_proto::runner::{Attempt, Record, RunnerExecute};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
+use lock::Lock;
 pub(crate) use long_lines::keep as keep_long_line;
 use long_lines::move_out as keep_long_lines;
 use segments::Segments;
@@ -80,7 +82,6 @@ pub(crate) struct Journal {
     jobs: mpsc::Sender<Job>,
     room: Arc<Semaphore>,
     spool: Arc<Spool>,
-    _lock: Arc<File>,
 }
 
 /// What [`open`] gives.
@@ -102,13 +103,13 @@ pub(crate) fn open(data_dir: &Path, spool_bytes_max: u64) -> Result<Opened, Jour
     let attempts = data_dir.join("attempts");
     make_private(data_dir)?;
     make_private(&attempts)?;
-    let lock = lock(data_dir)?;
+    let lock = Lock::take(data_dir)?;
     let (file, fences) = fences::open(data_dir.join("fences.log"))?;
     let (sender, jobs) = mpsc::channel(JOBS_WAITING_MAX);
     let spool = Arc::new(Spool::new(spool_bytes_max));
     let root = data_dir.to_owned();
     let room = Arc::new(Semaphore::new(BYTES_WAITING_MAX / 1024));
-    let journal = Journal { root: root.clone(), jobs: sender, room, spool, _lock: lock };
+    let journal = Journal { root: root.clone(), jobs: sender, room, spool };
     let spool = Arc::clone(&journal.spool);
     let mut disk = Disk { root, logs: HashMap::new(), fences: file, spool };
     let mut logs = Vec::new();
@@ -124,17 +125,7 @@ pub(crate) fn open(data_dir: &Path, spool_bytes_max: u64) -> Result<Opened, Jour
         }
     }
     logs.sort_by_key(|log| log.attempt.command_id);
-    Ok(Opened { journal, writer: Writer { jobs, disk }, logs, fences })
-}
-
-fn lock(data_dir: &Path) -> Result<Arc<File>, JournalError> {
-    let path = data_dir.join("lock");
-    let file = File::options().create(true).truncate(false).write(true).open(&path)?;
-    match file.try_lock() {
-        Ok(()) => Ok(Arc::new(file)),
-        Err(std::fs::TryLockError::WouldBlock) => Err(JournalError::InUse(data_dir.to_owned())),
-        Err(std::fs::TryLockError::Error(error)) => Err(error.into()),
-    }
+    Ok(Opened { journal, writer: Writer { jobs, disk, _lock: lock }, logs, fences })
 }
 
 fn make_private(directory: &Path) -> std::io::Result<()> {

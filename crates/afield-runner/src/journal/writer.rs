@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::fences::FenceFile;
+use super::lock::Lock;
 use super::segments::Segments;
 use super::spool::Spool;
 use super::{JournalError, OnDisk};
@@ -57,6 +58,8 @@ pub(super) struct OpenLog {
 pub(crate) struct Writer {
     pub(super) jobs: mpsc::Receiver<Job>,
     pub(super) disk: Disk,
+    /// The directory is this runner's for as long as somebody may write there.
+    pub(super) _lock: Lock,
 }
 
 impl Writer {
