@@ -13,6 +13,8 @@ mod post;
 mod seal;
 mod zone;
 
+use std::sync::atomic::AtomicU64;
+
 use afield_proto::push::{PushDelivery, PushKeys, PushMessage, PushSettings, PushState};
 use afield_proto::request::{
     DeviceLooking, Empty, PushKeyReply, PushLog, PushLogReply, PushSettingsAsk, PushSubscribe,
@@ -45,6 +47,8 @@ pub(crate) struct Push {
     key: PushKey,
     post: post::Post,
     noted: mpsc::Sender<Noted>,
+    /// Facts that found no room there.
+    left_out: AtomicU64,
 }
 
 impl Push {
@@ -55,7 +59,7 @@ impl Push {
         let (noted, receiver) = mpsc::channel(NOTED_MAX);
         let key = PushKey::load(&options.data_dir)?;
         let post = post::Post::new(options.push.private_addresses);
-        Ok((Self { key, post, noted }, receiver))
+        Ok((Self { key, post, noted, left_out: AtomicU64::new(0) }, receiver))
     }
 }
 

@@ -66,7 +66,10 @@ pub(crate) async fn begin(core: &Core) -> Result<(), afield_store::Error> {
 pub(crate) async fn rotate(core: &Core) {
     for (topic, live) in core.rotation.take_due(core.limits()) {
         match core.store.rotate(topic, Timestamp::now()).await {
-            Ok(made) => tracing::info!(%topic, segments = made.len(), "rotated a log"),
+            Ok(made) => {
+                metrics::counter!("afield_logs_rotated_total").increment(1);
+                tracing::info!(%topic, segments = made.len(), "rotated a log");
+            }
             Err(error) => {
                 tracing::error!(%topic, %error, "can't rotate a log");
                 core.rotation.add(topic, live.events, live.bytes);

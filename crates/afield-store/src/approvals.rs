@@ -98,7 +98,7 @@ impl Store {
         org: OrgId,
         runner_id: DeviceId,
     ) -> Result<Vec<RunnerAnswer>, Error> {
-        self.read((org, runner_id), answers_to_deliver).await
+        self.look((org, runner_id), answers_to_deliver).await
     }
 }
 

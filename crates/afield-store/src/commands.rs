@@ -9,7 +9,7 @@ use afield_proto::queue::{Priority, RetryPolicy, WaitReason};
 use afield_proto::runner::Attempt;
 use afield_proto::{CommandId, DeviceId, OrgId, ProjectId, Timestamp};
 
-use crate::sql::{Row, params, statements, to_json, word};
+use crate::sql::{Row, params, statements, word};
 use crate::tx::Tx;
 use crate::{Error, Refusal, Store};
 
@@ -44,10 +44,13 @@ pub(crate) mod lease;
 pub(crate) mod resolve;
 pub(crate) mod room;
 pub(crate) mod routes;
+pub(crate) mod save;
 pub(crate) mod show;
 pub(crate) mod steer;
 pub(crate) mod stop;
 pub(crate) mod sweep;
+
+pub(crate) use save::save;
 
 pub use accept::{Accept, Carried, SubmitCommand, Submitted};
 pub use archive::OldCommands;
@@ -60,13 +63,6 @@ pub use stop::Cancel;
 pub use sweep::Swept;
 
 statements! {
-    SAVE_COMMAND = "UPDATE commands SET state = ?2, attempt = ?3, fence = ?4, applied = ?5, \
-        kill_requested_by = ?6, leased_at = ?7, started_at = ?8, finished_at = ?9, outcome = ?10, \
-        session_id = ?11, lane = ?12, position = ?13, head = ?14, due_at = ?15, for_limit = ?16, \
-        expires_at = ?17, wake_at = ?18, priority = ?19, held_by = ?20, retry = ?21, \
-        attempts_before = ?22, since = ?23 WHERE id = ?1";
-    /// A batch that only adds messages changes nothing else.
-    SAVE_APPLIED = "UPDATE commands SET applied = ?2 WHERE id = ?1";
     COMMAND = concat!("SELECT ", command_columns!(), commands!(),
         " WHERE c.id = ?2 AND c.org_id = ?1");
     COMMAND_LOCKED = concat!("SELECT ", command_columns!(), commands!(),
@@ -230,7 +226,7 @@ impl Store {
         org: OrgId,
         project_id: ProjectId,
     ) -> Result<Option<(Command, Attempt)>, Error> {
-        self.read((org, project_id), active_attempt).await
+        self.look((org, project_id), active_attempt).await
     }
 }
 
@@ -332,51 +328,12 @@ pub(crate) async fn with_runner(
     tx.all(&RUNNING, params![org, runner_id], command_row).await
 }
 
-/// Writes what can change of a command.
-pub(crate) async fn save(tx: &mut Tx, row: &CommandRow) -> Result<(), Error> {
-    let command = &row.command;
-    let (state, outcome) = (command.state.name(), command.outcome.as_ref().map(to_json));
-    let (head, for_limit) = (i64::from(row.head), i64::from(row.for_limit));
-    let (retry, level) = (row.retry.as_ref().map(to_json), command.priority.level());
-    let values = params![
-        command.id,
-        state,
-        command.attempt,
-        row.fence,
-        row.applied,
-        command.kill_requested_by,
-        command.leased_at,
-        command.started_at,
-        command.finished_at,
-        outcome,
-        command.session_id,
-        row.lane,
-        row.position,
-        head,
-        row.due_at,
-        for_limit,
-        command.expires_at,
-        row.wake_at,
-        level,
-        command.held_by,
-        retry,
-        row.attempts_before,
-        row.since,
-    ];
-    tx.execute(&SAVE_COMMAND, values).await.map(drop)
-}
-
 /// Writes and tells what was changed of a command that waits.
 async fn changed(tx: &mut Tx, mut row: CommandRow, now: Timestamp) -> Result<Command, Error> {
     row.refresh();
     save(tx, &row).await?;
     row.tell(tx, now);
     Ok(row.command)
-}
-
-/// Writes only how far its records are applied.
-pub(crate) async fn save_applied(tx: &mut Tx, row: &CommandRow) -> Result<(), Error> {
-    tx.execute(&SAVE_APPLIED, params![row.command.id, row.applied]).await.map(drop)
 }
 
 /// A command of a row that begins with the command's columns.

@@ -65,7 +65,7 @@ impl Store {
         to: DeviceId,
         now: Timestamp,
     ) -> Result<Option<DeviceMessage>, Error> {
-        self.read((org, to, now), next_held_message).await
+        self.look((org, to, now), next_held_message).await
     }
 
     /// A device has received a message. Whether it waited until now.

@@ -141,12 +141,12 @@ impl Store {
 
     /// The device with this credential, revoked and expired ones too.
     pub async fn device_by_token(&self, hash: [u8; 32]) -> Result<Option<DeviceRecord>, Error> {
-        self.read(hash, device_by_token).await
+        self.look(hash, device_by_token).await
     }
 
     /// The device with this id, in whatever org; revoked and expired ones too.
     pub async fn device_by_id(&self, id: DeviceId) -> Result<Option<DeviceRecord>, Error> {
-        self.read(id, device_by_id).await
+        self.look(id, device_by_id).await
     }
 
     /// Changes what a device may do.

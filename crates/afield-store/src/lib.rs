@@ -54,7 +54,7 @@ pub use messages::{
 };
 pub use pairing::{Claimed, Coming, Decision, Entry, NewPairing, PairingRecord, ShownSecret};
 pub use projects::NewProject;
-pub use push::{PushListener, PushSubscription};
+pub use push::{PushListener, PushListeners, PushSubscription};
 pub use records::Applied;
 pub use sessions::known::SessionFilter;
 pub use state::{StateLimits, StatePage, StateWrite};

@@ -109,7 +109,7 @@ impl Store {
 
     /// What the owner of a project chose; nothing for the waiting room.
     pub async fn settings(&self, org: OrgId, id: ProjectId) -> Result<ProjectSettings, Error> {
-        self.read((org, id), settings).await
+        self.look((org, id), settings).await
     }
 
     /// A live project and the key of its path.
@@ -118,7 +118,7 @@ impl Store {
         org: OrgId,
         id: ProjectId,
     ) -> Result<(Project, String), Error> {
-        self.read((org, id), project_place).await
+        self.look((org, id), project_place).await
     }
 
     /// Replaces a project's settings.

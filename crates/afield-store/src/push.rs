@@ -1,5 +1,8 @@
 //! Web Push: subscriptions of devices, what they want to be told, and the log of what was sent.
 
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
 use afield_proto::device::Scopes;
 use afield_proto::push::{PushDelivery, PushKeys, PushSettings, PushState};
 use afield_proto::{DeviceId, OrgId, Timestamp, Topic};
@@ -67,10 +70,13 @@ pub struct PushListener {
     pub subscription: PushSubscription,
 }
 
+/// Who can be notified of what happens in a topic.
+pub type PushListeners = HashMap<Topic, Arc<[PushListener]>>;
+
 impl Store {
     /// How a device stands with Web Push.
     pub async fn push_state(&self, org: OrgId, device: DeviceId) -> Result<PushState, Error> {
-        self.read((org, device), push_state).await
+        self.look((org, device), push_state).await
     }
 
     /// Has a device notified, from now on through this subscription.
@@ -106,13 +112,13 @@ impl Store {
         self.write((device, endpoint), push_gone).await
     }
 
-    /// The devices that can be notified of what happens in a topic: of a project or an org.
+    /// The devices that can be notified of what happens in each of these topics: of projects and orgs.
     pub async fn push_listeners(
         &self,
-        topic: Topic,
+        topics: HashSet<Topic>,
         now: Timestamp,
-    ) -> Result<Vec<PushListener>, Error> {
-        self.read((topic, now), push_listeners).await
+    ) -> Result<PushListeners, Error> {
+        self.look((topics, now), push_listeners).await
     }
 
     /// One device, if it can be notified.
@@ -121,12 +127,12 @@ impl Store {
         device: DeviceId,
         now: Timestamp,
     ) -> Result<Option<PushListener>, Error> {
-        self.read((device, now), push_listener).await
+        self.look((device, now), push_listener).await
     }
 
     /// The name of a device of an org, as its owner knows it.
     pub async fn device_name(&self, org: OrgId, device: DeviceId) -> Result<Option<String>, Error> {
-        self.read((org, device), device_name).await
+        self.look((org, device), device_name).await
     }
 
     /// Writes down what became of a notification.
@@ -203,15 +209,25 @@ async fn push_gone(tx: &mut Tx, (device, endpoint): &(DeviceId, String)) -> Resu
 
 async fn push_listeners(
     tx: &mut Tx,
-    (topic, now): &(Topic, Timestamp),
-) -> Result<Vec<PushListener>, Error> {
-    let org = match topic {
-        Topic::Org(org) => Some(*org),
-        Topic::Project(id) => tx.opt(&ORG_OF_PROJECT, params![id], |row| row.id(0)).await?,
-        Topic::User(_) | Topic::Run(_) => None,
-    };
-    let Some(org) = org else { return Ok(Vec::new()) };
-    tx.all(&LISTENERS, params![org, now], listener).await
+    (topics, now): &(HashSet<Topic>, Timestamp),
+) -> Result<PushListeners, Error> {
+    let mut of_orgs: HashMap<OrgId, Arc<[PushListener]>> = HashMap::new();
+    let mut found = PushListeners::with_capacity(topics.len());
+    for topic in topics {
+        let org = match topic {
+            Topic::Org(org) => Some(*org),
+            Topic::Project(id) => tx.opt(&ORG_OF_PROJECT, params![id], |row| row.id(0)).await?,
+            Topic::User(_) | Topic::Run(_) => None,
+        };
+        let Some(org) = org else { continue };
+        let listeners = match of_orgs.get(&org) {
+            Some(known) => Arc::clone(known),
+            None => tx.all(&LISTENERS, params![org, now], listener).await?.into(),
+        };
+        of_orgs.insert(org, Arc::clone(&listeners));
+        found.insert(*topic, listeners);
+    }
+    Ok(found)
 }
 
 async fn push_listener(

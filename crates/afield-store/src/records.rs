@@ -120,8 +120,9 @@ async fn apply_records(
 async fn save(tx: &mut Tx, work: &Work, before: CommandState, any_new: bool) -> Result<(), Error> {
     match (work.saved, work.row.command.state != before) {
         (true, _) => {}
-        (false, true) => commands::save(tx, &work.row).await?,
-        (false, false) if any_new => commands::save_applied(tx, &work.row).await?,
+        // An end is saved where it is concluded.
+        (false, true) => commands::save::started(tx, &work.row).await?,
+        (false, false) if any_new => commands::save::applied(tx, &work.row).await?,
         (false, false) => {}
     }
     match &work.project {

@@ -69,6 +69,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Sql> {
         crate::commands::lease::STATEMENTS,
         crate::commands::room::STATEMENTS,
         crate::commands::routes::STATEMENTS,
+        crate::commands::save::STATEMENTS,
         crate::commands::show::STATEMENTS,
         crate::commands::steer::STATEMENTS,
         crate::commands::sweep::STATEMENTS,

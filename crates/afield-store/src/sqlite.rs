@@ -26,7 +26,7 @@ const VERSION_MIN: i32 = 3_051_003;
 const STATEMENTS_CACHED: usize = 256;
 /// Topics whose heads the writer remembers; all are forgotten when there are more.
 const HEADS_MAX: usize = 100_000;
-/// Page cache of the writer, in KiB: more than one transaction changes, so that no page is written before the commit.
+/// Page cache of the writer, in KiB: more than a pass of the redo log changes, so that its pages are written at the commit.
 /// At the end of a commit that moved entries between pages SQLite looks through all of it.
 const WRITER_CACHE_KIB: u32 = 8 * 1024;
 /// Page cache of each reader, in KiB.

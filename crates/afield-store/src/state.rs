@@ -104,7 +104,7 @@ impl Store {
         user: UserId,
         key: &StateKey,
     ) -> Result<Option<StateRegister>, Error> {
-        self.read((org, user, key.clone()), state_register).await
+        self.look((org, user, key.clone()), state_register).await
     }
 }
 

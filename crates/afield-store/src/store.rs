@@ -24,7 +24,7 @@ statements! {
 }
 
 /// Projects of which something is remembered; all are forgotten when there are more.
-const SLOTS_MAX: usize = 100_000;
+const REMEMBERED_MAX: usize = 100_000;
 
 /// Where the data lies.
 #[derive(Debug, Clone)]
@@ -234,6 +234,22 @@ impl Store {
         }
     }
 
+    /// Runs a reading operation that finds a handful of rows by their key. While there is something to be
+    /// committed the writer reads, which costs less than a commit.
+    pub(crate) async fn look<I, T, F>(&self, input: I, operation: F) -> Result<T, Error>
+    where
+        I: Send + Sync + 'static,
+        T: Send + 'static,
+        F: for<'a> Operation<'a, I, T>,
+    {
+        match &self.inner.engine {
+            Engine::Sqlite { writer, .. } if writer.has_uncommitted() => {
+                self.write(input, operation).await
+            }
+            _ => self.read(input, operation).await,
+        }
+    }
+
     /// Runner of the project's last command, and whether that was the first of its lane, as far as
     /// this process knows.
     pub(crate) fn last_slot(&self, id: ProjectId) -> Option<(DeviceId, bool)> {
@@ -270,7 +286,7 @@ impl Store {
             return;
         }
         let mut places = self.known_places();
-        if places.len() >= SLOTS_MAX {
+        if places.len() >= REMEMBERED_MAX {
             places.clear();
         }
         places.insert((org, place.id), (version, Arc::clone(place)));
@@ -284,7 +300,7 @@ impl Store {
     pub(crate) fn remember_slot(&self, id: ProjectId, command: &Command) {
         let head = command.waiting_for.as_deref() != Some("order");
         let mut slots = self.slots();
-        if slots.len() >= SLOTS_MAX {
+        if slots.len() >= REMEMBERED_MAX {
             slots.clear();
         }
         slots.insert(id, (command.runner_id, head));

@@ -1,6 +1,8 @@
 //! From committed facts to notifications.
 
+use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use afield_flow::push::gather::{Due, Gather};
@@ -8,7 +10,7 @@ use afield_flow::push::{Asked, Change, Listener, Notice, Subject, is_told, words
 use afield_flow::push::{of_approval, of_command, of_runner};
 use afield_proto::push::PushKind;
 use afield_proto::{ApprovalId, Timestamp, Topic};
-use afield_store::{CommittedEvents, OneTapToken, PushListener};
+use afield_store::{CommittedEvents, OneTapToken, PushListener, PushListeners};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::sync::mpsc;
@@ -17,7 +19,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::deliver::{Patience, deliver};
-use super::{Push, zone};
+use super::{NOTED_MAX, Push, zone};
 use crate::auth::token::Secret;
 use crate::core::Core;
 
@@ -48,7 +50,7 @@ impl Push {
             let noted = Noted { topic: events.topic, change };
             // A closed queue is that of a server that stops.
             if let Err(TrySendError::Full(_)) = self.noted.try_send(noted) {
-                tracing::warn!("more happens than can be looked at for notifications");
+                self.left_out.fetch_add(1, Ordering::Relaxed);
             }
         }
     }
@@ -79,12 +81,15 @@ pub(crate) async fn run(
     shutdown: CancellationToken,
 ) {
     let mut gather = Gather::default();
+    let mut heard = Vec::new();
     // What is under way ends with this.
     let mut under_way = JoinSet::new();
     loop {
         let wait = gather.next().map(|due| due.since(Timestamp::now()));
         tokio::select! {
-            Some(noted) = noted.recv() => hear(&core, &mut gather, noted).await,
+            1.. = noted.recv_many(&mut heard, NOTED_MAX) => {
+                hear(&core, &mut gather, &mut heard).await;
+            }
             () = rest(wait) => {}
             Some(_) = under_way.join_next() => {}
             () = shutdown.cancelled() => return,
@@ -106,22 +111,39 @@ async fn rest(wait: Option<Duration>) {
     }
 }
 
-async fn hear(core: &Core, gather: &mut Gather, noted: Noted) {
-    let notice = match noted.change {
-        Change::Over(approval) => return gather.forget(approval),
-        Change::Tell(notice) => notice,
-    };
+/// What came at once is looked at together: who is notified is read once for all of it.
+async fn hear(core: &Core, gather: &mut Gather, heard: &mut Vec<Noted>) {
+    let left_out = core.push.left_out.swap(0, Ordering::Relaxed);
+    if left_out > 0 {
+        tracing::warn!(left_out, "more happens than can be looked at for notifications");
+    }
     let now = Timestamp::now();
-    let listeners = core.store.push_listeners(noted.topic, now).await;
-    let listeners = listeners.unwrap_or_else(|error| {
-        tracing::error!(%error, "can't read who is notified");
-        Vec::new()
-    });
-    for listener in listeners {
-        if wants(core, &listener, notice.kind, now) {
-            gather.add(listener.device, notice.clone(), now);
+    let told = heard.iter().filter(|noted| matches!(noted.change, Change::Tell(_)));
+    let listeners = listeners(core, told.map(|noted| noted.topic).collect(), now).await;
+    for Noted { topic, change } in heard.drain(..) {
+        let notice = match change {
+            Change::Over(approval) => {
+                gather.forget(approval);
+                continue;
+            }
+            Change::Tell(notice) => notice,
+        };
+        for listener in listeners.get(&topic).into_iter().flat_map(|listeners| listeners.iter()) {
+            if wants(core, listener, notice.kind, now) {
+                gather.add(listener.device, notice.clone(), now);
+            }
         }
     }
+}
+
+async fn listeners(core: &Core, topics: HashSet<Topic>, now: Timestamp) -> PushListeners {
+    if topics.is_empty() {
+        return PushListeners::new();
+    }
+    core.store.push_listeners(topics, now).await.unwrap_or_else(|error| {
+        tracing::error!(%error, "can't read who is notified");
+        PushListeners::new()
+    })
 }
 
 fn wants(core: &Core, listener: &PushListener, kind: PushKind, now: Timestamp) -> bool {

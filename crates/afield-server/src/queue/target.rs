@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use afield_proto::project::Project;
 use afield_proto::queue::Target;
 use afield_proto::{DeviceId, ErrorBody, ErrorCode, OrgId};
 use afield_store::PlaceRow;
@@ -34,8 +33,8 @@ pub(super) async fn project(
     }
 }
 
-fn has_path(project: &Project, path: Option<&str>) -> bool {
-    path.is_none_or(|path| project.path == path.trim_end_matches('/'))
+fn has_path(place: &PlaceRow, path: Option<&str>) -> bool {
+    path.is_none_or(|path| place.path == path.trim_end_matches('/'))
 }
 
 async fn on_runner(
@@ -48,10 +47,10 @@ async fn on_runner(
     if !runners.iter().any(|known| known.device.id == runner) {
         return Err(not_found("runner"));
     }
-    let mut projects = core.store.projects(org).await.map_err(from_store)?;
-    projects.retain(|project| project.runner_id == runner && has_path(project, path));
-    match projects.len() {
-        1 => core.store.place(org, projects[0].id).await.map_err(from_store),
+    let mut places = core.store.places(org).await.map_err(from_store)?;
+    places.retain(|place| place.runner_id == runner && has_path(place, path));
+    match places.len() {
+        1 => Ok(Arc::new(places.remove(0))),
         0 => Err(ErrorBody::new(
             ErrorCode::ProjectNotFound,
             "this runner has no such project; add one with: afield projects add DIR",

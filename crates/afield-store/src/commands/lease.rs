@@ -71,7 +71,7 @@ impl Store {
         org: OrgId,
         runner_id: DeviceId,
     ) -> Result<Vec<Attempt>, Error> {
-        self.read((org, runner_id), kills_to_deliver).await
+        self.look((org, runner_id), kills_to_deliver).await
     }
 }
 
@@ -216,7 +216,7 @@ async fn lease(tx: &mut Tx, found: Waiting, now: Timestamp) -> Result<RunnerExec
     row.applied = 0;
     (row.due_at, row.for_limit, row.command.not_before) = (None, false, None);
     row.enter(CommandState::Leased);
-    commands::save(tx, &row).await?;
+    commands::save::leased(tx, &row).await?;
     if row.command.attempt == 1 && !told {
         let said = prompt_message(&row.command, &payload, now);
         tx.tell_project(row.org, row.command.project_id, &Fact::AgentMessage(said), now);

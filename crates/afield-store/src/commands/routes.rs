@@ -189,7 +189,7 @@ impl Store {
         org: OrgId,
         session: afield_proto::SessionId,
     ) -> Result<ProjectId, Error> {
-        self.read((org, session), project_of_session).await
+        self.look((org, session), project_of_session).await
     }
 }
 

@@ -35,7 +35,7 @@ impl Store {
 
     /// When the queue must be swept next although nothing happens.
     pub async fn next_sweep(&self) -> Result<Option<Timestamp>, Error> {
-        self.read((), next_sweep).await
+        self.look((), next_sweep).await
     }
 }
 

@@ -1,16 +1,23 @@
 //! Web Push: subscriptions of devices, and the log of what was sent.
 
+use std::sync::Arc;
+
 use afield_proto::device::DeviceKind;
 use afield_proto::push::{PushDelivery, PushKeys, PushKind, PushOutcome, PushSettings};
 use afield_proto::{OrgId, ProjectId, Topic};
 
 use super::world::new_device;
 use super::{Outcome, Place, World, another_org, at};
-use crate::PushSubscription;
+use crate::{Error, PushListener, PushSubscription, Store};
 
 fn subscription(secret: &str) -> PushSubscription {
     let keys = PushKeys { p256dh: "key".into(), auth: "secret".into() };
     PushSubscription { endpoint: format!("https://push.example/{secret}"), keys }
+}
+
+async fn listeners(store: &Store, topic: Topic, now: i64) -> Result<Arc<[PushListener]>, Error> {
+    let mut found = store.push_listeners([topic].into(), at(now)).await?;
+    Ok(found.remove(&topic).unwrap_or_default())
 }
 
 /// Devices of an org are found by its topics, with what they want and may do; nobody else is.
@@ -19,15 +26,15 @@ pub async fn subscribed_devices_are_found(place: Place) -> Outcome {
     let (store, org, phone) = (&world.store, world.org, world.phone);
     let project = world.project("/a").await?;
     let project = Topic::Project(project.id);
-    assert!(store.push_listeners(project, at(1)).await?.is_empty());
+    assert!(listeners(store, project, 1).await?.is_empty());
     let wanted = PushSettings { kinds: vec![PushKind::Runner], quiet: None };
     store.push_settings(org, phone, wanted.clone()).await?;
-    assert!(store.push_listeners(project, at(1)).await?.is_empty(), "it only said what it wants");
+    assert!(listeners(store, project, 1).await?.is_empty(), "it only said what it wants");
     let state = store.push_subscribe(org, phone, subscription("one"), None, at(2)).await?;
     assert_eq!((state.settings, state.subscribed_at), (wanted.clone(), Some(at(2))));
     assert_eq!(state.service.as_deref(), Some("push.example"), "the rest is secret");
     for topic in [project, Topic::Org(org)] {
-        let found = store.push_listeners(topic, at(3)).await?;
+        let found = listeners(store, topic, 3).await?;
         assert_eq!(found.len(), 1, "{topic}");
         assert_eq!((found[0].device, found[0].org), (phone, org));
         assert_eq!((&found[0].settings, found[0].scopes), (&wanted, "all".parse()?));
@@ -35,8 +42,11 @@ pub async fn subscribed_devices_are_found(place: Place) -> Outcome {
     }
     let other = another_org(store).await?;
     for topic in [Topic::Org(other.org_id), Topic::Project(ProjectId::generate())] {
-        assert!(store.push_listeners(topic, at(3)).await?.is_empty());
+        assert!(listeners(store, topic, 3).await?.is_empty());
     }
+    let several = [project, Topic::Org(org), Topic::Org(other.org_id)];
+    let found = store.push_listeners(several.into(), at(3)).await?;
+    assert_eq!(several.map(|topic| found[&topic].len()), [1, 1, 0], "asked at once");
     store.push_gone(phone, "https://push.example/older".into()).await?;
     assert!(store.push_listener(phone, at(3)).await?.is_some(), "another one is gone");
     store.push_gone(phone, subscription("one").endpoint).await?;
@@ -55,9 +65,9 @@ pub async fn a_subscription_has_one_device(place: Place) -> Outcome {
     for device in [phone, again] {
         store.push_subscribe(org, device, subscription("one"), None, at(2)).await?;
     }
-    let found = store.push_listeners(Topic::Org(org), at(3)).await?;
+    let found = listeners(store, Topic::Org(org), 3).await?;
     assert_eq!(found.iter().map(|found| found.device).collect::<Vec<_>>(), [again]);
-    assert!(store.push_listeners(Topic::Org(org), at(50)).await?.is_empty(), "it expired");
+    assert!(listeners(store, Topic::Org(org), 50).await?.is_empty(), "it expired");
     store.push_subscribe(org, phone, subscription("two"), None, at(4)).await?;
     assert!(store.push_listener(phone, at(5)).await?.is_some());
     store.revoke_device(org, phone, again, false, at(6)).await?;

@@ -267,7 +267,7 @@ async fn topic_head(tx: &mut Tx, topic: &Topic) -> Result<Head, Error> {
 impl Store {
     /// Where a topic stands.
     pub async fn topic_head(&self, topic: Topic) -> Result<Head, Error> {
-        self.read(topic, topic_head).await
+        self.look(topic, topic_head).await
     }
 
     /// Events of a topic after a number, oldest first, at most `limit` and about 8 MiB of them.

@@ -23,7 +23,7 @@ statements! {
         codec, sha256, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'zstd', ?7, ?8)";
     DELETE_ROWS = "DELETE FROM events WHERE place >= ?1 AND place <= ?2";
     SET_ROTATED = "UPDATE topics SET rotated_to = ?2 WHERE number = ?1 AND rotated_to < ?2";
-    /// Topics whose live part is past a limit.
+    /// What lies outside of segments, topic by topic.
     LIVE = "SELECT t.name, live.events, live.bytes FROM topics t JOIN \
         (SELECT place / 68719476736 AS topic, \
         CAST(SUM(place % 68719476736 - first_seq + 1) AS BIGINT) AS events, \

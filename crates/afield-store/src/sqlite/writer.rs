@@ -12,29 +12,30 @@
 //! Operations that look for work come last in their batch: they see all of it, and what was just
 //! accepted is leased in the same transaction.
 
+mod job;
+mod thread;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc as blocking;
 use std::time::Duration;
 
-use futures::FutureExt as _;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::redo::{Mark, Recorder, RedoLog};
+use self::job::Job;
+use self::thread::Thread;
+use super::redo::RedoLog;
 use crate::Error;
-use crate::log::{CommittedEvents, append};
+use crate::log::CommittedEvents;
 use crate::store::FleetVersion;
 use crate::tx::{Operation, Session, Tx};
 
 /// Operations that may wait for the writer. More callers wait at the door.
 const QUEUE: usize = 8192;
 
-/// A batch of so few is answered by the writer itself: another thread would only add a delay.
-const SETTLED_HERE_MAX: usize = 4;
-
 /// What was acknowledged is committed after this time at most: the more batches come meanwhile, the
 /// more of them write the same pages.
-const COMMIT_AFTER: Duration = Duration::from_millis(200);
+const COMMIT_AFTER: Duration = Duration::from_millis(50);
 
 /// What the writer is asked.
 enum Message {
@@ -53,78 +54,6 @@ pub(crate) enum Turn {
     Asked,
     /// Behind all others: what it looks for may come with them.
     Last,
-}
-
-/// When what an operation told is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Telling {
-    /// With that of the others.
-    Together,
-    /// Before the next one runs: it may be undone alone.
-    Alone,
-}
-
-/// An operation with its input and its caller.
-trait Job: Send {
-    /// Runs it, keeping the result. `false` when it failed.
-    fn run(&mut self, tx: &mut Tx, telling: Telling) -> bool;
-    /// The error it ended with, if it did.
-    fn error(&self) -> Option<&Error>;
-    /// Tells the caller: the kept result, or why the whole batch failed.
-    fn settle(self: Box<Self>, batch: Result<(), Error>);
-}
-
-struct Call<I, T, F> {
-    input: I,
-    operation: F,
-    result: Option<Result<T, Error>>,
-    caller: oneshot::Sender<Result<T, Error>>,
-}
-
-impl<I, T, F> Job for Call<I, T, F>
-where
-    I: Send + Sync + 'static,
-    T: Send + 'static,
-    F: for<'a> Operation<'a, I, T>,
-{
-    fn run(&mut self, tx: &mut Tx, telling: Telling) -> bool {
-        let result = run_now(tx, &self.input, self.operation).and_then(|value| match telling {
-            Telling::Together => Ok(value),
-            Telling::Alone => flush(tx).map(|()| value),
-        });
-        let succeeded = result.is_ok();
-        self.result = Some(result);
-        succeeded
-    }
-
-    fn error(&self) -> Option<&Error> {
-        self.result.as_ref()?.as_ref().err()
-    }
-
-    fn settle(self: Box<Self>, batch: Result<(), Error>) {
-        let result = match (batch, self.result) {
-            (Ok(()), Some(result)) => result,
-            (Err(error), _) => Err(error),
-            (Ok(()), None) => Err(Error::corrupt("an operation was never run")),
-        };
-        // A caller that went away has its operation done all the same.
-        let _gone = self.caller.send(result);
-    }
-}
-
-fn run_now<I, T, F>(tx: &mut Tx, input: &I, operation: F) -> Result<T, Error>
-where
-    F: for<'a> Operation<'a, I, T>,
-{
-    operation(tx, input).now_or_never().ok_or_else(waited)?
-}
-
-fn flush(tx: &mut Tx) -> Result<(), Error> {
-    append::flush(tx).now_or_never().ok_or_else(waited)?
-}
-
-fn waited() -> Error {
-    Error::corrupt("an operation waited inside SQLite")
 }
 
 /// The way to the writer. Cheap to clone.
@@ -173,9 +102,14 @@ impl Writer {
         Ok(Self { messages, uncommitted, broken })
     }
 
+    /// Whether something was acknowledged that a reader does not see.
+    pub(crate) fn has_uncommitted(&self) -> bool {
+        self.uncommitted.load(Ordering::Acquire)
+    }
+
     /// Has everything committed that was acknowledged before: then a reader sees it.
     pub(crate) async fn show(&self) -> Result<(), Error> {
-        if !self.uncommitted.load(Ordering::Acquire) {
+        if !self.has_uncommitted() {
             return Ok(());
         }
         let (caller, committed) = oneshot::channel();
@@ -193,11 +127,10 @@ impl Writer {
         T: Send + 'static,
         F: for<'a> Operation<'a, I, T>,
     {
-        let (caller, answer) = oneshot::channel();
-        let call = Box::new(Call { input, operation, result: None, caller });
+        let (job, answer) = job::job(input, operation);
         let message = match turn {
-            Turn::Asked => Message::Run(call),
-            Turn::Last => Message::RunLast(call),
+            Turn::Asked => Message::Run(job),
+            Turn::Last => Message::RunLast(job),
         };
         if self.messages.send(message).await.is_err() {
             return Err(self.gone());
@@ -253,314 +186,17 @@ fn alarm(writer: mpsc::WeakSender<Message>) -> Result<blocking::SyncSender<()>, 
     Ok(ring)
 }
 
-struct Thread {
-    tx: Tx,
-    redo: RedoLog,
-    /// A transaction is open.
-    is_open: bool,
-    uncommitted: Arc<AtomicBool>,
-    alarm: blocking::SyncSender<()>,
-    waiting: mpsc::Receiver<Message>,
-    committed: Option<mpsc::Sender<Vec<CommittedEvents>>>,
-    fleet: FleetVersion,
-    batch_max: usize,
-    broke: watch::Sender<Option<Arc<str>>>,
-    runtime: tokio::runtime::Handle,
-    jobs: Vec<Box<dyn Job>>,
-}
-
-/// Why a batch was not committed.
-enum Failed {
-    /// One operation failed after it had written.
-    Dirty,
-    /// The database itself.
-    Broken(Error),
-}
-
-impl Thread {
-    fn run(mut self) {
-        let work = std::panic::AssertUnwindSafe(|| self.serve());
-        match std::panic::catch_unwind(work) {
-            Ok(closing) => {
-                drop(self.tx);
-                if let Some(done) = closing {
-                    let _gone = done.send(());
-                }
-            }
-            Err(_panic) => self.fail("an operation panicked".into()),
-        }
-    }
-
-    /// Serves batch after batch until it is told to close or nobody is left to ask.
-    fn serve(&mut self) -> Option<oneshot::Sender<()>> {
-        let mut messages = Vec::with_capacity(self.batch_max);
-        let mut last = Vec::new();
-        loop {
-            let nobody_left = self.waiting.blocking_recv_many(&mut messages, self.batch_max) == 0;
-            let (mut commit, mut closing, mut readers) = (nobody_left, None, Vec::new());
-            for message in messages.drain(..) {
-                match message {
-                    Message::Run(job) => self.jobs.push(job),
-                    Message::RunLast(job) => last.push(job),
-                    Message::Commit(reader) => {
-                        commit = true;
-                        readers.extend(reader);
-                    }
-                    Message::Close(done) => (commit, closing) = (true, Some(done)),
-                }
-            }
-            self.jobs.append(&mut last);
-            let kept = self.batch(commit);
-            for reader in readers.into_iter().filter(|_| kept) {
-                // A reader that went away reads nothing.
-                let _gone = reader.send(());
-            }
-            if closing.is_some() || nobody_left {
-                return closing;
-            }
-        }
-    }
-
-    /// Runs the gathered operations and tells their callers when all of it is on disk, and where that is
-    /// asked for, committed. Whether it is.
-    fn batch(&mut self, commit: bool) -> bool {
-        if self.jobs.is_empty() && !(commit && self.is_open) {
-            return true;
-        }
-        let already_broken = self.broke.borrow().clone();
-        let outcome = match already_broken {
-            Some(reason) => Err(Error::Broken { reason }),
-            None => self.carry_out(commit),
-        };
-        let kept = outcome.is_ok();
-        match &outcome {
-            Ok(()) => self.publish(),
-            Err(Error::Broken { reason }) => self.fail(Arc::clone(reason)),
-            Err(error) => self.fail(error.to_string().into()),
-        }
-        if std::mem::take(&mut self.tx.fleet_changed) {
-            self.fleet.fetch_add(1, Ordering::Release);
-        }
-        self.settle(outcome);
-        kept
-    }
-
-    /// Tells the callers. Waking many of them costs as much as their operations did, so that is
-    /// done on the runtime while this thread goes on with the next batch.
-    fn settle(&mut self, outcome: Result<(), Error>) {
-        let next = Vec::with_capacity(self.jobs.len());
-        let jobs = std::mem::replace(&mut self.jobs, next);
-        let tell = move || jobs.into_iter().for_each(|job| job.settle(outcome.clone()));
-        match self.jobs.capacity() > SETTLED_HERE_MAX {
-            true => drop(self.runtime.spawn(async move { tell() })),
-            false => tell(),
-        }
-    }
-
-    fn carry_out(&mut self, commit: bool) -> Result<(), Error> {
-        let ran = self.try_batch(Self::run_plain);
-        let (ran, undone) = match ran {
-            Err(Failed::Dirty) => {
-                self.start_over()?;
-                (self.try_batch(Self::run_guarded), true)
-            }
-            ran => (ran, false),
-        };
-        match ran {
-            // What was done again should not have to be done a third time.
-            Ok(()) => self.keep(commit || undone),
-            Err(Failed::Broken(error)) => Err(error),
-            Err(Failed::Dirty) => Err(Error::corrupt("a savepoint did not hold")),
-        }
-    }
-
-    /// Rolls back, and does again what was acknowledged.
-    fn start_over(&mut self) -> Result<(), Error> {
-        self.undo("ROLLBACK")?;
-        self.is_open = false;
-        self.begin()?;
-        let Session::Sqlite(super::Session { connection, changes: Some(changes), .. }) =
-            &mut self.tx.session
-        else {
-            return Ok(());
-        };
-        self.redo.redo(connection, changes)
-    }
-
-    /// Brings what the batch changed to the disk.
-    fn keep(&mut self, commit: bool) -> Result<(), Error> {
-        if planted::is("commit") {
-            self.settle(Ok(()));
-            std::thread::sleep(std::time::Duration::from_millis(100));
-        }
-        let Some(changes) = changes(&mut self.tx) else { return Ok(()) };
-        if commit || self.redo.is_full(changes) {
-            return self.commit();
-        }
-        if self.redo.append(changes)? && !self.uncommitted.swap(true, Ordering::AcqRel) {
-            // It may have been rung for an earlier transaction: that will do.
-            let _rung = self.alarm.try_send(());
-        }
-        // Nothing was changed since the last commit: nobody is kept from anything.
-        if self.uncommitted.load(Ordering::Relaxed) { Ok(()) } else { self.commit() }
-    }
-
-    fn commit(&mut self) -> Result<(), Error> {
-        if let Session::Sqlite(session) = &self.tx.session {
-            self.redo.close_pass(&session.connection)?;
-        }
-        self.statement("COMMIT")?;
-        self.is_open = false;
-        if let Some(changes) = changes(&mut self.tx) {
-            self.redo.begin_pass(changes);
-        }
-        self.uncommitted.store(false, Ordering::Release);
-        Ok(())
-    }
-
-    fn begin(&mut self) -> Result<(), Error> {
-        if !self.is_open {
-            self.statement("BEGIN IMMEDIATE")?;
-            self.is_open = true;
-        }
-        Ok(())
-    }
-
-    fn try_batch(
-        &mut self,
-        run: fn(&mut Self, &mut dyn Job) -> Result<(), Failed>,
-    ) -> Result<(), Failed> {
-        self.begin().map_err(Failed::Broken)?;
-        let mut jobs = std::mem::take(&mut self.jobs);
-        let ran = jobs.iter_mut().try_for_each(|job| run(self, &mut **job));
-        self.jobs = jobs;
-        ran?;
-        self.write_told()
-    }
-
-    /// Writes what was told and is not written yet.
-    fn write_told(&mut self) -> Result<(), Failed> {
-        match flush(&mut self.tx) {
-            Ok(()) => Ok(()),
-            Err(broken @ Error::Broken { .. }) => Err(Failed::Broken(broken)),
-            Err(_) => Err(Failed::Dirty),
-        }
-    }
-
-    /// Runs one operation without a savepoint.
-    fn run_plain(&mut self, job: &mut dyn Job) -> Result<(), Failed> {
-        let (told, audited) = (self.tx.pending.len(), self.tx.audited.len());
-        let before = self.changed();
-        let mark = changes(&mut self.tx).map(|changes| changes.mark());
-        if job.run(&mut self.tx, Telling::Together) {
-            return Ok(());
-        }
-        if let Some(broken @ Error::Broken { .. }) = job.error() {
-            return Err(Failed::Broken(broken.clone()));
-        }
-        self.tx.audited.truncate(audited);
-        self.tx.pending.truncate(told);
-        self.forget_since(mark);
-        match self.changed() == before {
-            true => Ok(()),
-            false => Err(Failed::Dirty),
-        }
-    }
-
-    /// Runs one operation inside a savepoint and undoes it when it fails.
-    fn run_guarded(&mut self, job: &mut dyn Job) -> Result<(), Failed> {
-        let written = self.tx.written.len();
-        let mark = changes(&mut self.tx).map(|changes| changes.mark());
-        self.statement("SAVEPOINT operation").map_err(Failed::Broken)?;
-        if !job.run(&mut self.tx, Telling::Alone) {
-            if let Some(broken @ Error::Broken { .. }) = job.error() {
-                return Err(Failed::Broken(broken.clone()));
-            }
-            let events: Vec<_> = self.tx.written.drain(..written).collect();
-            self.undo("ROLLBACK TO operation").map_err(Failed::Broken)?;
-            self.tx.written = events;
-            self.forget_since(mark);
-        }
-        self.statement("RELEASE operation").map_err(Failed::Broken)
-    }
-
-    /// Takes statements back that were noted and undone.
-    fn forget_since(&mut self, mark: Option<Mark>) {
-        if let (Some(changes), Some(mark)) = (changes(&mut self.tx), mark) {
-            changes.back_to(mark);
-        }
-    }
-
-    /// Takes back what was written since, in the database and in memory.
-    fn undo(&mut self, statement: &str) -> Result<(), Error> {
-        self.tx.audited.clear();
-        self.tx.pending.clear();
-        self.tx.written.clear();
-        if let Session::Sqlite(session) = &mut self.tx.session {
-            session.heads.clear();
-            session.connection.execute_batch(statement)?;
-        }
-        Ok(())
-    }
-
-    fn statement(&mut self, text: &str) -> Result<(), Error> {
-        let Session::Sqlite(session) = &mut self.tx.session else { return Ok(()) };
-        let run = session.connection.prepare_cached(text).and_then(|mut run| run.raw_execute());
-        // Whatever stops a transaction from beginning or ending stops the store.
-        run.map(drop).map_err(|error| Error::Broken { reason: error.to_string().into() })
-    }
-
-    /// How many rows this connection has ever changed.
-    fn changed(&self) -> u64 {
-        match &self.tx.session {
-            Session::Sqlite(session) => session.connection.total_changes(),
-            Session::Postgres(_) => 0,
-        }
-    }
-
-    /// Hands the committed events on, before any caller hears of them. Waits while nobody takes
-    /// them: what is told can't run ahead of what is followed.
-    fn publish(&mut self) {
-        let events = std::mem::take(&mut self.tx.written);
-        if events.is_empty() {
-            return;
-        }
-        if let Some(committed) = &self.committed {
-            // Nobody follows any more: the events are on disk, which is what counts.
-            let _gone = committed.blocking_send(events);
-        }
-    }
-
-    /// From now on everything is refused.
-    fn fail(&mut self, reason: Arc<str>) {
-        if self.broke.borrow().is_none() {
-            tracing::error!(%reason, "the database failed, nothing is acknowledged any more");
-            self.broke.send_replace(Some(reason));
-        }
-        self.tx.audited.clear();
-        self.tx.pending.clear();
-        self.tx.written.clear();
-    }
-}
-
-/// What the running batch changes.
-fn changes(tx: &mut Tx) -> Option<&mut Recorder> {
-    match &mut tx.session {
-        Session::Sqlite(session) => session.changes.as_mut(),
-        Session::Postgres(_) => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
+    use std::path::{Path, PathBuf};
     use std::sync::{Mutex, MutexGuard, PoisonError};
     use std::time::Instant;
 
     use super::*;
     use crate::Synchronous;
     use crate::sql::{Sql, params};
-    use crate::sqlite::open;
+    use crate::sqlite::redo::tests::crash;
+    use crate::sqlite::{Session, open};
 
     /// Names in the order in which operations ran.
     type Ran = Arc<Mutex<Vec<&'static str>>>;
@@ -574,9 +210,19 @@ mod tests {
         Ok(())
     }
 
-    async fn put(tx: &mut Tx, (): &()) -> Result<(), Error> {
-        static PUT: Sql = Sql::new("INSERT INTO meta (name, value) VALUES ('a', 1)");
-        tx.execute(&PUT, params![]).await.map(drop)
+    async fn put(tx: &mut Tx, name: &&'static str) -> Result<(), Error> {
+        static PUT: Sql = Sql::new("INSERT INTO meta (name, value) VALUES (?1, 1)");
+        tx.execute(&PUT, params![*name]).await.map(drop)
+    }
+
+    async fn is_there(tx: &mut Tx, name: &&'static str) -> Result<bool, Error> {
+        static HAS: Sql = Sql::new("SELECT 1 FROM meta WHERE name = ?1");
+        Ok(tx.opt(&HAS, params![*name], |_| Ok(())).await?.is_some())
+    }
+
+    async fn put_and_fail(tx: &mut Tx, name: &&'static str) -> Result<(), Error> {
+        put(tx, name).await?;
+        Err(Error::corrupt("it fails late"))
     }
 
     async fn wait(_: &mut Tx, gate: &Mutex<blocking::Receiver<()>>) -> Result<(), Error> {
@@ -586,35 +232,114 @@ mod tests {
 
     fn start(database: &Path) -> Writer {
         let (session, redo) = open(database, Synchronous::Off).unwrap();
+        start_with(session, redo)
+    }
+
+    fn start_with(session: Session, redo: RedoLog) -> Writer {
         let fleet = FleetVersion::default();
         let options = Options { session, redo, committed: None, fleet, batch_max: 8 };
         Writer::start(options).unwrap()
     }
 
-    fn values(database: &Path) -> i64 {
+    /// Where "a" was put.
+    async fn with_a() -> (tempfile::TempDir, PathBuf, Writer) {
+        let folder = tempfile::tempdir().unwrap();
+        let database = folder.path().join("db");
+        let writer = start(&database);
+        writer.run("a", put, Turn::Asked).await.unwrap();
+        (folder, database, writer)
+    }
+
+    /// What was put and is committed.
+    fn values(database: &Path) -> Vec<String> {
         let reader = rusqlite::Connection::open(database).unwrap();
-        let count = "SELECT COUNT(*) FROM meta WHERE name = 'a'";
-        reader.query_row(count, [], |row| row.get(0)).unwrap()
+        let names = "SELECT name FROM meta WHERE value = 1 AND name < 'e' ORDER BY name";
+        let mut names = reader.prepare(names).unwrap();
+        let names = names.query_map([], |row| row.get(0)).unwrap();
+        names.map(Result::unwrap).collect()
     }
 
     #[tokio::test]
-    async fn a_reader_sees_what_was_acknowledged_and_without_one_it_is_committed_as_well() {
-        let folder = tempfile::tempdir().unwrap();
-        let database = folder.path().join("db");
-        let writer = start(&database);
-        writer.run((), put, Turn::Asked).await.unwrap();
+    async fn a_reader_sees_what_was_acknowledged() {
+        let (_folder, database, writer) = with_a().await;
         writer.show().await.unwrap();
-        assert_eq!(values(&database), 1);
-        let folder = tempfile::tempdir().unwrap();
-        let database = folder.path().join("db");
-        let writer = start(&database);
-        writer.run((), put, Turn::Asked).await.unwrap();
+        assert_eq!(values(&database), ["a"]);
+    }
+
+    #[tokio::test]
+    async fn an_operation_that_fails_late_takes_back_only_itself() {
+        let (_folder, database, writer) = with_a().await;
+        let (with, failed) = tokio::join!(
+            writer.run("b", put, Turn::Asked),
+            writer.run("c", put_and_fail, Turn::Asked),
+        );
+        with.unwrap();
+        failed.unwrap_err();
+        writer.run("d", put, Turn::Asked).await.unwrap();
+        writer.show().await.unwrap();
+        assert_eq!(values(&database), ["a", "b", "d"]);
+    }
+
+    #[tokio::test]
+    async fn the_writer_sees_it_before_it_is_committed() {
+        let (_folder, _, writer) = with_a().await;
+        assert!(writer.run("a", is_there, Turn::Asked).await.unwrap());
+        assert!(!writer.run("b", is_there, Turn::Asked).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn without_a_reader_it_is_committed_as_well() {
+        let (_folder, database, writer) = with_a().await;
         let began = Instant::now();
         while writer.uncommitted.load(Ordering::Acquire) {
             assert!(began.elapsed() < Duration::from_secs(30), "nobody commits it");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        assert_eq!(values(&database), 1);
+        assert_eq!(values(&database), ["a"]);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn what_is_acknowledged_survives_a_crash_however_many_ask() {
+        static ADD: Sql = Sql::new(
+            "INSERT INTO meta (name, value) VALUES (?1, 1) \
+             ON CONFLICT (name) DO UPDATE SET value = meta.value + 1",
+        );
+        async fn add(tx: &mut Tx, name: &String) -> Result<(), Error> {
+            tx.execute(&ADD, params![name]).await.map(drop)
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let writer = start(&folder.path().join("db"));
+        let ask = async |asker: usize| {
+            for _ in 0..50 {
+                writer.run(format!("asker {asker}"), add, Turn::Asked).await.unwrap();
+            }
+        };
+        futures::future::join_all((0..16).map(ask)).await;
+        let crashed = crash(folder.path());
+        let (session, _redo) = open(&crashed.path().join("db"), Synchronous::Off).unwrap();
+        let count = "SELECT COUNT(*) FROM meta WHERE name LIKE 'asker %' AND value = 50";
+        let count: i64 = session.connection.query_row(count, [], |row| row.get(0)).unwrap();
+        assert_eq!(count, 16);
+    }
+
+    #[tokio::test]
+    async fn what_does_not_come_to_the_disk_is_not_acknowledged_and_ends_the_store() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = folder.path().join("db");
+        let (session, _redo) = open(&database, Synchronous::Off).unwrap();
+        let log = folder.path().join("db.redo");
+        std::fs::remove_file(&log).unwrap();
+        // A disk without room.
+        std::os::unix::fs::symlink("/dev/full", &log).unwrap();
+        let redo = RedoLog::start(&database, &session.connection, false).unwrap();
+        let writer = start_with(session, redo);
+        let run = |name| writer.run(name, put, Turn::Asked);
+        let (first, second) = tokio::join!(run("a"), run("b"));
+        assert!(matches!((first, second), (Err(Error::Broken { .. }), Err(Error::Broken { .. }))));
+        assert!(writer.broken().await.contains("redo log"));
+        writer.run("c", put, Turn::Asked).await.unwrap_err();
+        writer.close().await;
+        assert!(values(&database).is_empty());
     }
 
     #[tokio::test]

@@ -11,13 +11,7 @@ const REST: Duration = Duration::from_secs(12);
 #[tokio::test]
 async fn the_store_is_asked_nothing() {
     let afield = demo().await;
-    let head = format!("GET /metrics\nAuthorization: Bearer {}", afield.token);
-    let operations = async || {
-        let output = access::http(&afield, &head, "").await;
-        let line = output.lines().find(|line| line.starts_with("afield_store_operations_total"));
-        let count = line.and_then(|line| line.rsplit(' ').next());
-        count.unwrap().parse::<u64>().unwrap()
-    };
+    let operations = async || metric(&afield, "afield_store_operations_total").await.unwrap();
     // What the start began is over then.
     tokio::time::sleep(REST).await;
     let (first, second) = (operations().await, operations().await);

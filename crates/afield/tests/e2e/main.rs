@@ -85,6 +85,14 @@ async fn run(client: &mut Client, project: &str, prompt: &str) -> Value {
     finished(client, &command).await
 }
 
+/// A figure of the Prometheus page, if it is there.
+async fn metric(afield: &Afield, name: &str) -> Option<u64> {
+    let head = format!("GET /metrics\nAuthorization: Bearer {}", afield.token);
+    let page = access::http(afield, &head, "").await;
+    let line = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    line.map(|count| count.parse().unwrap())
+}
+
 /// Every event the client has seen so far, asserting that their numbers have neither gap nor
 /// duplicate.
 fn assert_gapless(events: &[Value], after: u64) {

@@ -1,5 +1,7 @@
 //! Bursts and large lines: nothing lost, order kept, memory bounded.
 
+use std::time::Duration;
+
 use super::*;
 
 #[tokio::test]
@@ -30,7 +32,13 @@ async fn ten_thousand_lines_arrive_in_order_live_and_in_history() {
     }
     let expected: Vec<String> = (0..10_000).map(|n| format!("line {n}")).collect();
     assert_eq!(lines, expected);
-    // The same from history, page by page, across the rotation that follows.
+    // The same from history, page by page, once the log was moved into segments.
+    let rotated = async {
+        while metric(&afield, "afield_logs_rotated_total").await.is_none() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), rotated).await.expect("the log is rotated");
     let mut history = Vec::new();
     let mut after = 0;
     loop {

@@ -121,6 +121,8 @@ caught_from_outside! {
     // Acknowledged before it is committed; committed without being synced.
     commit in Kills as Violation::Lost { .. },
     fsync in Power as Violation::Lost { .. },
+    // Only the first part of what a crash left in the redo log is carried out.
+    redo in Kills as Violation::Lost { .. },
     // The runner starts before its journal is on disk, starts a repeated order, forgets what is over.
     journal in Power as Violation::StartedTwice { .. },
     redelivery in Wires as Violation::StartedTwice { .. },
