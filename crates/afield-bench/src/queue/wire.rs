@@ -14,6 +14,7 @@ use serde_json::json;
 use serde_json::value::RawValue;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::task::JoinSet;
+use tokio::time::{Interval, interval_at};
 
 use crate::product::Server;
 use crate::product::link::Link;
@@ -104,17 +105,21 @@ impl Cycles {
         Ok(cycles as f64 / began.elapsed().as_secs_f64())
     }
 
-    /// How long starts take while commands are submitted at a steady pace.
+    /// How long starts take while commands are submitted at a steady pace: the clients take turns.
     pub(crate) async fn delays(
         &mut self,
         prompt: &str,
         per_second: u32,
         time: Duration,
     ) -> Result<Delays> {
-        let share = per_second / u32::try_from(self.clients.len())?;
         let starts = &self.starts;
-        let clients = self.clients.iter_mut();
-        try_join_all(clients.map(|client| client.keep_pace(prompt, share, time, starts))).await?;
+        let count = u32::try_from(self.clients.len())?;
+        let (now, pace) =
+            (tokio::time::Instant::now(), Duration::from_secs(1) * count / per_second);
+        let paces = (0..count).map(|turn| interval_at(now + pace * turn / count, pace));
+        let clients = self.clients.iter_mut().zip(paces);
+        let work = clients.map(|(client, pace)| client.keep_pace(prompt, pace, time, starts));
+        try_join_all(work).await?;
         let mut took = std::mem::take(&mut *starts.took.lock().expect("nobody panics with it"));
         took.sort_unstable();
         let at = |share: f64| {
@@ -175,15 +180,14 @@ impl Client {
         }
     }
 
-    /// Submits so many a second, or fewer when no project is free.
+    /// Submits at each tick when a project is free.
     async fn keep_pace(
         &mut self,
         prompt: &str,
-        per_second: u32,
+        mut ticks: Interval,
         time: Duration,
         starts: &Starts,
     ) -> Result<()> {
-        let mut ticks = tokio::time::interval(Duration::from_secs(1) / per_second);
         let end = tokio::time::sleep(time);
         tokio::pin!(end);
         loop {
