@@ -61,14 +61,17 @@ test("of two drafts typed apart none is lost", anyWidth, async ({ paired: page, 
   await expect(prompt(page)).toHaveValue("typed on the train\n\ntyped at home");
 });
 
-test("who presses Enter twice sends once", async ({ paired: page, afield }) => {
+test("who presses Enter twice sends once, and what is typed meanwhile stays", async ({ paired: page, afield }) => {
   await addProject(page, afield, "demo");
   await prompt(page).fill("only once");
-  await prompt(page).evaluate((field) => {
+  await prompt(page).evaluate((field: HTMLTextAreaElement) => {
     const enter = { key: "Enter", ctrlKey: true, bubbles: true, cancelable: true };
     for (let press = 0; press < 2; press += 1) field.dispatchEvent(new KeyboardEvent("keydown", enter));
+    field.value += "and after it";
+    field.dispatchEvent(new Event("input", { bubbles: true }));
   });
-  await send(page, "and after it");
+  await expect(prompt(page)).toHaveValue("and after it");
+  await page.getByRole("button", { name: "Send", exact: true }).click();
   const prompts = async () => {
     const commands = JSON.parse(await afield.cli("queue", "ls", "--all", "--json")) as { summary: string }[];
     return commands.map(({ summary }) => summary).sort();

@@ -51,8 +51,9 @@ export class Chosen {
     void this.#keep();
   }
 
-  clear(): Promise<void> {
-    this.files = [];
+  /** These went with a prompt; what was chosen since stays. */
+  sent(files: readonly LocalFile[]): Promise<void> {
+    this.files = this.files.filter((file) => !files.includes(file));
     this.refusals = [];
     return this.#keep();
   }

@@ -64,9 +64,9 @@ export class DraftSync {
     void this.#save();
   }
 
-  /** The text was sent; what nobody decided about is left to write. */
-  sent(): void {
-    this.decide(left(this.others));
+  /** This text was sent; what was typed since and what nobody decided about is left to write. */
+  sent(text: string): void {
+    this.decide(left(this.text, text, this.others));
   }
 
   stop(): void {

@@ -39,8 +39,14 @@ describe("a draft", () => {
   });
 
   it("leaves what nobody decided about when the text is sent", () => {
-    expect(left(othersOf(register(3, "theirs", ["mine"]), "mine", "p"))).toBe("theirs");
-    expect(left([])).toBe("");
+    expect(left("mine", "mine", othersOf(register(3, "theirs", ["mine"]), "mine", "p"))).toBe("theirs");
+    expect(left("mine", "mine", [])).toBe("");
+  });
+
+  it("leaves what was typed while the text was sent", () => {
+    expect(left("mine, and more", "mine", [])).toBe(", and more");
+    expect(left("something else", "mine", [])).toBe("something else");
+    expect(left("mine, and more", "mine", [{ text: "theirs", device: "laptop" }])).toBe(", and more\n\ntheirs");
   });
 
   it("takes the same words from another screen for saved", () => {

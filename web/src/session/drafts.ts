@@ -76,9 +76,10 @@ export function othersOf(register: StateRegister | undefined, text: string, own:
     .map((other) => ({ text: other.text, device: other.device_name }));
 }
 
-/** What is left to write after the text was sent: the texts nobody decided about. */
-export function left(others: readonly Other[]): string {
-  return others.map((other) => other.text).join("\n\n");
+/** What is left to write after `sent` was: what was typed since, behind it or instead, and the texts nobody decided about. */
+export function left(text: string, sent: string, others: readonly Other[]): string {
+  const since = text.startsWith(sent) ? text.slice(sent.length) : text;
+  return [since, ...others.map((other) => other.text)].filter((one) => one !== "").join("\n\n");
 }
 
 function textOf({ value }: StateRegister): string {
