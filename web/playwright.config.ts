@@ -19,6 +19,8 @@ export default defineConfig({
   workers: 3,
   forbidOnly: true,
   retries: 0,
+  // As many have one cause.
+  maxFailures: 20,
   timeout: 60_000,
   expect: { timeout: 15_000 },
   reporter: [["list"]],

@@ -1,9 +1,18 @@
-//! Builds the server again when the web app was built anew: release builds carry its files.
+//! Says where the web app's files are, and builds the server again when they were made anew: release builds
+//! carry them.
 
-fn main() {
+use std::path::{Path, PathBuf};
+
+fn main() -> std::io::Result<()> {
     println!("cargo:rerun-if-changed=build.rs");
-    // Debug builds read the files while they run.
+    // Without `..`, or a debug build, which reads the files while it runs, finds none that came after it.
+    let dist = Path::new("../../web").canonicalize()?.join("dist");
     if std::env::var("PROFILE").is_ok_and(|profile| profile == "release") {
-        println!("cargo:rerun-if-changed=../../web/dist");
+        println!("cargo:rerun-if-changed={}", dist.display());
     }
+    let built = format!(
+        "#[derive(rust_embed::Embed)]\n#[folder = {dist:?}]\n#[allow_missing = true]\nstruct Built;\n"
+    );
+    let out = PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo says where"));
+    std::fs::write(out.join("built.rs"), built)
 }

@@ -15,10 +15,8 @@ use axum::routing::get;
 use crate::core::Core;
 use crate::http::Refused;
 
-#[derive(rust_embed::Embed)]
-#[folder = "../../web/dist"]
-#[allow_missing = true]
-struct Built;
+// `Built`: the files of `web/dist`. Made by `build.rs`, which knows where that is.
+include!(concat!(env!("OUT_DIR"), "/built.rs"));
 
 /// Files whose names carry a hash of their content.
 const HASHED: &str = "/assets/";
