@@ -4,3 +4,4 @@ pub(crate) mod answer;
 pub(crate) mod log;
 pub(crate) mod pipe;
 pub(crate) mod relay;
+pub(crate) mod rows;

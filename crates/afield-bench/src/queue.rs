@@ -12,6 +12,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::floors::log::Log;
+use crate::floors::rows::Rows;
 use crate::peers::Stores;
 use crate::report::Table;
 use crate::{DISK, Options};
@@ -35,6 +36,7 @@ async fn cycles(options: Options, prompt: &str) -> Result<()> {
     let folder = tempfile::Builder::new().prefix("afbench").tempdir_in(DISK)?;
     let time = options.duration;
     let mut log = Log::create(folder.path())?;
+    let mut rows = Rows::create(folder.path()).await?;
     let mut base = crate::in_store::InStore::open(folder.path()).await?;
     let peers = Stores::start(options).await?;
     for in_flight in IN_FLIGHT {
@@ -44,6 +46,8 @@ async fn cycles(options: Options, prompt: &str) -> Result<()> {
         for _ in 0..options.rounds {
             let floor = log.accepts_per_second(in_flight, prompt.as_bytes(), time)?;
             table.add("floor: log file, four group fdatasyncs", floor / STEPS);
+            let floor = rows.per_second(in_flight, prompt, time)?;
+            table.add("floor: SQLite, its rows written once", floor);
             let (rate, cpu_us) = store.per_second(&base, prompt, time).await?;
             table.add("Afield, in the store", rate);
             costs.add("the store's writer", cpu_us);
