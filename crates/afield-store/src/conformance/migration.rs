@@ -34,13 +34,17 @@ fn rows(bytes: fn(&str) -> String) -> String {
              '{{\"prompt\":\"of old\",\"options\":{{}}}}', 0, 5, {rest});"
         )
     };
-    let project = |number, id, path| {
+    let project = |number: i64, id: &str, path: &str| {
         format!(
             "INSERT INTO projects (number, id, org_id, runner_id, path, path_key, state, \
              session_id, settings, created_at, last_active) VALUES ({number}, '{id}', '{ORG}', \
              '{RUNNER}', '{path}', '{path}', 'IDLE', '{SESSION}', '{{}}', 1, 1);"
         )
     };
+    // So many that none of their numbers is found free by trying again.
+    let others: Vec<_> = (3..=20)
+        .map(|number| project(number, &ProjectId::generate().to_string(), &format!("/{number}")))
+        .collect();
     let event = |seq: usize, body: &str| {
         let crc = crc32fast::hash(body.as_bytes());
         format!("INSERT INTO events VALUES (1001, {seq}, {seq}, 7, {crc}, {});", bytes(body))
@@ -63,14 +67,15 @@ fn rows(bytes: fn(&str) -> String) -> String {
             "INSERT INTO links VALUES ({}, '{ORG}', '{USER}', 'browser', 31, 1, 9, 1, '{BROWSER}');",
             bytes("link")
         ),
-        project(1001, first, "/a"),
-        project(1002, second, "/b"),
+        project(1, first, "/a"),
+        project(2, second, "/b"),
+        others.concat(),
         format!(
             "INSERT INTO sessions VALUES ('{SESSION}', '{ORG}', '{first}', 'native', 1, NULL);"
         ),
-        command(OVER, 1001, "'k'", r#"'failed', 1, 1, 6, 7, 8, '{"kind":"failed"}'"#),
-        command(QUEUED, 1001, "NULL", "'queued', 0, 0, NULL, NULL, NULL, NULL"),
-        command(RUNNING, 1002, "NULL", "'running', 1, 1, 6, 7, NULL, NULL"),
+        command(OVER, 1, "'k'", r#"'failed', 1, 1, 6, 7, 8, '{"kind":"failed"}'"#),
+        command(QUEUED, 1, "NULL", "'queued', 0, 0, NULL, NULL, NULL, NULL"),
+        command(RUNNING, 2, "NULL", "'running', 1, 1, 6, 7, NULL, NULL"),
         format!("INSERT INTO topics VALUES (1001, '{ORG}', 'project:{first}', 2, 0);"),
         event(1, EVENTS[0]),
         event(2, EVENTS[1]),
@@ -158,5 +163,7 @@ async fn go_on(world: &World, queued: CommandId, running: CommandId) -> Outcome 
     world.store.reconcile_runner(world.org, runner, &[], at(5)).await?;
     assert_eq!(world.state(running).await?, CommandState::Interrupted);
     assert_eq!(world.store.topic_head(Topic::Project(project)).await?.first_available, 1);
+    // Its number is none that an old project has.
+    world.project("/made-since").await?;
     check_lanes(world).await
 }
