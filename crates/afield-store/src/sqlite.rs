@@ -157,9 +157,26 @@ pub(crate) fn check_version() -> Result<(), Error> {
     }
 }
 
+/// Refuses a write-ahead log without its database: SQLite would begin anew and throw away what only the log holds.
+fn check_files(path: &Path) -> Result<(), Error> {
+    let length = |path: &Path| std::fs::metadata(path).map_or(0, |file| file.len());
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    let log = Path::new(&log);
+    if length(path) > 0 || length(log) == 0 {
+        return Ok(());
+    }
+    let (path, log) = (path.display(), log.display());
+    let reason = format!(
+        "{path} is missing or empty, but {log} holds changes of it; put the database back, or move {log} away to begin anew"
+    );
+    Err(Error::Broken { reason: reason.into() })
+}
+
 /// Opens what the writer works with, brings the tables up to date, and does what an earlier process
 /// acknowledged and did not commit.
 pub(crate) fn open(path: &Path, synchronous: Synchronous) -> Result<(Session, RedoLog), Error> {
+    check_files(path)?;
     let mut connection = open_writer(path, synchronous)?;
     RedoLog::recover(path, &mut connection)?;
     migrate::sqlite(&mut connection)?;

@@ -71,26 +71,21 @@ impl RedoLog {
         }
         let of = salt_of(&data);
         if of.is_some() && of != salt {
-            return set_aside(&path, position);
+            return set_aside(&path, &Unfit::AnotherState { position });
         }
         let Some(salt) = salt else { return Ok(()) };
         let groups: Vec<_> = Groups::of(&data, salt).collect();
-        let (Some(first), Some(last)) = (groups.first(), groups.last()) else { return Ok(()) };
-        if last.number <= position {
-            return Ok(());
+        let last = groups.last().map_or(position, |last| last.number.max(position));
+        if let Some(first) = groups.first().filter(|_| last > position) {
+            if first.number != position + 1 {
+                return set_aside(&path, &Unfit::AnotherState { position });
+            }
+            carry_out(connection, &groups, last)?;
         }
-        if first.number != position + 1 {
-            return set_aside(&path, position);
+        match group::has_later(&data, salt, last) {
+            true => set_aside(&path, &Unfit::Damaged { behind: last }),
+            false => Ok(()),
         }
-        let changes = connection.transaction()?;
-        run(&changes, &groups)?;
-        put_meta(&changes, POSITION, last.number)?;
-        changes.commit()?;
-        tracing::info!(
-            groups = groups.len(),
-            "what was acknowledged before the crash is committed"
-        );
-        Ok(())
     }
 
     /// Begins a log behind the last commit. The tables are up to date.
@@ -180,14 +175,38 @@ fn folder(path: &Path) -> &Path {
     }
 }
 
-/// It continues another state of this database, such as one that was restored from a copy.
-fn set_aside(path: &Path, position: i64) -> Result<(), Error> {
-    let aside = path.with_extension(format!("redo-of-another-state-{position}"));
+/// Why a file is not carried out, or not to its end.
+enum Unfit {
+    /// It continues another state of this database, such as one that was restored from a copy.
+    AnotherState { position: i64 },
+    /// What follows this group can't be read, and is not the end.
+    Damaged { behind: i64 },
+}
+
+/// What only this file holds is not carried out.
+fn set_aside(path: &Path, why: &Unfit) -> Result<(), Error> {
+    let (name, why) = match why {
+        Unfit::AnotherState { position } => {
+            (format!("of-another-state-{position}"), "does not continue this database")
+        }
+        Unfit::Damaged { behind } => (format!("damaged-{behind}"), "is damaged in the middle"),
+    };
+    let aside = path.with_extension(format!("redo-{name}"));
     tracing::error!(
         path = %aside.display(),
-        "the redo log does not continue this database; it is set aside, and what only it holds is not carried out"
+        "the redo log {why}; it is set aside, and what only it holds, although acknowledged, is not carried out"
     );
     std::fs::rename(path, aside).map_err(failed)
+}
+
+/// Commits what these groups hold, which end with `last`.
+fn carry_out(connection: &mut Connection, groups: &[Group<'_>], last: i64) -> Result<(), Error> {
+    let changes = connection.transaction()?;
+    run(&changes, groups)?;
+    put_meta(&changes, POSITION, last)?;
+    changes.commit()?;
+    tracing::info!(groups = groups.len(), "what was acknowledged before the crash is committed");
+    Ok(())
 }
 
 /// Runs the statements of these groups.
@@ -322,6 +341,13 @@ pub(super) mod tests {
         }
     }
 
+    /// How many files were set aside for this.
+    fn aside(world: &World, why: &str) -> usize {
+        let files = fs::read_dir(world.folder.path()).unwrap();
+        let names = files.map(|file| file.unwrap().file_name());
+        names.filter(|name| name.to_string_lossy().contains(why)).count()
+    }
+
     #[test]
     fn a_database_without_a_folder_lies_in_the_present_one() {
         assert_eq!(folder(&path(Path::new("afield.db"))), Path::new("."));
@@ -441,10 +467,53 @@ pub(super) mod tests {
         for folder in [old, other] {
             let restored = World::over(folder);
             assert_eq!(restored.value("a"), None);
-            let files = fs::read_dir(restored.folder.path()).unwrap();
-            let names = files.map(|file| file.unwrap().file_name());
-            let aside = names.filter(|name| name.to_string_lossy().contains("another-state"));
-            assert_eq!(aside.count(), 1);
+            assert_eq!(aside(&restored, "another-state"), 1);
+        }
+    }
+
+    #[test]
+    fn a_log_without_its_database_is_left_as_it_is() {
+        let world = World::with_one();
+        for emptied in [false, true] {
+            let crashed = crash(world.folder.path());
+            let (database, log) = (crashed.path().join("db"), crashed.path().join("db-wal"));
+            let kept = fs::read(&log).unwrap();
+            assert!(!kept.is_empty());
+            match emptied {
+                true => fs::write(&database, "").unwrap(),
+                false => fs::remove_file(&database).unwrap(),
+            }
+            let refused = open(&database, Synchronous::Full).err().unwrap().to_string();
+            assert!(refused.contains("db-wal"), "{refused}");
+            assert!(fs::read(&log).unwrap() == kept);
+            // Whoever takes it away begins anew.
+            fs::remove_file(&log).unwrap();
+            open(&database, Synchronous::Full).unwrap();
+        }
+    }
+
+    #[test]
+    fn damage_in_the_middle_is_said_and_what_comes_before_it_is_carried_out() {
+        let mut world = World::with_one();
+        let second = world.redo.end;
+        world.batch(&ADD, params!["a", 10_i64]);
+        let third = world.redo.end;
+        world.batch(&ADD, params!["a", 100_i64]);
+        // In the first group, in the second, and in the last, which may as well be torn.
+        for (at, value, said) in
+            [(40, None, 1), (second + 40, Some(1), 1), (third + 40, Some(11), 0)]
+        {
+            let crashed = crash(world.folder.path());
+            let file = path(&crashed.path().join("db"));
+            let mut data = fs::read(&file).unwrap();
+            data[usize::try_from(at).unwrap()] ^= 1;
+            fs::write(&file, data).unwrap();
+            let mut found = World::over(crashed);
+            assert_eq!(found.value("a"), value, "damaged at {at}");
+            assert_eq!(aside(&found, "damaged"), said, "damaged at {at}");
+            found.begin();
+            found.batch(&PUT, params!["b", 1_i64]);
+            assert_eq!(found.crashed().value("b"), Some(1), "it goes on");
         }
     }
 }

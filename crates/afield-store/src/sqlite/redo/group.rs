@@ -201,6 +201,14 @@ pub(super) fn salt_of(data: &[u8]) -> Option<i64> {
     Groups::of(data, salt).next().map(|_| salt)
 }
 
+/// Whether a whole group lies anywhere in `data` that came after this one. Each is synced before the next is
+/// written: what should lie between was damaged later.
+pub(super) fn has_later(data: &[u8], salt: i64, number: i64) -> bool {
+    memchr::memmem::find_iter(data, &MAGIC.to_le_bytes())
+        .filter_map(|at| Groups::of(data.get(at..)?, salt).next())
+        .any(|group| group.number > number)
+}
+
 pub(super) struct Group<'a> {
     pub(super) number: i64,
     pub(super) entries: &'a [u8],

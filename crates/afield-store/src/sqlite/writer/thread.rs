@@ -34,7 +34,7 @@ pub(super) struct Thread {
     pub(super) jobs: Vec<Box<dyn Job>>,
 }
 
-/// Why a batch was not committed.
+/// Why a batch was not kept.
 enum Failed {
     /// One operation failed after it had written.
     Dirty,
@@ -90,10 +90,10 @@ impl Thread {
     /// Runs the gathered operations and tells their callers when all of it is on disk, and where that is
     /// asked for, committed. Whether it is.
     fn batch(&mut self, commit: bool) -> bool {
-        if self.jobs.is_empty() && !(commit && self.is_open) {
-            return true;
-        }
         let already_broken = self.broke.borrow().clone();
+        if self.jobs.is_empty() && !(commit && self.is_open) {
+            return already_broken.is_none();
+        }
         let outcome = match already_broken {
             Some(reason) => Err(Error::Broken { reason }),
             None => self.carry_out(commit),
