@@ -37,13 +37,15 @@ statements! {
         WHERE a.org_id = ?1 ORDER BY a.id DESC LIMIT ?2");
     APPROVALS_OF_PROJECT = concat!("SELECT ", approval_columns!(), " FROM approvals a \
         WHERE a.org_id = ?1 AND a.project_id = ?3 ORDER BY a.id DESC LIMIT ?2");
-    /// What waits for a person: only commands that are not final can ask.
+    /// What waits for a person: only what is worked on can ask.
     OPEN_APPROVALS = concat!("SELECT ", approval_columns!(), " FROM projects p \
-        JOIN commands c ON c.project = p.number AND c.finished_at IS NULL \
+        JOIN commands c ON c.project = p.number \
+        AND c.state IN ('leased', 'running') AND c.into_id IS NULL \
         JOIN approvals a ON a.command_id = c.id \
         WHERE p.org_id = ?1 AND p.deleted_at IS NULL AND a.state = 'open' ORDER BY a.id");
     ANSWERED = concat!("SELECT ", approval_columns!(), " FROM projects p \
-        JOIN commands c ON c.project = p.number AND c.finished_at IS NULL \
+        JOIN commands c ON c.project = p.number \
+        AND c.state IN ('leased', 'running') AND c.into_id IS NULL \
         JOIN approvals a ON a.command_id = c.id \
         WHERE p.runner_id = ?2 AND p.org_id = ?1 AND p.deleted_at IS NULL \
         AND a.state IN ('allowed', 'denied') ORDER BY a.id");

@@ -15,7 +15,8 @@ use crate::tx::Tx;
 use crate::{Error, Store};
 
 statements! {
-    FIRST_AVAILABLE = "SELECT (SELECT MIN(s.first_seq) FROM segments s WHERE s.topic = ?1), \
+    FIRST_AVAILABLE = "SELECT (SELECT s.first_seq FROM segments s WHERE s.topic = ?1 \
+        ORDER BY s.last_seq LIMIT 1), \
         (SELECT e.first_seq FROM events e WHERE e.place > ?2 AND e.place < ?3 \
         ORDER BY e.place LIMIT 1)";
     SEGMENT_AFTER = "SELECT first_seq, last_seq FROM segments \
