@@ -2,6 +2,8 @@
 --
 -- SQLite makes a table in memory for each list of more than two texts, fills it and throws it away, each time a row
 -- is written: eleven times for a command on its way. (To PostgreSQL it is all the same.)
+--
+-- And what waits behind others is looked at when its time is over, not only when its turn comes.
 
 CREATE TABLE commands_before AS SELECT * FROM commands;
 DROP TABLE commands;
@@ -61,7 +63,8 @@ INSERT INTO commands (id, org_id, project, lane, position, head, state, due_at, 
     session_id, request_id, submitted_by, key, kind, agent, summary, payload, edited, retry, attempt,
     attempts_before, fence, applied, kill_requested_by, submitted_at, created_at, since, leased_at, started_at,
     finished_at, outcome, steer, into_id, told)
-SELECT id, org_id, project, lane, position, head, state, due_at, for_limit, expires_at, wake_at, priority, held_by,
+SELECT id, org_id, project, lane, position, head, state, due_at, for_limit, expires_at,
+    CASE WHEN state = 'queued' AND head = 0 THEN expires_at ELSE wake_at END, priority, held_by,
     session_id, request_id, submitted_by, key, kind, agent, summary, payload, edited, retry, attempt,
     attempts_before, fence, applied, kill_requested_by, submitted_at, created_at, since, leased_at, started_at,
     finished_at, outcome, steer, into_id, told

@@ -93,9 +93,8 @@ statements! {
         ORDER BY c.lane, c.position LIMIT ?4");
     /// The command that is worked on, or else the first that waits.
     ACTIVE = concat!("SELECT ", command_columns!(), " FROM projects p JOIN commands c \
-        ON c.project = p.number AND c.finished_at IS NULL WHERE p.id = ?2 AND p.org_id = ?1 \
-        AND c.kind <> 'kill' AND (c.head = 1 OR c.state <> 'queued') \
-        AND (c.into_id IS NULL OR c.state = 'queued') \
+        ON c.project = p.number AND c.head = 1 WHERE p.id = ?2 AND p.org_id = ?1 \
+        AND c.kind <> 'kill' AND (c.into_id IS NULL OR c.state = 'queued') \
         ORDER BY CASE c.state WHEN 'queued' THEN 1 ELSE 0 END, c.id LIMIT 1");
     RUNNING = concat!("SELECT ", command_columns!(), " FROM projects p JOIN commands c \
         ON c.project = p.number AND c.state IN ('leased', 'running') AND c.into_id IS NULL \
@@ -172,7 +171,8 @@ impl CommandRow {
         self.wake_at = match (queued, self.head) {
             (false, _) => None,
             (true, true) => [self.due_at, self.command.expires_at].into_iter().flatten().min(),
-            (true, false) => self.wake_at,
+            // What waits behind others may run out of time all the same.
+            (true, false) => self.command.expires_at,
         };
         self.command.waiting_for = self.waiting_for().map(|reason| reason.name().to_owned());
     }

@@ -110,6 +110,7 @@ macro_rules! for_each_case {
             the_more_urgent_goes_first,
             waiting_makes_urgent,
             an_early_command_waits_alone,
+            what_waits_behind_others_expires,
             first_is_before_what_waits,
             immediate_means_nothing_else_waits,
             a_new_session_comes_in_its_turn,

@@ -448,7 +448,7 @@ async fn insert(
     let command = &draft.command;
     let wake_at = match place.head {
         true => [command.not_before, command.expires_at].into_iter().flatten().min(),
-        false => None,
+        false => command.expires_at,
     };
     let retry = submit.retry.as_ref().map(to_json);
     let (kind, agent) = (command.kind.name(), command.agent.name());

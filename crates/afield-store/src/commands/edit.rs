@@ -111,7 +111,8 @@ async fn change_lane(
 ) -> Result<Command, Error> {
     let from = std::mem::replace(&mut row.lane, to);
     row.position = lane::last(tx, row.project, &row.lane).await?;
-    (row.head, row.wake_at) = (false, None);
+    row.head = false;
+    row.refresh();
     save(tx, &row).await?;
     lane::settle(tx, row.project, &from).await?;
     lane::settle(tx, row.project, &row.lane).await?;
@@ -148,7 +149,7 @@ async fn move_command(
     let (project, from) = (row.project, row.lane.clone());
     let (lane, position) = lane::find(tx, *org, project, &from, *to, Some(*id)).await?;
     row.head = false;
-    row.wake_at = None;
+    row.refresh();
     (row.lane, row.position) = (lane, position);
     save(tx, &row).await?;
     lane::settle(tx, project, &row.lane).await?;

@@ -20,7 +20,7 @@ statements! {
     FIRST = "SELECT id, due_at, expires_at, state FROM commands \
         WHERE project = ?1 AND lane = ?2 AND finished_at IS NULL ORDER BY position LIMIT 1";
     PROMOTE = "UPDATE commands SET head = 1, wake_at = ?2 WHERE id = ?1";
-    DEMOTE = "UPDATE commands SET head = 0, wake_at = NULL \
+    DEMOTE = "UPDATE commands SET head = 0, wake_at = expires_at \
         WHERE project = ?1 AND lane = ?2 AND head = 1 AND state = 'queued'";
     PLACES = "SELECT id, position, state FROM commands \
         WHERE project = ?1 AND lane = ?2 AND finished_at IS NULL ORDER BY position LIMIT ?3";

@@ -39,8 +39,8 @@ statements! {
     PLACE = "SELECT number, runner_id, settings FROM projects \
         WHERE org_id = ?1 AND id = ?2 AND deleted_at IS NULL";
     NUMBER = "SELECT number FROM projects WHERE org_id = ?1 AND id = ?2";
-    MOVE = "UPDATE commands SET project = ?2, lane = ?3, position = ?4, head = 0, wake_at = NULL \
-        WHERE id = ?1";
+    MOVE = "UPDATE commands SET project = ?2, lane = ?3, position = ?4, head = 0, \
+        wake_at = expires_at WHERE id = ?1";
     SET_PAYLOAD = "UPDATE commands SET payload = ?2 WHERE id = ?1 AND edited = 0";
     PAYLOAD = "SELECT payload FROM commands WHERE id = ?1";
     USAGE = "SELECT p.id, COUNT(c.id) FROM projects p \

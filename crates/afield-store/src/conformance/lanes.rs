@@ -55,11 +55,14 @@ pub(super) async fn check_lanes(world: &World) -> Outcome {
 
 fn check_wake(member: &Member) {
     let id = member.id;
-    let may_wake = member.head && member.state == "queued";
-    assert!(may_wake || member.wake_at.is_none(), "{id} is woken for nothing");
+    let waits = member.state == "queued";
+    if waits && !member.head {
+        return assert_eq!(member.wake_at, member.expires_at, "{id} is woken at its end alone");
+    }
+    assert!(waits || member.wake_at.is_none(), "{id} is woken for nothing");
     let due = [member.expires_at, member.due_at].into_iter().flatten().min();
     let never = member.wake_at.is_none();
-    assert!(!may_wake || !never || member.expires_at.is_none(), "{id} is not woken at its end");
+    assert!(!waits || !never || member.expires_at.is_none(), "{id} is not woken at its end");
     assert!(never || member.wake_at >= due, "{id} is woken before anything happens");
     assert!(never || member.wake_at <= member.expires_at.or(member.due_at), "{id} wakes late");
 }

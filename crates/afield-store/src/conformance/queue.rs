@@ -2,7 +2,7 @@
 
 use afield_proto::CommandId;
 use afield_proto::command::{CommandKind, CommandState, OutcomeKind};
-use afield_proto::queue::Priority;
+use afield_proto::queue::{Place as To, Priority};
 use afield_proto::runner::Attempt;
 
 use super::lanes::check_lanes;
@@ -147,6 +147,33 @@ pub async fn an_early_command_waits_alone(place: Place) -> Outcome {
     assert_eq!(world.command(alone).await?.waiting_for.as_deref(), Some("runner"));
     assert_eq!(world.drain(100).await?, [alone, blocks, behind]);
     check_lanes(&world).await
+}
+
+/// Whatever it waits behind, and wherever it was moved.
+pub async fn what_waits_behind_others_expires(place: Place) -> Outcome {
+    let world = World::open(&place).await?;
+    let project = world.project("/a").await?;
+    let held = SubmitCommand { hold: true, ..world.queued(project.id, "held") };
+    let held = world.accept(held, 1).await?;
+    let until = |end| SubmitCommand { expires_at: Some(at(end)), ..world.queued(project.id, "x") };
+    let short = world.accept(until(50), 1).await?;
+    let long = world.accept(until(90), 1).await?;
+    let last = world.enqueue(project.id, "last").await?;
+    check_lanes(&world).await?;
+    assert_eq!(world.store.next_sweep().await?, Some(at(50)));
+    world.store.move_command(world.org, short, To::Last, at(2)).await?;
+    world.store.move_command(world.org, long, To::First, at(2)).await?;
+    world.store.move_command(world.org, long, To::Last, at(2)).await?;
+    check_lanes(&world).await?;
+    for (now, over) in [(50, short), (90, long)] {
+        let swept = world.store.sweep_queue(at(now)).await?;
+        assert_eq!(swept.expired.iter().map(|command| command.id).collect::<Vec<_>>(), [over]);
+        assert_eq!(world.state(over).await?, CommandState::Expired);
+        check_lanes(&world).await?;
+    }
+    assert_eq!(world.store.next_sweep().await?, None);
+    assert_eq!([world.state(held).await?, world.state(last).await?], [CommandState::Queued; 2]);
+    Ok(())
 }
 
 /// One in front of what waits; behind what is worked on.
