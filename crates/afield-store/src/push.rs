@@ -222,9 +222,12 @@ async fn push_listeners(
         let Some(org) = org else { continue };
         let listeners = match of_orgs.get(&org) {
             Some(known) => Arc::clone(known),
-            None => tx.all(&LISTENERS, params![org, now], listener).await?.into(),
+            None => {
+                let all: Arc<[_]> = tx.all(&LISTENERS, params![org, now], listener).await?.into();
+                of_orgs.insert(org, Arc::clone(&all));
+                all
+            }
         };
-        of_orgs.insert(org, Arc::clone(&listeners));
         found.insert(*topic, listeners);
     }
     Ok(found)

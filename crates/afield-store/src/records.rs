@@ -118,12 +118,15 @@ async fn apply_records(
 }
 
 async fn save(tx: &mut Tx, work: &Work, before: CommandState, any_new: bool) -> Result<(), Error> {
-    match (work.saved, work.row.command.state != before) {
-        (true, _) => {}
+    match (before, work.row.command.state) {
         // An end is saved where it is concluded.
-        (false, true) => commands::save::started(tx, &work.row).await?,
-        (false, false) if any_new => commands::save::applied(tx, &work.row).await?,
-        (false, false) => {}
+        _ if work.saved => {}
+        (CommandState::Leased, CommandState::Running) => {
+            commands::save::started(tx, &work.row).await?;
+        }
+        (before, now) if before != now => commands::save(tx, &work.row).await?,
+        _ if any_new => commands::save::applied(tx, &work.row).await?,
+        _ => {}
     }
     match &work.project {
         Some(project) => projects::save(tx, project).await,

@@ -173,10 +173,21 @@ fn check_files(path: &Path) -> Result<(), Error> {
     Err(Error::Broken { reason: reason.into() })
 }
 
+/// A new database is its owner's alone; SQLite gives its other files the same rights.
+fn create_private(path: &Path) -> Result<(), Error> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let created = std::fs::File::options().write(true).create_new(true).mode(0o600).open(path);
+    match created.map_err(|error| error.kind()) {
+        Ok(_) | Err(std::io::ErrorKind::AlreadyExists) => Ok(()),
+        Err(kind) => Err(Error::Broken { reason: format!("{}: {kind}", path.display()).into() }),
+    }
+}
+
 /// Opens what the writer works with, brings the tables up to date, and does what an earlier process
 /// acknowledged and did not commit.
 pub(crate) fn open(path: &Path, synchronous: Synchronous) -> Result<(Session, RedoLog), Error> {
     check_files(path)?;
+    create_private(path)?;
     let mut connection = open_writer(path, synchronous)?;
     RedoLog::recover(path, &mut connection)?;
     migrate::sqlite(&mut connection)?;

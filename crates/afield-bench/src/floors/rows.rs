@@ -41,7 +41,7 @@ impl Rows {
         Store::open(Options::new(Location::Sqlite(path.clone()))).await?.close().await;
         let connection = Connection::open(path)?;
         connection.pragma_update(None, "synchronous", "FULL")?;
-        // As the store sets them.
+        // As much as the store has, which moves its log beside the writer and not, as here, in every so many commits.
         connection.pragma_update(None, "cache_size", -8 * 1024)?;
         connection.pragma_update(None, "wal_autocheckpoint", 4096)?;
         let (facts, audited) = ("x".repeat(FACTS_BYTES), "x".repeat(AUDIT_BYTES));

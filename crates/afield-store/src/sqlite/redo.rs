@@ -472,6 +472,17 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn the_files_are_their_owners_alone() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let world = World::with_one();
+        let files = fs::read_dir(world.folder.path()).unwrap().map(Result::unwrap);
+        let modes: Vec<_> =
+            files.map(|file| file.metadata().unwrap().permissions().mode()).collect();
+        // The database, its log and the log's index, and the redo log.
+        assert_eq!(modes, [0o100_600; 4]);
+    }
+
+    #[test]
     fn a_log_without_its_database_is_left_as_it_is() {
         let world = World::with_one();
         for emptied in [false, true] {
