@@ -116,6 +116,10 @@ pub struct AttemptReport {
     pub attempt: Attempt,
     /// Number of its last record on the runner's disk.
     pub last_record: u64,
+    /// The last record of which the runner was told that the server has it. It is sent no more: a server that
+    /// has less was put back to an earlier state.
+    #[serde(default)]
+    pub acknowledged: u64,
     /// Whether its process still runs.
     pub alive: bool,
 }

@@ -337,6 +337,7 @@ impl Inner {
         let report = |entry: &Entry| AttemptReport {
             attempt: entry.attempt,
             last_record: entry.log.as_ref().map_or(0, last),
+            acknowledged: entry.log.as_ref().map_or(0, AttemptLog::acknowledged),
             alive: entry.wishes.is_some(),
         };
         self.entries().values().map(report).collect()

@@ -172,6 +172,7 @@ macro_rules! for_each_case {
             a_lost_session_is_replaced,
             old_and_closed_attempts_are_told_so,
             reconciling_interrupts_what_is_gone,
+            reconciling_interrupts_what_the_server_has_lost,
             the_first_answer_counts,
             rules_are_checked_and_told,
             unanswered_approvals_are_withdrawn,

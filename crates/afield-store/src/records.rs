@@ -57,8 +57,8 @@ impl Store {
 
     /// Compares what a runner's journal knows with what the server believes, when it connects.
     /// Answers each report with how far the server is. A command believed to run that the runner
-    /// does not report is interrupted; one that was leased and never begun stays leased, unless its
-    /// time is over.
+    /// does not report is interrupted, and so is one of which this server has lost records; one that was leased and
+    /// never begun stays leased, unless its time is over.
     pub async fn reconcile_runner(
         &self,
         org: OrgId,
@@ -345,11 +345,14 @@ async fn reconcile_runner(
     (org, runner_id, reports, now): &(OrgId, DeviceId, Vec<AttemptReport>, Timestamp),
 ) -> Result<Vec<Acknowledged>, Error> {
     for mut row in commands::with_runner(tx, *org, *runner_id).await? {
-        if reports.iter().any(|report| report.attempt == row.attempt()) {
+        if let Some(report) = reports.iter().find(|report| report.attempt == row.attempt()) {
+            if report.acknowledged > row.applied {
+                interrupt(tx, row, SET_BACK, *now).await?;
+            }
             continue;
         }
         match (row.command.state, row.command.kill_requested_by) {
-            (CommandState::Running, _) => interrupt(tx, row, *now).await?,
+            (CommandState::Running, _) => interrupt(tx, row, UNKNOWN, *now).await?,
             // It never started, and somebody stopped it meanwhile.
             (_, Some(_)) => {
                 lane::lock(tx, row.project).await?;
@@ -379,12 +382,20 @@ async fn reconcile_runner(
     Ok(answers)
 }
 
-/// The runner no longer knows a command that had begun: its outcome is unknown.
-async fn interrupt(tx: &mut Tx, row: CommandRow, now: Timestamp) -> Result<(), Error> {
+const UNKNOWN: &str = "the runner no longer knows this command; its outcome is unknown";
+const SET_BACK: &str = "the server was put back to an earlier state and misses what the runner had delivered; \
+    the outcome is unknown";
+
+/// Nobody will say any more how this command went on.
+async fn interrupt(
+    tx: &mut Tx,
+    row: CommandRow,
+    why: &'static str,
+    now: Timestamp,
+) -> Result<(), Error> {
     let before = row.command.state;
     let mut work = Work { row, project: None, saved: false, now };
-    let outcome = Outcome::new(OutcomeKind::Interrupted)
-        .with_message("the runner no longer knows this command; its outcome is unknown");
+    let outcome = Outcome::new(OutcomeKind::Interrupted).with_message(why);
     finish(tx, &mut work, outcome, &[], now).await?;
     save(tx, &work, before, false).await
 }

@@ -1626,6 +1626,11 @@ attempt: Attempt,
  */
 last_record: number, 
 /**
+ * The last record of which the runner was told that the server has it. It is sent no more: a server that
+ * has less was put back to an earlier state.
+ */
+acknowledged: number, 
+/**
  * Whether its process still runs.
  */
 alive: boolean, };

@@ -308,6 +308,7 @@ impl Walk {
         let report = |given: &(Attempt, bool)| afield_proto::runner::AttemptReport {
             attempt: given.0,
             last_record: u64::from(given.1),
+            acknowledged: 0,
             alive: true,
         };
         let reports: Vec<_> = kept.iter().map(report).collect();

@@ -9,6 +9,7 @@ use afield_proto::wire::HistoryMessage;
 use afield_proto::{ApprovalId, CommandId, Topic};
 
 use super::history::query;
+use super::lanes::check_lanes;
 use super::world::{asks, assert_refused, finished, says, started};
 use super::{Outcome, Place, World, at, note};
 use crate::{MessageQuery, Refusal};
@@ -186,6 +187,34 @@ pub async fn old_and_closed_attempts_are_told_so(place: Place) -> Outcome {
     Ok(())
 }
 
+/// A server that was put back to an earlier state never gets what it lost again: a person decides.
+pub async fn reconciling_interrupts_what_the_server_has_lost(place: Place) -> Outcome {
+    let world = World::open(&place).await?;
+    let [begun, given] = [world.project("/begun").await?, world.project("/given").await?];
+    let begun = world.leased(begun.id).await?;
+    world.apply(begun, 1, vec![started(), says("x")]).await?;
+    let given = world.leased(given.id).await?;
+    let report = |attempt, acknowledged| AttemptReport {
+        attempt,
+        last_record: 9,
+        acknowledged,
+        alive: true,
+    };
+    for (acknowledged, closed) in [([2, 0], false), ([3, 1], true)] {
+        let reports = [report(begun, acknowledged[0]), report(given, acknowledged[1])];
+        let answers =
+            world.store.reconcile_runner(world.org, world.runner, &reports, at(8)).await?;
+        assert_eq!(answers.iter().map(|answer| answer.closed).collect::<Vec<_>>(), [closed; 2]);
+    }
+    for attempt in [begun, given] {
+        let command = world.store.command(world.org, attempt.command_id).await?;
+        assert_eq!(command.state, CommandState::Interrupted);
+        let why = command.outcome.and_then(|outcome| outcome.message).unwrap_or_default();
+        assert!(why.contains("earlier state"), "{why}");
+    }
+    check_lanes(&world).await
+}
+
 /// What began and is no longer known to its runner was interrupted; what never began is kept.
 pub async fn reconciling_interrupts_what_is_gone(place: Place) -> Outcome {
     let world = World::open(&place).await?;
@@ -204,6 +233,7 @@ pub async fn reconciling_interrupts_what_is_gone(place: Place) -> Outcome {
     let reports = [kept_attempt, unknown, old].map(|attempt| AttemptReport {
         attempt,
         last_record: 9,
+        acknowledged: 2,
         alive: true,
     });
     let answers = world.store.reconcile_runner(world.org, world.runner, &reports, at(8)).await?;

@@ -108,7 +108,7 @@ pub async fn a_stop_reaches_what_never_began(place: Place) -> Outcome {
     assert!(matches!(cancel(world.phone).await?, Cancel::Active(..)));
     assert!(matches!(cancel(world.runner).await?, Cancel::Active(..)));
     assert_eq!(world.command(id).await?.kill_requested_by, Some(world.phone), "the first one");
-    let report = AttemptReport { attempt, last_record: 0, alive: true };
+    let report = AttemptReport { attempt, last_record: 0, acknowledged: 0, alive: true };
     let answers = world.store.reconcile_runner(world.org, world.runner, &[report], at(6)).await?;
     assert!(!answers[0].closed);
     assert_eq!(world.state(id).await?, CommandState::Leased, "the runner has it");
