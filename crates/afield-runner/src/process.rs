@@ -88,9 +88,14 @@ fn start_in(launch: Launch, leaf: Option<cgroup::Leaf>) -> std::io::Result<Proce
         .stderr(Stdio::piped())
         .process_group(0)
         .kill_on_drop(true);
-    let (mut child, claim) = reaper::spawn(&mut command)?;
-    let pid = child.id().expect("a child that was not waited for has an id");
     if let Some(leaf) = &leaf {
+        leaf.take_in(&mut command);
+    }
+    let (mut child, claim) = reaper::spawn(&mut command)?;
+    // Closes the parent's end of what the child joined through.
+    drop(command);
+    let pid = child.id().expect("a child that was not waited for has an id");
+    if let Some(leaf) = leaf.as_ref().filter(|leaf| !leaf.holds(pid)) {
         leaf.add(pid);
     }
     let (stdin, stdout, stderr) = pipes(&mut child);

@@ -1,10 +1,14 @@
 //! A control group (version 2) of its own for each attempt, where the system allows one.
 //!
-//! With it no child escapes, whatever it does to its parent, group, session or environment.
+//! With it no child escapes, whatever it does to its parent, group, session or environment: a
+//! process is in its group before the first instruction of its program, so what it starts is too.
 //! Without it (no rights, no version 2, another system) everything falls back to the search of
 //! `kin`. Nothing here fails: a missing cgroup is no error.
 
+use std::fs::File;
 use std::path::PathBuf;
+
+use tokio::process::Command;
 
 /// An own leaf below the runner's cgroup. Removed when dropped, if empty.
 #[derive(Debug)]
@@ -34,10 +38,34 @@ impl Leaf {
         Some(Self { path: own_group()?.join(format!("afield-{mark}")) })
     }
 
-    /// Moves a process, and what it starts from now on, into the leaf.
+    /// Lets what this command starts join the leaf before it becomes its program. Whether it did
+    /// is told by [`Leaf::holds`].
+    pub(super) fn take_in(&self, command: &mut Command) {
+        match File::options().write(true).open(self.path.join("cgroup.procs")) {
+            Ok(door) => join_before_exec(command, door),
+            Err(error) => {
+                tracing::debug!(path = %self.path.display(), %error, "the cgroup can't be opened");
+            }
+        }
+    }
+
+    /// Whether a process is in the leaf; one that has ended but was not waited for still is.
+    pub(super) fn holds(&self, pid: u32) -> bool {
+        let groups = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+        let own = groups.lines().find_map(|line| line.strip_prefix("0::"));
+        let name = self.path.file_name().and_then(std::ffi::OsStr::to_str);
+        own.and_then(|own| own.rsplit('/').next()) == name
+    }
+
+    /// Moves a process that did not join by itself, and what it starts from now on, into the leaf.
+    /// What it started before is left to the search of `kin`, and all of it if this fails too.
     pub(super) fn add(&self, pid: u32) {
-        if let Err(error) = std::fs::write(self.path.join("cgroup.procs"), pid.to_string()) {
-            tracing::debug!(path = %self.path.display(), %error, "the cgroup refuses the process");
+        let path = self.path.join("cgroup.procs");
+        match std::fs::write(&path, pid.to_string()) {
+            Ok(()) => tracing::warn!(pid, "the process is in its cgroup later than its program"),
+            Err(error) => {
+                tracing::warn!(path = %path.display(), %error, "the cgroup refuses the process");
+            }
         }
     }
 
@@ -51,6 +79,21 @@ impl Leaf {
     pub(super) fn kill(&self) {
         let _ = std::fs::write(self.path.join("cgroup.kill"), "1");
     }
+}
+
+/// Adds the step between fork and exec in which a child enters a cgroup through its `cgroup.procs`.
+/// A child that is refused starts all the same.
+#[expect(unsafe_code, reason = "the standard library can't start a process in a cgroup")]
+fn join_before_exec(command: &mut Command, door: File) {
+    let join = move || {
+        // "0" is whoever writes it.
+        let _ = rustix::io::write(&door, b"0");
+        Ok(())
+    };
+    // SAFETY: between fork and exec only what is safe in a signal handler may be done. The step is
+    // one write of a constant to a descriptor opened before: it allocates nothing, takes no lock,
+    // and its error is not looked at.
+    unsafe { command.pre_exec(join) };
 }
 
 /// Whether attempts get a control group here.

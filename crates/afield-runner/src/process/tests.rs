@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use tokio::io::AsyncBufReadExt as _;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _};
 
 use super::*;
 
@@ -71,6 +71,65 @@ async fn what_a_program_leaves_behind_is_swept_after_it_ended_by_itself() {
     let list = killed.list();
     assert_eq!(list.len(), 1, "{list:?}");
     assert_eq!((list[0].name.as_str(), list[0].signal.as_str()), ("sleep", "TERM"));
+}
+
+/// What to start with a mark of its own, and its leaf. Without cgroups there is nothing to see of
+/// them, and that is said; the search without one is tested by itself.
+fn with_leaf(program: &str, arguments: &[&str]) -> Option<(Launch, cgroup::Leaf)> {
+    let launch = Launch {
+        program: program.into(),
+        arguments: arguments.iter().map(Into::into).collect(),
+        environment: vec![("PATH".into(), std::env::var_os("PATH").unwrap())],
+        directory: std::env::temp_dir(),
+        mark: uuid::Uuid::now_v7().to_string(),
+    };
+    let leaf = cgroup::Leaf::create(&launch.mark);
+    if leaf.is_none() {
+        eprintln!("not tested: this machine gives no cgroups");
+    }
+    Some((launch, leaf?))
+}
+
+/// All that a process writes until it ended.
+async fn output(process: &mut Process) -> String {
+    let mut text = String::new();
+    process.stdout.read_to_string(&mut text).await.unwrap();
+    assert!(process.child.wait().await.unwrap().success());
+    text
+}
+
+#[tokio::test]
+async fn what_becomes_a_daemon_at_once_without_a_trace_does_not_escape_its_cgroup() {
+    // Out of its parent, group, session and environment before anybody could look.
+    let daemon = "(/bin/sh -c 'echo $$; exec sleep 600' &)";
+    for _ in 0..8 {
+        let arguments = ["-f", "env", "-i", "/bin/sh", "-c", daemon];
+        let Some((launch, leaf)) = with_leaf("setsid", &arguments) else { return };
+        let mut process = start_in(launch, Some(leaf)).unwrap();
+        let mut output = tokio::io::BufReader::new(&mut process.stdout).lines();
+        let pid = output.next_line().await.unwrap().expect("the daemon says who it is");
+        process.child.wait().await.unwrap();
+        process.kin.leader_gone();
+        sweep(process.kin, Duration::ZERO).await;
+        assert!(!alive(&pid), "{pid} survives");
+    }
+}
+
+#[tokio::test]
+async fn a_program_begins_in_its_cgroup() {
+    let Some((launch, leaf)) = with_leaf("cat", &["/proc/self/cgroup"]) else { return };
+    let own = format!("/afield-{}", launch.mark);
+    let mut process = start_in(launch, Some(leaf)).unwrap();
+    let groups = output(&mut process).await;
+    assert!(groups.lines().any(|group| group.ends_with(&own)), "{groups}");
+}
+
+#[tokio::test]
+async fn a_program_whose_cgroup_is_gone_starts_all_the_same() {
+    let Some((launch, leaf)) = with_leaf("echo", &["here"]) else { return };
+    drop(cgroup::Leaf::find(&launch.mark));
+    let mut process = start_in(launch, Some(leaf)).unwrap();
+    assert_eq!(output(&mut process).await, "here\n");
 }
 
 #[tokio::test]
