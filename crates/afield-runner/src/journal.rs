@@ -15,6 +15,7 @@
 //! never repeated. Called by the runner and by the owner task of each attempt.
 
 mod fences;
+mod gap;
 mod line;
 mod lock;
 mod long_lines;
@@ -37,9 +38,11 @@ pub(crate) use long_lines::keep as keep_long_line;
 use long_lines::move_out as keep_long_lines;
 use segments::Segments;
 pub(crate) use segments::{Batch, BatchLimit, Cursor};
-use spool::Spool;
+use spool::{Spool, Spooled};
 pub(crate) use writer::Writer;
 use writer::{Disk, Job, Log, OpenLog};
+
+use crate::agents::Stamp;
 
 /// Jobs that may wait for the disk.
 const JOBS_WAITING_MAX: usize = 1024;
@@ -165,21 +168,21 @@ impl Journal {
         let acknowledged = std::fs::read_to_string(path.join("ack")).ok();
         let acknowledged = acknowledged.and_then(|text| text.parse().ok()).unwrap_or(0);
         let on_disk = OnDisk { last: contents.last, finished: contents.finished };
-        let (log, open) = self.log(order.attempt, path.to_owned(), segments, on_disk);
+        let (log, open) = self.log(&order, path.to_owned(), segments, on_disk);
         log.acknowledged.store(acknowledged, Ordering::Relaxed);
         Ok(Some((log, open)))
     }
 
     fn log(
         &self,
-        attempt: Attempt,
+        order: &RunnerExecute,
         directory: PathBuf,
         segments: Segments,
         on_disk: OnDisk,
     ) -> (AttemptLog, OpenLog) {
         let (sender, receiver) = watch::channel(on_disk);
         let log = AttemptLog {
-            attempt,
+            attempt: order.attempt,
             directory,
             journal: self.clone(),
             on_disk: receiver,
@@ -187,7 +190,7 @@ impl Journal {
             left_out: Arc::default(),
             closed: Arc::default(),
         };
-        (log, OpenLog { segments, on_disk: sender })
+        (log, OpenLog { stamp: Stamp::of(order), segments, on_disk: sender })
     }
 
     /// Writes that an attempt is about to start. On disk when this returns.
@@ -200,13 +203,13 @@ impl Journal {
     ) -> Result<AttemptLog, JournalError> {
         let attempt = order.attempt;
         let directory = directory(&self.root, attempt.command_id);
-        let (order, started) = (serde_json::to_vec(order)?, serde_json::to_vec(started)?);
+        let (json, started) = (serde_json::to_vec(order)?, serde_json::to_vec(started)?);
         let path = directory.clone();
-        let segments = tokio::task::spawn_blocking(move || make(&path, &order, &started))
+        let segments = tokio::task::spawn_blocking(move || make(&path, &json, &started))
             .await
             .map_err(|_| JournalError::Closed)??;
         let on_disk = OnDisk { last: 1, finished: false };
-        let (log, open) = self.log(attempt, directory, segments, on_disk);
+        let (log, open) = self.log(order, directory, segments, on_disk);
         self.send(Job::Open(attempt.command_id, Box::new(open))).await?;
         Ok(log)
     }
@@ -250,18 +253,15 @@ pub(crate) struct AttemptLog {
 }
 
 impl AttemptLog {
-    /// Hands a record to the disk and goes on. Messages the spool has no room for are left out.
+    /// Hands a record to the disk and goes on. Messages the spool has no room for are left out, and
+    /// so are those the disk refuses; of these the log itself tells, before its next record.
     ///
     /// **Errors**: the runner is stopping.
     pub(crate) async fn append(&self, record: &Record) -> Result<(), JournalError> {
         if self.journal.spool.keeps(record) {
             return self.enqueue(record, None).await;
         }
-        let messages = match record {
-            Record::Output { lines, .. } => lines.len() as u64,
-            _ => 1,
-        };
-        if self.left_out.fetch_add(messages, Ordering::Relaxed) == 0 {
+        if self.left_out.fetch_add(spool::messages(record), Ordering::Relaxed) == 0 {
             tracing::warn!(command = %self.attempt.command_id, "the spool is full; messages are left out");
         }
         Ok(())
@@ -281,13 +281,13 @@ impl AttemptLog {
         record: &Record,
         done: Option<writer::Done>,
     ) -> Result<(), JournalError> {
-        let json = record.to_json()?;
-        let kib = (json.len() / 1024 + 1).min(BYTES_WAITING_MAX / 1024);
+        let record = Spooled::new(record)?;
+        let kib = (record.json.len() / 1024 + 1).min(BYTES_WAITING_MAX / 1024);
         let kib = u32::try_from(kib).expect("BYTES_WAITING_MAX in KiB fits u32");
         let room = Arc::clone(&self.journal.room).acquire_many_owned(kib).await;
         let room = room.map_err(|_| JournalError::Closed)?;
         let command = self.attempt.command_id;
-        self.journal.send(Job::Append { command, json, done, _room: room }).await
+        self.journal.send(Job::Append { command, record, done, _room: room }).await
     }
 
     /// How many messages were left out because the spool was full.

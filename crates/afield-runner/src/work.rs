@@ -124,7 +124,7 @@ impl Work {
             );
             tracing::warn!("{text}");
             let (flags, now) = (MessageFlags::default(), Timestamp::now());
-            let note = warning(stamp(&self.order), "left_out", text, flags, now);
+            let note = warning(Stamp::of(&self.order), "left_out", text, flags, now);
             let _ = self.log.append(&note).await;
         }
     }
@@ -192,7 +192,7 @@ impl Work {
         let files = std::mem::replace(&mut self.files, Ok(Vec::new()))?;
         let folder = self.folder(&files).await?;
         let order = &self.order;
-        let stamp = stamp(order);
+        let stamp = Stamp::of(order);
         let timing = self.shared.timing;
         if order.agent == AgentKind::Command {
             let command = Command::new(stamp, &order.prompt, &order.options, timing);
@@ -265,10 +265,15 @@ impl Work {
 /// Writes the last record, however long the disk refuses: an end is never given up while the
 /// runner works.
 pub(crate) async fn write_end(log: &AttemptLog, finished: &Record, shutdown: &CancellationToken) {
+    let mut said = false;
     loop {
         match log.append_durably(finished).await {
             Ok(()) => return,
-            Err(JournalError::Io(error)) => tracing::error!(%error, "the end can't be written yet"),
+            Err(JournalError::Io(error)) => {
+                if !std::mem::replace(&mut said, true) {
+                    tracing::error!(%error, "the end can't be written yet");
+                }
+            }
             Err(error) => return tracing::error!(%error, "the end can't be written"),
         }
         tokio::select! {
@@ -285,11 +290,6 @@ fn with_folder(options: &ExecuteOptions, folder: Option<&Folder>) -> ExecuteOpti
         options.add_dirs.get_or_insert_default().push(folder.path().display().to_string());
     }
     options
-}
-
-/// Marks the messages of an attempt.
-fn stamp(order: &RunnerExecute) -> Stamp {
-    Stamp { command_id: order.attempt.command_id, session_id: order.session_id }
 }
 
 /// A prompt no agent could take is refused here.

@@ -2,7 +2,7 @@
 
 use afield_proto::agent::{AgentMessage, Direction, MessageFlags, MessageKind, ToolRef};
 use afield_proto::limits::STORED_MESSAGE_BYTES_MAX;
-use afield_proto::runner::Record;
+use afield_proto::runner::{Record, RunnerExecute};
 use afield_proto::session::SessionNews;
 use afield_proto::{CommandId, SessionId, Timestamp};
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
@@ -25,6 +25,13 @@ pub(crate) struct Stamp {
     pub(crate) command_id: CommandId,
     /// The session.
     pub(crate) session_id: SessionId,
+}
+
+impl Stamp {
+    /// That of an order.
+    pub(crate) fn of(order: &RunnerExecute) -> Self {
+        Self { command_id: order.attempt.command_id, session_id: order.session_id }
+    }
 }
 
 /// What a frame says, before it becomes a message.

@@ -83,18 +83,28 @@ impl Segments {
     /// **Errors**: those of the disk; what was written in part is taken back, and the number stays
     /// free.
     pub(super) fn append(&mut self, json: &[u8]) -> std::io::Result<u64> {
+        self.append_all(&[json])
+    }
+
+    /// Adds records, all or none of them, and returns the number of the last.
+    ///
+    /// **Errors**: as [`Segments::append`].
+    pub(super) fn append_all(&mut self, records: &[&[u8]]) -> std::io::Result<u64> {
         if self.file_bytes >= SEGMENT_BYTES {
             self.rotate(self.next)?;
         }
-        let head = line::head(json);
-        if let Err(error) = write_all(&self.file, &[head.as_bytes(), json, b"\n"]) {
+        let heads: Vec<String> = records.iter().map(|json| line::head(json)).collect();
+        let lines = heads.iter().zip(records);
+        let pieces: Vec<&[u8]> =
+            lines.flat_map(|(head, json)| [head.as_bytes(), json, b"\n"]).collect();
+        if let Err(error) = write_all(&self.file, &pieces) {
             let _ = self.file.set_len(self.file_bytes);
             return Err(error);
         }
-        let bytes = (head.len() + json.len() + 1) as u64;
+        let bytes = pieces.iter().map(|piece| piece.len() as u64).sum::<u64>();
         self.file_bytes += bytes;
         self.bytes += bytes;
-        self.next += 1;
+        self.next += records.len() as u64;
         Ok(self.next - 1)
     }
 

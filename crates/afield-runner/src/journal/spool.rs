@@ -27,19 +27,49 @@ impl Spool {
 
     /// Whether a record may be kept now.
     pub(super) fn keeps(&self, record: &Record) -> bool {
-        let weight = match record {
-            Record::Message(message) => weight(message.kind),
-            Record::Output { stream, .. } => weight(stream.kind()),
-            _ => Weight::Vital,
-        };
         let bytes = self.bytes.load(Ordering::Relaxed);
         let limit = self.bytes_max;
-        match weight {
+        match weight_of(record) {
             Weight::Vital => true,
             Weight::Words => bytes < limit,
             Weight::Detail => bytes < limit / 10 * 9,
             Weight::Noise => bytes < limit / 10 * 8,
         }
+    }
+}
+
+/// A record as it goes to the disk, with what has to be known if the disk does not take it.
+#[derive(Debug)]
+pub(super) struct Spooled {
+    /// The record.
+    pub(super) json: Vec<u8>,
+    /// How many messages are missing without it.
+    pub(super) messages: u64,
+    /// It is always kept.
+    pub(super) vital: bool,
+}
+
+impl Spooled {
+    /// **Errors**: the record is no JSON.
+    pub(super) fn new(record: &Record) -> serde_json::Result<Self> {
+        let vital = matches!(weight_of(record), Weight::Vital);
+        Ok(Self { json: record.to_json()?, messages: messages(record), vital })
+    }
+}
+
+/// How many messages a record holds.
+pub(super) fn messages(record: &Record) -> u64 {
+    match record {
+        Record::Output { lines, .. } => lines.len() as u64,
+        _ => 1,
+    }
+}
+
+fn weight_of(record: &Record) -> Weight {
+    match record {
+        Record::Message(message) => weight(message.kind),
+        Record::Output { stream, .. } => weight(stream.kind()),
+        _ => Weight::Vital,
     }
 }
 

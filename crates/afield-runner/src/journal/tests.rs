@@ -4,6 +4,7 @@ use afield_proto::agent::{
     AgentKind, AgentMessage, Direction, ExecuteOptions, MessageFlags, MessageKind,
 };
 use afield_proto::command::{Outcome, OutcomeKind};
+use afield_proto::output::{OutputLines, OutputStream};
 use afield_proto::{ProjectId, RequestId, SessionId, Timestamp};
 use serde_json::value::RawValue;
 
@@ -128,6 +129,70 @@ async fn a_full_spool_leaves_out_what_matters_least_and_never_a_result() {
     log.append_durably(&message(MessageKind::Result, "done")).await.unwrap();
     log.append_durably(&finished()).await.unwrap();
     assert!(log.on_disk().borrow().finished);
+}
+
+/// A log whose disk takes no record before the directory is removed: its next file can't be made.
+/// Two records are on disk then.
+async fn refusing(data: &Path, journal: &Journal) -> (AttemptLog, PathBuf) {
+    let order = order();
+    let log = journal.begin(&order, &started()).await.unwrap();
+    log.append_durably(&message(MessageKind::Text, &"x".repeat(8 * 1024 * 1024))).await.unwrap();
+    let path = directory(data, order.attempt.command_id).join("records-000000000003.log");
+    std::fs::create_dir(&path).unwrap();
+    (log, path)
+}
+
+/// Returns when the writer has seen all that was appended.
+async fn is_refused(log: &AttemptLog, record: &Record) {
+    let error = log.append_durably(record).await.unwrap_err();
+    assert!(matches!(error, JournalError::Io(_)), "{error}");
+}
+
+#[tokio::test]
+async fn an_attempt_does_not_end_before_it_is_told_what_the_disk_did_not_take() {
+    let data = tempfile::tempdir().unwrap();
+    let (journal, _, _, _task) = open_running(data.path(), u64::MAX);
+    let (log, refuses) = refusing(data.path(), &journal).await;
+    for number in 0..100 {
+        log.append(&message(MessageKind::Text, &number.to_string())).await.unwrap();
+    }
+    let mut lines = OutputLines::default();
+    ["one", "two", "three"].into_iter().for_each(|line| lines.push(line));
+    let stream = OutputStream::Stdout;
+    log.append(&Record::Output { at: Timestamp::now(), stream, lines }).await.unwrap();
+    log.append(&message(MessageKind::Result, "the result")).await.unwrap();
+    is_refused(&log, &finished()).await;
+    assert_eq!(*log.on_disk().borrow(), OnDisk { last: 2, finished: false });
+    std::fs::remove_dir(refuses).unwrap();
+    log.append_durably(&finished()).await.unwrap();
+    assert_eq!(*log.on_disk().borrow(), OnDisk { last: 5, finished: true });
+    let read = log.read(log.cursor(3).await.unwrap(), LIMIT).await.unwrap().records;
+    assert_eq!(read.len(), 3, "{read:?}");
+    assert!(read[0].contains("\"103 messages were left out"), "{}", read[0]);
+    assert!(read[1].contains("\"the result\""), "{}", read[1]);
+    assert!(read[2].starts_with("{\"finished\""), "{}", read[2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_disk_did_not_take_is_told_as_soon_as_it_does_though_nothing_follows() {
+    let data = tempfile::tempdir().unwrap();
+    let (journal, _, _, _task) = open_running(data.path(), u64::MAX);
+    let (log, refuses) = refusing(data.path(), &journal).await;
+    log.append(&message(MessageKind::Text, "word")).await.unwrap();
+    log.append(&message(MessageKind::Result, "the result")).await.unwrap();
+    is_refused(&log, &started()).await;
+    // The disk is tried again and again meanwhile.
+    tokio::time::sleep(std::time::Duration::from_secs(10)).await;
+    std::fs::remove_dir(refuses).unwrap();
+    let mut on_disk = log.on_disk();
+    let told = on_disk.wait_for(|on_disk| on_disk.last == 4);
+    let minute = std::time::Duration::from_secs(60);
+    drop(tokio::time::timeout(minute, told).await.expect("nothing else has to happen").unwrap());
+    log.append_durably(&message(MessageKind::Text, "more")).await.unwrap();
+    let read = log.read(log.cursor(3).await.unwrap(), LIMIT).await.unwrap().records;
+    assert_eq!(read.len(), 3, "{read:?}");
+    assert!(read[0].contains("\"1 messages were left out"), "{}", read[0]);
+    assert!(read[1].contains("\"the result\"") && read[2].contains("\"more\""), "{read:?}");
 }
 
 #[tokio::test]

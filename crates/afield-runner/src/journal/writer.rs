@@ -9,19 +9,24 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use afield_proto::CommandId;
+use afield_proto::{CommandId, Timestamp};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::fences::FenceFile;
+use super::gap::Gap;
 use super::lock::Lock;
 use super::segments::Segments;
-use super::spool::Spool;
+use super::spool::{Spool, Spooled};
 use super::{JournalError, OnDisk};
+use crate::agents::Stamp;
 
 /// Records of messages are on disk after this long at most (one fsync for all that came).
 const SYNC_INTERVAL: Duration = Duration::from_millis(20);
+/// A disk that refused a record is left alone for this long, unless somebody waits for it: one that
+/// has room for every tenth record would hold as many notes of what is missing as records.
+const REFUSED_WAIT: Duration = Duration::from_secs(1);
 /// Jobs taken at once.
 const JOBS_MAX: usize = 1024;
 
@@ -33,7 +38,7 @@ pub(super) enum Job {
     /// A log that was opened or made; it takes records from now on.
     Open(CommandId, Box<OpenLog>),
     /// A record.
-    Append { command: CommandId, json: Vec<u8>, done: Option<Done>, _room: OwnedSemaphorePermit },
+    Append { command: CommandId, record: Spooled, done: Option<Done>, _room: OwnedSemaphorePermit },
     /// The server has everything up to here.
     Acknowledge(CommandId, u64),
     /// The server has numbers this disk lost: go on behind them.
@@ -50,6 +55,7 @@ impl Job {
 
 /// A log that takes records.
 pub(super) struct OpenLog {
+    pub(super) stamp: Stamp,
     pub(super) segments: Segments,
     pub(super) on_disk: watch::Sender<OnDisk>,
 }
@@ -73,6 +79,7 @@ impl Writer {
             let open = tokio::select! {
                 count = self.jobs.recv_many(&mut jobs, JOBS_MAX) => count > 0,
                 () = tokio::time::sleep_until(next_sync), if dirty => true,
+                () = tokio::time::sleep(REFUSED_WAIT), if self.disk.has_gaps() => true,
                 () = stop.cancelled(), if !self.jobs.is_closed() => {
                     self.jobs.close();
                     continue;
@@ -114,12 +121,14 @@ pub(super) struct Log {
     /// An fsync failed: what is on disk is not known any more, and nothing is added.
     broken: bool,
     waiting: Vec<Done>,
+    /// What the disk refused since it last took a record, and when it did so last.
+    gap: Option<(Gap, Instant)>,
 }
 
 impl Log {
     pub(super) fn new(open: OpenLog) -> Self {
         let finished = open.on_disk.borrow().finished;
-        Self { open, finished, dirty: false, broken: false, waiting: Vec::new() }
+        Self { open, finished, dirty: false, broken: false, waiting: Vec::new(), gap: None }
     }
 }
 
@@ -129,9 +138,14 @@ impl Disk {
             self.one(job);
         }
         if sync {
+            self.logs.values_mut().for_each(Log::close_gap);
             self.logs.values_mut().filter(|log| log.dirty).for_each(Log::sync);
         }
         self.spool.set(self.logs.values().map(|log| log.open.segments.bytes()).sum());
+    }
+
+    fn has_gaps(&self) -> bool {
+        self.logs.values().any(|log| log.gap.is_some() && !log.broken)
     }
 
     fn one(&mut self, job: Job) {
@@ -139,8 +153,8 @@ impl Disk {
             Job::Open(command, open) => {
                 self.logs.insert(command, Log::new(*open));
             }
-            Job::Append { command, json, done, .. } => match self.logs.get_mut(&command) {
-                Some(log) => log.append(&json, done),
+            Job::Append { command, record, done, .. } => match self.logs.get_mut(&command) {
+                Some(log) => log.append(record, done),
                 None => answer(done, Err(JournalError::Closed)),
             },
             Job::Acknowledge(command, number) => {
@@ -173,20 +187,71 @@ impl Disk {
 }
 
 impl Log {
-    fn append(&mut self, json: &[u8], done: Option<Done>) {
+    fn append(&mut self, record: Spooled, done: Option<Done>) {
         if self.broken {
             return answer(done, Err(JournalError::Broken));
         }
-        match self.open.segments.append(json) {
-            Ok(_) => {
-                self.dirty = true;
-                self.finished = std::str::from_utf8(json).is_ok_and(super::segments::is_finished);
+        if done.is_none() && self.rests() {
+            return self.miss(record);
+        }
+        match (self.write(Some(&record.json)), done) {
+            (Ok(()), done) => {
+                let json = std::str::from_utf8(&record.json);
+                self.finished = json.is_ok_and(super::segments::is_finished);
                 self.waiting.extend(done);
             }
-            Err(error) => {
-                tracing::error!(%error, "a record can't be written");
-                answer(done, Err(error.into()));
+            // Whoever waits for it does what is right, and says so.
+            (Err(error), Some(done)) => answer(Some(done), Err(error.into())),
+            (Err(error), None) => {
+                self.refused(&error);
+                self.miss(record);
             }
+        }
+    }
+
+    /// Writes what is missing, once the disk takes it, though nothing follows it.
+    fn close_gap(&mut self) {
+        if self.gap.is_some()
+            && !self.broken
+            && !self.rests()
+            && let Err(error) = self.write(None)
+        {
+            self.refused(&error);
+        }
+    }
+
+    /// Writes a record and, before it, what the disk did not take until now: all of it or nothing.
+    fn write(&mut self, record: Option<&[u8]>) -> std::io::Result<()> {
+        let gap = self.gap.as_ref().map(|(gap, _)| gap.records(self.open.stamp));
+        let before = gap.iter().flatten().map(Vec::as_slice);
+        self.open.segments.append_all(&before.chain(record).collect::<Vec<_>>())?;
+        self.dirty = true;
+        if let Some((gap, _)) = self.gap.take() {
+            let command = self.open.stamp.command_id;
+            tracing::warn!(%command, left_out = gap.left_out(), "the disk takes records again");
+        }
+        Ok(())
+    }
+
+    /// Whether the disk refused a record so lately that it is not asked again.
+    fn rests(&self) -> bool {
+        self.gap.as_ref().is_some_and(|(_, last)| last.elapsed() < REFUSED_WAIT)
+    }
+
+    /// Says so at the first refusal, not at every one.
+    fn refused(&mut self, error: &std::io::Error) {
+        if let Some((_, last)) = &mut self.gap {
+            *last = Instant::now();
+            return;
+        }
+        let command = self.open.stamp.command_id;
+        tracing::error!(%command, %error, "the disk takes no records; what is left out is counted");
+        self.gap = Some((Gap::since(Timestamp::now()), Instant::now()));
+    }
+
+    fn miss(&mut self, record: Spooled) {
+        if let Some((gap, _)) = &mut self.gap {
+            gap.add(record);
         }
     }
 
