@@ -132,7 +132,6 @@ impl Segments {
 
     /// Gives back the files whose records the server has up to `number`.
     pub(super) fn acknowledge(&mut self, number: u64) -> std::io::Result<()> {
-        std::fs::write(self.directory.join("ack"), number.to_string())?;
         let firsts = segments(&self.directory)?;
         for pair in firsts.windows(2).filter(|pair| pair[1] <= number + 1) {
             let path = segment_path(&self.directory, pair[0]);
@@ -140,7 +139,9 @@ impl Segments {
             std::fs::remove_file(path)?;
             self.bytes = self.bytes.saturating_sub(bytes);
         }
-        Ok(())
+        // Afterwards: on a full disk there is room for it only now. Without it the server is sent
+        // again what is left.
+        std::fs::write(self.directory.join("ack"), number.to_string())
     }
 
     /// Bytes on disk.
@@ -402,6 +403,18 @@ mod tests {
         assert_eq!(cursor(folder.path(), 3).unwrap().number, 3);
         let (_, contents) = Segments::open(folder.path()).unwrap();
         assert_eq!(contents.last, 3);
+    }
+
+    #[test]
+    fn acknowledged_files_are_given_back_by_a_disk_too_full_to_note_it() {
+        let (folder, mut log) = filled(&["a"]);
+        log.rotate(2).unwrap();
+        log.append(b"b").unwrap();
+        std::fs::create_dir(folder.path().join("ack")).unwrap();
+        log.acknowledge(1).unwrap_err();
+        assert!(!segment_path(folder.path(), 1).exists());
+        let left = cursor(folder.path(), 1).unwrap();
+        assert_eq!(read(folder.path(), left, ALL).unwrap().records, ["b"]);
     }
 
     #[test]
