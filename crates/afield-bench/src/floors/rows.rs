@@ -87,3 +87,16 @@ fn write(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_rows_fit_the_tables_of_today() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut rows = Rows::create(folder.path()).await.unwrap();
+        rows.per_second(2, "prompt", Duration::from_millis(1)).unwrap();
+        assert!(rows.count >= 2);
+    }
+}
