@@ -12,6 +12,8 @@ export class Chosen {
   refusals = $state.raw<readonly string[]>([]);
   /** They are in memory only: the disk is full. */
   unkept = $state(false);
+  /** They are being sent: what is chosen meanwhile goes with the next prompt, and the limits are that one's. */
+  #going: readonly LocalFile[] = [];
   readonly #place: string;
   readonly #loaded: Promise<void>;
 
@@ -21,10 +23,22 @@ export class Chosen {
     this.#loaded = this.#load();
   }
 
-  /** All of them, those that are still being read from the disk too. */
-  async all(): Promise<readonly LocalFile[]> {
+  /**
+   * Gives all of them to what sends them, those that are still being read from the disk too. Then
+   * they are gone, and what was chosen meanwhile stays. **Errors**: as `give`; then all of them stay.
+   */
+  async send(give: (files: readonly LocalFile[]) => Promise<unknown>): Promise<void> {
     await this.#loaded;
-    return this.files;
+    const files = (this.#going = this.files);
+    this.refusals = [];
+    try {
+      await give(files);
+      this.files = this.files.filter((file) => !files.includes(file));
+    } finally {
+      this.#going = [];
+      this.#check(this.files);
+    }
+    void this.#keep();
   }
 
   /** Takes files from the picker, the camera, the clipboard, a drop or another app. */
@@ -51,13 +65,6 @@ export class Chosen {
     void this.#keep();
   }
 
-  /** These went with a prompt; what was chosen since stays. */
-  sent(files: readonly LocalFile[]): Promise<void> {
-    this.files = this.files.filter((file) => !files.includes(file));
-    this.refusals = [];
-    return this.#keep();
-  }
-
   /** Says why something was not taken. */
   refuse(words: string): void {
     if (!this.refusals.includes(words)) this.refusals = [...this.refusals, words];
@@ -70,10 +77,15 @@ export class Chosen {
   }
 
   #take(file: LocalFile): void {
-    const all = [...this.files, file];
-    const refusal = refusalOf(all.map(({ attachment }) => attachment));
-    if (refusal === undefined) this.files = all;
-    else this.refuse(refusal);
+    const together = this.files.filter((one) => !this.#going.includes(one));
+    if (this.#check([...together, file])) this.files = [...this.files, file];
+  }
+
+  /** Whether these can go with one prompt; if not, it is said why. */
+  #check(files: readonly LocalFile[]): boolean {
+    const refusal = refusalOf(files.map(({ attachment }) => attachment));
+    if (refusal !== undefined) this.refuse(refusal);
+    return refusal === undefined;
   }
 
   async #keep(): Promise<void> {
