@@ -37,6 +37,25 @@ test("work for any machine that can, at a time, with what was chosen remembered"
   await expect(page.getByRole("radio", { name: "As soon as it can" })).toBeChecked();
 });
 
+test("what is typed and chosen while a prompt is being sent changes nothing about that one", anyWidth, async ({ paired: page, afield }) => {
+  await addProject(page, afield, "demo");
+  await page.goto(`${afield.url}/new`);
+  await page.getByLabel("Prompt").fill("sent as it was");
+  await expect(page.getByText(/Starts at once on/)).toBeVisible();
+  await page.getByLabel("Prompt").evaluate((field: HTMLTextAreaElement) => {
+    field.form?.requestSubmit();
+    field.value += "and after it";
+    field.dispatchEvent(new Event("input", { bubbles: true }));
+    const anywhere = field.form?.querySelectorAll<HTMLInputElement>('input[type="radio"]')[1];
+    anywhere?.click();
+  });
+  await expect(page).toHaveURL(/\/projects\/./);
+  await expect(page.getByText("sent as it was", { exact: true })).toBeVisible();
+  await page.goto(`${afield.url}/new`);
+  await expect(page.getByLabel("Prompt")).toHaveValue("and after it");
+  await expect(page.getByRole("radio", { name: "In a project" })).toBeChecked();
+});
+
 test("what is released later waits, with its files", anyWidth, async ({ paired: page, afield, shot }) => {
   await page.emulateMedia({ colorScheme: "dark" });
   await addProject(page, afield, "demo");
