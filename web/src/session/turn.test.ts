@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import type { HistoryMessage, Session, SessionNews, TokenUsage } from "../generated/protocol";
+import type { Command, HistoryMessage, Session, SessionNews, TokenUsage } from "../generated/protocol";
 import { contextOf, edgeOf, percent, usedWords } from "./context";
-import { count, turnFacts, turnFailed } from "./turn";
+import { count, turnEnd, turnFacts } from "./turn";
 
 const message = (kind: HistoryMessage["kind"], frame: unknown, some: Partial<HistoryMessage> = {}) => ({ kind, message: frame, session_id: "s", ...some }) as HistoryMessage;
 
@@ -13,7 +13,23 @@ describe("the end of a turn", () => {
     expect(turnFacts(message("result", { duration_ms: 12_400 }, { news }))).toBe("12 s · 57k tokens in, 640 out · $0.04");
     expect([null, {}, { usage: "no", duration_ms: "x" }].map((one) => turnFacts(message("result", one)))).toEqual(["", "", ""]);
     expect(turnFacts(message("result", { duration_ms: 12_400 }, { news: ended({ cost_usd: 0 }) }))).toBe("12 s");
-    expect(turnFailed(message("result", { is_error: true }))).toBe(true);
+  });
+
+  it("tells an error with its words, and never an empty one", () => {
+    const ends = (frame: object, text?: string) => turnEnd(message("result", frame, text === undefined ? {} : { text }), undefined);
+    expect(ends({ is_error: false }, "all of it")).toEqual({ is: "done", text: "Done" });
+    expect(ends({ is_error: true }, "no \u001b room")).toEqual({ is: "failed", text: "Ended with an error: no ⟨ESC⟩ room" });
+    expect(ends({ is_error: true, subtype: "error_max_turns" }, "")).toEqual({ is: "failed", text: "Ended with an error" });
+  });
+
+  it("is an interruption, no error, where somebody interrupted it", () => {
+    const interrupted = { is: "interrupted", text: "Interrupted" };
+    const frame = { is_error: true, subtype: "error_during_execution" };
+    const stopped = (kind: "cancelled" | "killed") => ({ state: "cancelled", outcome: { kind } }) as Command;
+    expect(turnEnd(message("result", { ...frame, terminal_reason: "aborted_tools" }, { text: "half of it" }), undefined)).toEqual(interrupted);
+    expect(turnEnd(message("result", frame, { text: "half of it" }), stopped("killed"))).toEqual(interrupted);
+    expect(turnEnd(message("result", frame), undefined)).toEqual(interrupted);
+    expect(turnEnd(message("result", { is_error: false }), stopped("cancelled")).is).toBe("done");
   });
 
   it("tells what this turn cost, though the agent's total grows over the conversation", () => {

@@ -1,10 +1,13 @@
 /** What the end of a turn tells, and how far one's own words came. Pure. */
 import type { Command, HistoryMessage, TokenUsage } from "../generated/protocol";
 import { duration, money } from "../text/age";
+import { visible } from "../text/visible";
 
 interface ResultFrame {
   duration_ms?: unknown;
   is_error?: unknown;
+  subtype?: unknown;
+  terminal_reason?: unknown;
 }
 
 /** "3.2 s · 57k tokens in, 640 out · $0.04"; empty when the agent tells nothing. */
@@ -33,8 +36,25 @@ export function count(tokens: number): string {
   return tokens < 999_500 ? scaled(tokens / 1_000, "k") : scaled(tokens / 1_000_000, "M");
 }
 
-export function turnFailed({ message }: HistoryMessage): boolean {
-  return ((message ?? {}) as ResultFrame).is_error === true;
+export interface TurnEnd {
+  readonly is: "done" | "interrupted" | "failed";
+  readonly text: string;
+}
+
+/** How a turn ended, in words. Agents mark what a person interrupted as an error; it is none. */
+export function turnEnd(result: HistoryMessage, command: Command | undefined): TurnEnd {
+  if (((result.message ?? {}) as ResultFrame).is_error !== true) return { is: "done", text: "Done" };
+  if (wasInterrupted(result, command)) return { is: "interrupted", text: "Interrupted" };
+  return { is: "failed", text: result.text ? `Ended with an error: ${visible(result.text)}` : "Ended with an error" };
+}
+
+/** By the agent's own word, by how its command ended, or because no error is told that it could be. */
+function wasInterrupted({ message, text }: HistoryMessage, command: Command | undefined): boolean {
+  const { terminal_reason: reason, subtype } = (message ?? {}) as ResultFrame;
+  if (typeof reason === "string" && reason.startsWith("aborted_")) return true;
+  if (command?.state === "cancelled" || command?.outcome?.kind === "cancelled" || command?.outcome?.kind === "killed") return true;
+  // Others tell by their kind what they were, such as a limit of turns.
+  return !text && (subtype === undefined || subtype === "error_during_execution");
 }
 
 export interface Delivery {
