@@ -1,4 +1,4 @@
-import { addProject, expect, test } from "./harness";
+import { addProject, anyWidth, expect, test } from "./harness";
 import { expectSound } from "./sound";
 
 const SCREENS = [
@@ -40,4 +40,16 @@ test("every screen, light and dark: no axe finding, nothing wider than the scree
   await page.goto(`${afield.url}/projects`);
   await page.getByRole("button", { name: "Add a project" }).first().click();
   await look("add-project");
+});
+
+test("an address that names no screen says so, and leads back", anyWidth, async ({ paired: page, afield, shot }) => {
+  for (const address of ["/projects/a/b", "/queue/%E0%A4%A"]) {
+    await page.goto(`${afield.url}${address}`);
+    await expect(page.getByRole("heading", { name: "There is no such page" })).toBeVisible();
+    await expect(page.getByText(address)).toBeVisible();
+  }
+  await expectSound(page);
+  await shot("no-such-page");
+  await page.getByRole("link", { name: "Go to Projects" }).click();
+  await expect(page.getByRole("heading", { name: "Projects" })).toBeVisible();
 });

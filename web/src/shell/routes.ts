@@ -75,10 +75,20 @@ function parametersOf(pattern: string, path: string): Parameters | undefined {
   const named: Record<string, string> = {};
   for (const [index, part] of wanted.entries()) {
     const value = found[index] ?? "";
-    if (part.startsWith(":")) named[part.slice(1)] = decodeURIComponent(value);
+    const name = part.startsWith(":") ? decoded(value) : undefined;
+    if (name !== undefined) named[part.slice(1)] = name;
     else if (part !== value) return undefined;
   }
   return named;
+}
+
+/** Nothing for what no address was ever encoded to. */
+function decoded(part: string): string | undefined {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return undefined;
+  }
 }
 
 function parts(path: string): string[] {

@@ -9,7 +9,7 @@ describe("routes", () => {
   it("find the screen and the parts of an address", () => {
     expect(match("/")?.route.pattern).toBe("/projects");
     expect(match("/projects/a%2Fb/")?.parameters).toEqual({ project: "a/b" });
-    expect(match("/nowhere")).toBeUndefined();
+    expect(["/nowhere", "/projects/p/and/more", "/projects/%E0%A4%A"].map((path) => match(path))).toEqual([undefined, undefined, undefined]);
     expect(listOf("projects")?.pattern).toBe("/projects");
   });
 
