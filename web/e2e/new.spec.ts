@@ -37,6 +37,24 @@ test("work for any machine that can, at a time, with what was chosen remembered"
   await expect(page.getByRole("radio", { name: "As soon as it can" })).toBeChecked();
 });
 
+test("work that no machine fits says so, and names no machine", anyWidth, async ({ paired: page, afield, shot }) => {
+  await addProject(page, afield, "demo");
+  await page.goto(`${afield.url}/new`);
+  await page.getByLabel("Prompt").fill("too much to ask");
+  await page.getByRole("radio", { name: "Any machine that can" }).check();
+  await page.getByLabel("Processors, at least").fill("1000");
+  await page.getByRole("button", { name: "Send" }).click();
+  await expect(page.getByText("no machine fits", { exact: true })).toBeVisible();
+  await expect(page.getByText("No machine yet")).toBeVisible();
+  await page.getByRole("link", { name: /too much to ask/ }).click();
+  const why = page.getByRole("region", { name: "Why it waits" });
+  await expect(why.getByText(/^No runner .* fits/)).toBeVisible();
+  await expect(why.getByText("It starts by itself when a machine fits.")).toBeVisible();
+  await expect(page.locator("dd").getByRole("link")).toHaveCount(0);
+  await expectSound(page);
+  await shot("command-fits-nobody");
+});
+
 test("what is typed and chosen while a prompt is being sent changes nothing about that one", anyWidth, async ({ paired: page, afield }) => {
   await addProject(page, afield, "demo");
   await page.goto(`${afield.url}/new`);

@@ -1,10 +1,12 @@
 import { describe, expect, it } from "vitest";
 import type { Command, Hold, RunnerState } from "../generated/protocol";
+import { EMPTY } from "../state/world";
 import { fromField, toField } from "../text/times";
 import { mayDo, mayDoWithAll } from "./may";
 import { moved, movable, placeFor, queues, rowAt } from "./order";
+import { said } from "./reason";
 import { routeOf } from "./route";
-import { attemptWords, causeOf, countWords, stateWords } from "./words";
+import { attemptWords, causeOf, countWords, isUnplaced, stateWords } from "./words";
 
 const AT = "2026-01-01T00:00:00Z";
 const NOW = Date.parse("2026-01-01T01:00:00Z");
@@ -59,6 +61,18 @@ describe("the words of the queue", () => {
     expect(says({ waiting_for: "runner" }, around({ online: false }))).toBe("waits until box is back");
     expect(says({ held_by: "d", waiting_for: "hold" })).toBe("held");
     expect(says({ waiting_for: "something new" })).toBe("waits for a free place");
+  });
+
+  it("say when no machine fits, and what happens then", () => {
+    const nobody = { ...around(), runner: undefined };
+    expect(stateWords(command("a", { waiting_for: "runner" }), nobody).text).toBe("no machine fits");
+    expect([isUnplaced(command("a", { waiting_for: "hold" }), undefined), isUnplaced(command("a"), runner(false)), isUnplaced(command("a", { state: "dead" }), undefined)]).toEqual([true, false, false]);
+    const message = "no runner with a project fits labels has \"gpu\"; when it was looked at: box (has no label gpu)";
+    expect(said({ reason: "runner", message }, EMPTY)).toEqual({
+      text: "No runner with a project fits labels has \"gpu\"; when it was looked at: box (has no label gpu).",
+      next: "It starts by itself when a machine fits.",
+    });
+    expect(said({ reason: "runner", message: "waiting for runner box", runner_id: "r" }, EMPTY).next).toBe("It starts by itself when that machine is back.");
   });
 
   it("name the hold that is over it", () => {

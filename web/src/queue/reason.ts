@@ -23,12 +23,15 @@ const NEXT: Record<WaitReason, string> = {
   start: "It starts in a moment.",
 };
 
+/** What waits for a machine, and for none of those that are there. */
+const FITS_NOBODY = "It starts by itself when a machine fits.";
+
 /** The server's words hold ids; people know names. */
 export function said(waiting: Waiting, world: World): Reason {
   const named = waiting.message.replace(ID, (id) => nameOf(id, world) ?? id.slice(-6));
   return {
     text: sentence(visible(named)),
-    next: NEXT[waiting.reason] ?? "",
+    next: waiting.reason === "runner" && waiting.runner_id === undefined ? FITS_NOBODY : (NEXT[waiting.reason] ?? ""),
     ...(waiting.until === undefined ? {} : { until: waiting.until }),
     ...(waiting.command_id === undefined ? {} : { command: waiting.command_id }),
   };

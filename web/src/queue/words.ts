@@ -84,8 +84,14 @@ function waits(command: Command, { holds, runner, now }: Around): Words {
     case "approval":
       return { tone: "warn", text: "waits for an approval" };
     default:
+      if (command.waiting_for === "runner" && isUnplaced(command, runner)) return { tone: "warn", text: "no machine fits" };
       return away(runner) ? { tone: "calm", text: `waits until ${visible(runner?.name ?? "its machine")} is back` } : { tone: "calm", text: "waits for a free place" };
   }
+}
+
+/** It was sent to whichever machine fits, and has none yet: where it waits is no machine that is known. */
+export function isUnplaced({ state }: Command, runner: RunnerState | undefined): boolean {
+  return state === "queued" && runner === undefined;
 }
 
 function startsAt(at: string | undefined, now: number): string {
