@@ -10,6 +10,7 @@ test("an approval answered on one screen shows on the other whose answer it was"
   const card = page.getByRole("article", { name: "Claude wants to run cargo test" });
   await expect(card.getByText("cargo test --quiet")).toBeVisible();
   await expect(card.getByText(`${afield.folder}/app`)).toBeVisible();
+  await expect(page.getByRole("main").getByText("asks", { exact: true }).filter({ visible: true }).first()).toBeVisible();
   for (const theme of ["light", "dark"] as const) {
     await page.emulateMedia({ colorScheme: theme });
     await expectSound(page);

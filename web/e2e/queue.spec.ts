@@ -118,6 +118,9 @@ test("a machine, a project or everything is held and released", anyWidth, async 
   await page.getByRole("button", { name: "Close" }).click();
   await fill(afield, "not yet");
   await expect(page.getByText("its project is held")).toBeVisible();
+  await page.getByRole("link", { name: "Projects" }).first().click();
+  await expect(page.getByText("waiting", { exact: true })).toBeVisible();
+  await page.getByRole("link", { name: "Queue" }).first().click();
   await page.getByRole("button", { name: "Holds" }).click();
   await page.getByRole("button", { name: "Release demo" }).click();
   await page.getByRole("button", { name: "Close" }).click();
