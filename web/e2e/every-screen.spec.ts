@@ -40,6 +40,14 @@ test("every screen, light and dark: no axe finding, nothing wider than the scree
   await page.goto(`${afield.url}/projects`);
   await page.getByRole("button", { name: "Add a project" }).first().click();
   await look("add-project");
+  const dialog = page.getByRole("dialog");
+  await dialog.getByLabel("Directory").fill(`${afield.folder}/not-there`);
+  await dialog.getByRole("button", { name: "Add", exact: true }).click();
+  await expect(dialog.getByRole("alert")).toContainText("Name a directory that is there");
+  await expect(dialog.getByText(/afield explain/)).not.toBeVisible();
+  await dialog.getByText("Details", { exact: true }).click();
+  await expect(dialog.getByText("INVALID_PATH", { exact: true })).toBeVisible();
+  await look("add-project-refused");
 });
 
 test("an address that names no screen says so, and leads back", anyWidth, async ({ paired: page, afield, shot }) => {

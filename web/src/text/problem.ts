@@ -6,7 +6,8 @@ export interface Problem {
   readonly message: string;
   /** For `afield explain CODE`. */
   readonly code?: string;
-  readonly whatToDo: string;
+  /** Where the message does not say it already. */
+  readonly whatToDo?: string;
   /** Finds it in the server's log. */
   readonly requestId?: string;
 }
@@ -18,14 +19,16 @@ const ADVICE: Partial<Record<string, string>> = {
   UNAVAILABLE: "Wait a moment and try again.",
   RUNNER_OFFLINE: "Start the runner on that machine, or send it to the queue: it waits there.",
   CONFLICT: "It changed meanwhile. Look at its present state and decide again.",
-  INTERNAL_ERROR: "Look for the request id in the server's log.",
+  INVALID_PATH: "Name a directory that is there, inside one of the directories that machine allows.",
+  PROJECT_NESTING: "Use the project that is there, or remove it first.",
+  INTERNAL_ERROR: "Look for the request id, under Details, in the server's log.",
 };
 
 export function problemOf(error: unknown): Problem {
   if (error instanceof Refusal) {
     const { code, message, request_id: requestId } = error.body;
-    const whatToDo = ADVICE[code] ?? `afield explain ${code} says more.`;
-    return { code, message, whatToDo, ...(requestId === undefined ? {} : { requestId }) };
+    const whatToDo = ADVICE[code];
+    return { code, message, ...(whatToDo === undefined ? {} : { whatToDo }), ...(requestId === undefined ? {} : { requestId }) };
   }
   if (error instanceof LinkLost) {
     return { message: `The connection went: ${error.message}.`, whatToDo: "Whether it was done is not known. Look once you are connected again." };

@@ -1,7 +1,10 @@
 import { describe, expect, it } from "vitest";
+import type { ErrorBody, ErrorCode } from "../generated/protocol";
+import { Refusal } from "../identity/failure";
 import { age, duration, money } from "./age";
 import { coloured } from "./ansi";
 import { jsonText } from "./json";
+import { problemOf } from "./problem";
 import { pieces, readable, visible } from "./visible";
 
 describe("ages", () => {
@@ -53,6 +56,16 @@ describe("terminal output", () => {
   it("drops whatever would move, hide or link", () => {
     const hostile = "\u001b[2J\u001b[1;1Ha\u001b]0;title\u0007b\u001b]8;;http://evil\u001b\\c\u001b]8;;\u001b\\\u001b[?1049hd\u001bc";
     expect(coloured(hostile).map((piece) => piece.text).join("")).toBe("abcd");
+  });
+});
+
+describe("a refusal", () => {
+  const problem = (code: ErrorCode) => problemOf(new Refusal({ code, message: "the server's words", request_id: "r-1", retryable: false } as ErrorBody));
+
+  it("is told in the server's words, with what to do where that is known", () => {
+    expect(problem("NOT_FOUND")).toEqual({ code: "NOT_FOUND", message: "the server's words", requestId: "r-1" });
+    expect(problem("INVALID_PATH").whatToDo).toContain("directory");
+    expect((["NOT_FOUND", "INVALID_PATH", "VALIDATION_FAILED"] as const).map((code) => JSON.stringify(problem(code))).join()).not.toContain("afield explain");
   });
 });
 
