@@ -33,6 +33,7 @@ test("everything can be reached and done by the keyboard alone", withKeyboard, a
   await press(page, "Stop");
   await press(page, "Interrupt");
   await expect(page.getByText("idle").filter({ visible: true }).first()).toBeVisible();
+  await expect(page.getByRole("region", { name: "Messages" }).getByText(/^Interrupted/)).toBeVisible();
 });
 
 test("a change of screen takes the focus to it, and is said", anyWidth, async ({ paired: page }) => {

@@ -44,7 +44,7 @@ test("work that no machine fits says so, and names no machine", anyWidth, async 
   await page.getByRole("radio", { name: "Any machine that can" }).check();
   await page.getByLabel("Processors, at least").fill("1000");
   await page.getByRole("button", { name: "Send" }).click();
-  await expect(page.getByText("no machine fits", { exact: true })).toBeVisible();
+  await expect(page.getByText("no machine fits")).toBeVisible();
   await expect(page.getByText("No machine yet")).toBeVisible();
   await page.getByRole("link", { name: /too much to ask/ }).click();
   const why = page.getByRole("region", { name: "Why it waits" });
@@ -68,7 +68,7 @@ test("what is typed and chosen while a prompt is being sent changes nothing abou
     anywhere?.click();
   });
   await expect(page).toHaveURL(/\/projects\/./);
-  await expect(page.getByText("sent as it was", { exact: true })).toBeVisible();
+  await expect(page.getByRole("region", { name: "Messages" }).getByText("sent as it was", { exact: true })).toBeVisible();
   await page.goto(`${afield.url}/new`);
   await expect(page.getByLabel("Prompt")).toHaveValue("and after it");
   await expect(page.getByRole("radio", { name: "In a project" })).toBeChecked();
