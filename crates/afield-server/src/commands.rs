@@ -69,7 +69,7 @@ pub(crate) async fn execute(
         hold: false,
         submitted_at: None,
     };
-    queue::accept(core, submit, None, None).await
+    Ok(queue::accept(core, submit, None, None).await?.command)
 }
 
 /// **Errors**: VALIDATION_FAILED for a prompt no agent could take.

@@ -18,7 +18,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use afield_proto::agent::AgentKind;
-use afield_proto::command::{Command, CommandKind};
+use afield_proto::command::{Command, CommandKind, CommandState};
 use afield_proto::device::Scope;
 use afield_proto::project::ProjectSettings;
 use afield_proto::queue::{BULK_MAX, EXPIRY, KEY_BYTES_MAX, Payload, Resolution, SendMode};
@@ -26,9 +26,9 @@ use afield_proto::request::{
     CommandEdit, CommandMove, CommandPurge, CommandResolve, CommandRetry, CommandSubmit,
     CommandsReply,
 };
-use afield_proto::runner::{RunnerInterrupt, RunnerKill};
+use afield_proto::runner::{Attempt, RunnerInterrupt, RunnerKill};
 use afield_proto::{CommandId, DeviceId, ErrorBody, ErrorCode, ProjectId, RequestId, Timestamp};
-use afield_store::{Accept, Carried, EditCommand, NewRoute, SubmitCommand, WhichDead};
+use afield_store::{Accept, Carried, EditCommand, NewRoute, SubmitCommand, Submitted, WhichDead};
 use futures::future::{self, Either};
 
 use self::order::Turn;
@@ -75,11 +75,16 @@ pub(crate) async fn submit(
             (drafted(core, actor, &here, ask.clone(), request_id)?, None)
         }
     };
-    let command = accept(core, submit, route, Some(turn)).await?;
-    match ask.mode {
-        SendMode::Interrupt => interrupt_active(core, actor, command.project_id).await?,
-        SendMode::Steer => core.runners.steer(command.runner_id),
-        SendMode::Queue => {}
+    let running = match ask.mode {
+        SendMode::Interrupt => Some(running(core, actor, submit.project_id).await?),
+        SendMode::Steer | SendMode::Queue => None,
+    };
+    let Submitted { command, duplicate } = accept(core, submit, route, Some(turn)).await?;
+    if let Some(running) = running.flatten().filter(|_| !duplicate) {
+        running.interrupt(core);
+    }
+    if ask.mode == SendMode::Steer {
+        core.runners.steer(command.runner_id);
     }
     if command.kind == CommandKind::Kill {
         deliver_kills(core, actor, command.runner_id).await?;
@@ -101,7 +106,7 @@ pub(crate) async fn accept(
     submit: SubmitCommand,
     route: Option<NewRoute>,
     turn: Option<Turn<'_>>,
-) -> Result<Command, ErrorBody> {
+) -> Result<Submitted, ErrorBody> {
     let bytes = submit.prompt.len() as u64;
     core.quota.check(core, &submit, bytes).await?;
     let (request_id, org) = (submit.request_id, submit.org);
@@ -127,17 +132,17 @@ pub(crate) async fn accept(
     };
     drop(turn);
     let submitted = submitted.map_err(from_store)?;
-    let command = submitted.command;
+    let command = &submitted.command;
     if !submitted.duplicate {
         core.quota.count(org, project, device, bytes);
-        core.clock.note(&command);
+        core.clock.note(command);
         if let Some(route) = &route {
             routing::accepted(core, org, route);
         }
     }
     tracing::info!(%request_id, command = %command.id, agent = command.agent.name(), "command accepted");
     core.runners.deliver(command.runner_id);
-    Ok(command)
+    Ok(submitted)
 }
 
 fn drafted(
@@ -250,15 +255,31 @@ pub(crate) fn check_key(name: &str, key: Option<&str>) -> Result<(), ErrorBody> 
     }
 }
 
-async fn interrupt_active(core: &Core, actor: &Actor, project: ProjectId) -> Result<(), ErrorBody> {
+/// A turn a runner works on.
+struct Running {
+    runner: DeviceId,
+    attempt: Attempt,
+}
+
+/// The turn that `interrupt` means. It is looked up before the new command is accepted: that one
+/// may be at work before its sender has an answer.
+async fn running(
+    core: &Core,
+    actor: &Actor,
+    project: ProjectId,
+) -> Result<Option<Running>, ErrorBody> {
     let active = core.store.active_attempt(actor.org, project).await.map_err(from_store)?;
-    let Some((command, attempt)) = active.filter(|(_, attempt)| attempt.attempt > 0) else {
-        return Ok(());
-    };
-    if let Some(link) = core.runners.get(command.runner_id) {
-        link.order("runner_interrupt", &RunnerInterrupt { attempt });
+    let active = active.filter(|(command, _)| command.state != CommandState::Queued);
+    Ok(active.map(|(command, attempt)| Running { runner: command.runner_id, attempt }))
+}
+
+impl Running {
+    /// Tells its runner. An attempt that is over meanwhile means nothing to it any more.
+    fn interrupt(self, core: &Core) {
+        if let Some(link) = core.runners.get(self.runner) {
+            link.order("runner_interrupt", &RunnerInterrupt { attempt: self.attempt });
+        }
     }
-    Ok(())
 }
 
 /// Tells a runner what to stop. One that is away is told when it is back.

@@ -62,6 +62,52 @@ async fn an_interrupt_ends_the_turn_and_keeps_the_conversation() {
 }
 
 #[tokio::test]
+async fn what_ends_the_running_turn_runs_itself_also_when_nothing_does() {
+    let afield = with_mock().await;
+    let mut client = afield.client().await;
+    let project = afield.project(&mut client, "p").await;
+    follow(&mut client, &project, 0).await;
+    let ask = |payload: Value| json!({ "target": { "project_id": project }, "mode": "interrupt", "payload": payload });
+    let hello = || ask(json!({ "prompt": "[[mock:success]]" }));
+    for _ in 0..10 {
+        let command = client.ask("command_submit", hello()).await.unwrap();
+        let end = finished(&mut client, &command).await;
+        assert_eq!(end["state"], "succeeded", "{end}");
+    }
+    let works = json!({ "project_id": project, "prompt": "[[mock:interrupt]]" });
+    let before = client.ask("execute", works).await.unwrap();
+    let its_own =
+        |data: &Value| data["command_id"] == before["id"] && data["direction"] == "claude";
+    client.event("agent_message", its_own).await.unwrap();
+    let command = client.ask("command_submit", hello()).await.unwrap();
+    assert_eq!(finished(&mut client, &before).await["outcome"]["kind"], "cancelled");
+    let end = finished(&mut client, &command).await;
+    assert_eq!(end["state"], "succeeded", "{end}");
+}
+
+#[tokio::test]
+async fn a_repetition_does_not_end_what_its_first_began() {
+    let afield = with_mock().await;
+    let mut client = afield.client().await;
+    let project = afield.project(&mut client, "p").await;
+    follow(&mut client, &project, 0).await;
+    let ask = json!({
+        "target": { "project_id": project },
+        "kind": "shell",
+        "mode": "interrupt",
+        "key": "once",
+        "payload": { "options": { "argv": ["/bin/sleep", "1"] } },
+    });
+    let command = client.ask("command_submit", ask.clone()).await.unwrap();
+    let works = |data: &Value| data["id"] == command["id"] && data["state"] == "running";
+    client.event("command_state", works).await.unwrap();
+    let again = client.ask("command_submit", ask).await.unwrap();
+    assert_eq!(again["id"], command["id"]);
+    let end = finished(&mut client, &command).await;
+    assert_eq!(end["state"], "succeeded", "{end}");
+}
+
+#[tokio::test]
 async fn a_time_limit_stops_the_work() {
     let afield = with_mock().await;
     let mut client = afield.client().await;
