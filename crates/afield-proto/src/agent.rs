@@ -6,6 +6,8 @@ use serde_json::value::RawValue;
 use crate::session::SessionNews;
 use crate::{CommandId, SessionId, Timestamp};
 
+mod programs;
+
 /// A coding-agent program a runner can drive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]

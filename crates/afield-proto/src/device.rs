@@ -33,7 +33,7 @@ pub enum Scope {
     Approve,
     /// Send prompts, stop agents, manage projects.
     Prompt,
-    /// Run plain commands.
+    /// Run plain commands, and let agents start programs unasked.
     Shell,
     /// Manage devices and settings.
     Admin,

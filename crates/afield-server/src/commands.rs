@@ -19,7 +19,7 @@ use afield_proto::{
 };
 use afield_store::{Accept, Answered, CommandFilter, Refusal, SubmitCommand};
 
-use crate::auth::token;
+use crate::auth::{scopes, token};
 use crate::blobs;
 use crate::core::Core;
 use crate::error::{from_store, invalid};
@@ -39,6 +39,7 @@ pub(crate) async fn execute(
     queue::check_key("key", ask.key.as_deref())?;
     let place = core.store.place(actor.org, project_id).await.map_err(from_store)?;
     let agent = ask.agent.or(place.settings.agent).unwrap_or(AgentKind::Claude);
+    scopes::check_options(actor, ask.options.as_ref(), place.settings.options.as_ref())?;
     let base = place.settings.options.clone().unwrap_or_default();
     let options = ask.options.unwrap_or_default().or(&base);
     check_prompt(agent, &ask.prompt, &options)?;
@@ -186,6 +187,7 @@ pub(crate) async fn set_mode(
     actor: &Actor,
     ask: AgentSetMode,
 ) -> Result<Empty, ErrorBody> {
+    scopes::check_mode(actor, ask.permission_mode)?;
     let (command, attempt) = active(core, actor.org, named(ask.project_id)?).await?;
     let link = core.runners.require(command.runner_id)?;
     let order = RunnerSetMode { attempt, permission_mode: ask.permission_mode };

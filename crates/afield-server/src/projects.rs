@@ -10,6 +10,7 @@ use afield_proto::runner::{RunnerPath, RunnerResolvePath};
 use afield_proto::{DeviceId, ErrorBody, ErrorCode, ProjectId, Timestamp, limits};
 use afield_store::NewProject;
 
+use crate::auth::scopes;
 use crate::core::Core;
 use crate::error::{from_store, invalid};
 use crate::runners::ORDER_TIMEOUT;
@@ -35,6 +36,7 @@ pub(crate) async fn create(
 ) -> Result<Project, ErrorBody> {
     check_path_text(&ask.path)?;
     check_settings(&ask.settings)?;
+    scopes::check_options(actor, ask.settings.options.as_ref(), None)?;
     let runner_id = match ask.runner_id {
         Some(runner) => runner,
         None => only_runner(core, actor).await?,
@@ -116,6 +118,8 @@ pub(crate) async fn update(
 ) -> Result<Project, ErrorBody> {
     check_settings(&ask.settings)?;
     let project_id = named(ask.project_id)?;
+    let before = core.store.settings(actor.org, project_id).await.map_err(from_store)?;
+    scopes::check_options(actor, ask.settings.options.as_ref(), before.options.as_ref())?;
     let updated =
         core.store.update_project(actor.org, project_id, ask.settings, Timestamp::now()).await;
     updated.map_err(from_store)

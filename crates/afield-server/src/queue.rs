@@ -32,6 +32,7 @@ use afield_store::{Accept, Carried, EditCommand, NewRoute, SubmitCommand, Submit
 use futures::future::{self, Either};
 
 use self::order::Turn;
+use crate::auth::scopes;
 use crate::blobs;
 use crate::core::Core;
 use crate::error::{from_store, invalid};
@@ -210,6 +211,7 @@ fn carried(
     kind: CommandKind,
     payload: Payload,
 ) -> Result<Carried, ErrorBody> {
+    scopes::check_options(actor, payload.options.as_ref(), settings.options.as_ref())?;
     let base = settings.options.clone().unwrap_or_default();
     let options = payload.options.unwrap_or_default().or(&base);
     let usual = payload.agent.or(settings.agent).unwrap_or(AgentKind::Claude);

@@ -24,6 +24,7 @@ use aws_lc_rs::rand;
 use self::again::Again;
 use self::breakers::Breakers;
 use self::fleet::{Fleet, Fleets};
+use crate::auth::scopes;
 use crate::core::Core;
 use crate::error::{from_store, invalid};
 use crate::socket::conn::Actor;
@@ -91,6 +92,8 @@ pub(crate) async fn route(
     target: &Target,
     ask: &CommandSubmit,
 ) -> Result<Routed, ErrorBody> {
+    // It may move on to another project: the one it comes to first grants it nothing.
+    scopes::check_options(actor, ask.payload.options.as_ref(), None)?;
     let wish = wish(target)?;
     let selector = parse(&wish.selector)?;
     let session = ask.payload.session_id;

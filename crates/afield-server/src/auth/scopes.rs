@@ -1,11 +1,13 @@
 //! Whether a device may make a request: asked at both doors (WebSocket and REST).
 //!
 //! What each request needs stands in the table of requests. A handler asks for more only where that
-//! depends on what a request says: plain commands need `shell`, and nobody gives a scope away that
-//! it has not.
+//! depends on what a request says: plain commands and the options that come to the same need
+//! `shell`, and nobody gives a scope away that it has not.
 
-use afield_proto::ErrorBody;
+use afield_proto::agent::{ExecuteOptions, PermissionMode};
+use afield_proto::device::Scope;
 use afield_proto::request::{Needs, Request};
+use afield_proto::{ErrorBody, ErrorCode};
 
 use crate::socket::conn::Actor;
 
@@ -21,4 +23,38 @@ pub(crate) fn check(actor: &Actor, request: &Request) -> Result<(), ErrorBody> {
         Needs::OwnOr(_) if about == Some(actor.device) => Ok(()),
         Needs::Scope(scope) | Needs::OwnOr(scope) => actor.require(scope),
     }
+}
+
+/// Whether a device may say these options. What its project has in the same words was granted to
+/// everybody who may send prompts there: an app sends it back with what it changed.
+///
+/// **Errors**: FORBIDDEN naming the option and the scope, for what lets an agent start programs
+/// without a question.
+pub(crate) fn check_options(
+    actor: &Actor,
+    asked: Option<&ExecuteOptions>,
+    project: Option<&ExecuteOptions>,
+) -> Result<(), ErrorBody> {
+    if actor.scopes.has(Scope::Shell) {
+        return Ok(());
+    }
+    let nothing = ExecuteOptions::default();
+    let option = asked.and_then(|asked| asked.programs(project.unwrap_or(&nothing)));
+    option.map_or(Ok(()), |option| Err(lacks_shell(actor, option)))
+}
+
+/// The same for the mode of a running turn.
+pub(crate) fn check_mode(actor: &Actor, mode: PermissionMode) -> Result<(), ErrorBody> {
+    let asked = ExecuteOptions { permission_mode: Some(mode), ..ExecuteOptions::default() };
+    check_options(actor, Some(&asked), None)
+}
+
+fn lacks_shell(actor: &Actor, option: &str) -> ErrorBody {
+    let (scope, has) = (Scope::Shell, actor.scopes);
+    let message = format!(
+        "with this {option} the agent could start programs unasked; that needs the scope {scope}, \
+         which this device lacks (it has: {has})"
+    );
+    ErrorBody::new(ErrorCode::Forbidden, message)
+        .with_details(serde_json::json!({ "scope": scope, "option": option }))
 }

@@ -198,6 +198,104 @@ async fn scopes_are_what_the_server_says() {
     }
 }
 
+/// What a device with these scopes says over REST.
+async fn says(afield: &Afield, token: &str, line: &str, body: &Value) -> (u16, Value) {
+    let head = format!("{line}\nAuthorization: Bearer {token}");
+    let response = http(afield, &head, &body.to_string()).await;
+    (status(&response), testkit::http::json(&response))
+}
+
+#[tokio::test]
+async fn only_with_the_scope_shell_options_let_an_agent_start_programs() {
+    let afield = demo().await;
+    let mut owner = afield.client().await;
+    let project = afield.project(&mut owner, "p").await;
+    let made = ["token", "create", "--name", "p", "--scopes", "view,approve,prompt", "--json"];
+    let made: Value = serde_json::from_str(&afield.cli(&made).await.stdout).unwrap();
+    let token = made["token"].as_str().unwrap();
+    let mut phone = Client::connect(&afield.url, token).await.unwrap();
+    owner.ask("command_hold", json!({})).await.unwrap();
+    let target = json!({ "project_id": project });
+    let plain = json!({ "target": target, "payload": { "prompt": "x", "agent": "demo" } });
+    let waits = phone.ask("command_submit", plain).await.unwrap();
+    for (option, value) in [
+        ("mcp_config", json!({ "mcpServers": { "x": { "command": "sh" } } })),
+        ("mcp_config", json!(".mcp.json")),
+        ("allowed_tools", json!(["Read", "Bash(*)"])),
+        ("permission_mode", json!("bypassPermissions")),
+        ("dangerously_skip_permissions", json!(true)),
+    ] {
+        let options = json!({ option: value });
+        let payload = json!({ "prompt": "x", "agent": "demo", "options": options });
+        let settings = json!({ "options": options });
+        let path = afield.root().join("q");
+        let asks = [
+            (
+                "execute",
+                json!({ "project_id": project, "prompt": "x", "agent": "demo", "options": options }),
+            ),
+            ("command_submit", json!({ "target": target, "payload": payload })),
+            (
+                "command_submit",
+                json!({ "target": { "selector": "cores > 0" }, "payload": payload }),
+            ),
+            ("command_edit", json!({ "command_id": waits["id"], "payload": payload })),
+            ("command_retry", json!({ "command_ids": [waits["id"]], "payload": payload })),
+            ("project_update", json!({ "project_id": project, "settings": settings })),
+            ("project_create", json!({ "path": path, "settings": settings })),
+        ];
+        for (kind, data) in &asks {
+            let refused = format!("{:?}", phone.ask(kind, data.clone()).await.unwrap_err());
+            assert!(refused.contains("FORBIDDEN"), "{kind} {data}: {refused}");
+            assert!(refused.contains(option) && refused.contains("shell"), "{kind}: {refused}");
+        }
+        let id = waits["id"].as_str().unwrap();
+        for (line, (_, data)) in [
+            (format!("POST /api/v1/projects/{project}/execute"), &asks[0]),
+            ("POST /api/v1/commands".to_owned(), &asks[1]),
+            (format!("PATCH /api/v1/commands/{id}"), &asks[3]),
+            (format!("PATCH /api/v1/projects/{project}"), &asks[5]),
+        ] {
+            let (status, error) = says(&afield, token, &line, data).await;
+            assert_eq!((status, &error["details"]["option"]), (403, &json!(option)), "{error}");
+        }
+        owner.ask("command_submit", asks[1].1.clone()).await.unwrap();
+    }
+    let never = json!({ "project_id": project, "permission_mode": "bypassPermissions" });
+    assert_eq!(testkit::harness::code(phone.ask("agent_set_mode", never).await), "FORBIDDEN");
+}
+
+#[tokio::test]
+async fn what_a_project_grants_holds_for_the_prompts_of_every_device() {
+    let afield = demo().await;
+    let mut owner = afield.client().await;
+    let project = afield.project(&mut owner, "p").await;
+    let made = ["token", "create", "--name", "p", "--scopes", "view,approve,prompt", "--json"];
+    let made: Value = serde_json::from_str(&afield.cli(&made).await.stdout).unwrap();
+    let mut phone = Client::connect(&afield.url, made["token"].as_str().unwrap()).await.unwrap();
+    let update = |options: Value| {
+        let settings = json!({ "agent": "demo", "options": options });
+        json!({ "project_id": project, "settings": settings })
+    };
+    let granted = json!({ "allowed_tools": ["Bash(git *)"] });
+    owner.ask("project_update", update(granted.clone())).await.unwrap();
+    // As the app changes the mode: with all that was there before.
+    let mode = json!({ "allowed_tools": ["Bash(git *)"], "permission_mode": "acceptEdits" });
+    phone.ask("project_update", update(mode)).await.unwrap();
+    owner.ask("command_hold", json!({})).await.unwrap();
+    let payload = |options: Value| json!({ "prompt": "x", "options": options });
+    let ask = json!({ "target": { "project_id": project }, "payload": { "prompt": "w" } });
+    let waits = phone.ask("command_submit", ask).await.unwrap();
+    let shown = phone.ask("command_show", json!({ "command_id": waits["id"] })).await.unwrap();
+    let options = shown["payload"]["options"].clone();
+    assert_eq!(options["allowed_tools"], granted["allowed_tools"], "{shown}");
+    let edit = |options| json!({ "command_id": waits["id"], "payload": payload(options) });
+    phone.ask("command_edit", edit(options)).await.unwrap();
+    phone.ask("command_edit", edit(json!({ "allowed_tools": ["Read(src/**)"] }))).await.unwrap();
+    let wider = edit(json!({ "allowed_tools": ["Bash"] }));
+    assert_eq!(testkit::harness::code(phone.ask("command_edit", wider).await), "FORBIDDEN");
+}
+
 #[tokio::test]
 async fn revoking_cuts_a_live_connection_within_a_second() {
     let afield = demo().await;
