@@ -1,5 +1,7 @@
 //! The queue's words: how a command is sent, ordered, retried, held and explained.
 
+use std::collections::HashSet;
+use std::hash::Hash;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -14,6 +16,8 @@ use crate::{CommandId, DeviceId, ProjectId, SessionId, Timestamp};
 pub const ATTEMPTS_DEFAULT: u32 = 1;
 /// Most attempts a policy may ask for.
 pub const ATTEMPTS_MAX: u32 = 100;
+/// Most exit codes a policy names: a program has a handful, and each waiting command keeps them.
+pub const EXIT_CODES_MAX: usize = 64;
 /// How long a command waits at most when it names no end of its own.
 pub const EXPIRY: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Longest idempotency key and longest ordering key, in bytes.
@@ -203,9 +207,9 @@ pub struct RetryPolicy {
     pub factor: f64,
     /// The longest wait, in milliseconds.
     pub wait_max_ms: u64,
-    /// Which failures are tried again.
+    /// Which failures are tried again, each once.
     pub on: Vec<Failure>,
-    /// With `failed`: only these exit codes; all when empty.
+    /// With `failed`: only these exit codes, at most 64, each once; all when empty.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "schema", ts(as = "Option<Vec<i32>>"))]
     pub exit_codes: Vec<i32>,
@@ -244,11 +248,26 @@ impl RetryPolicy {
         if !(1.0..=10.0).contains(&self.factor) {
             return Err("retry.factor must be 1 to 10".into());
         }
-        match self.wait_ms <= self.wait_max_ms {
-            true => Ok(()),
-            false => Err("retry.wait_ms must not be greater than retry.wait_max_ms".into()),
+        if self.wait_ms > self.wait_max_ms {
+            return Err("retry.wait_ms must not be greater than retry.wait_max_ms".into());
+        }
+        if self.exit_codes.len() > EXIT_CODES_MAX {
+            let most = format!("retry.exit_codes names more than {EXIT_CODES_MAX} codes");
+            return Err(format!("{most} (limit exit_codes)"));
+        }
+        if names_one_twice(&self.exit_codes) {
+            return Err("retry.exit_codes names a code twice".into());
+        }
+        match names_one_twice(&self.on) {
+            true => Err("retry.on names a failure twice".into()),
+            false => Ok(()),
         }
     }
+}
+
+fn names_one_twice<T: Eq + Hash>(names: &[T]) -> bool {
+    let mut seen = HashSet::new();
+    !names.iter().all(|name| seen.insert(name))
 }
 
 /// Where a command is to run: exactly one of the three.
@@ -502,4 +521,23 @@ pub struct BlobRef {
     pub hash: String,
     /// Length of the whole text, in bytes.
     pub bytes: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_policy_names_a_bounded_number_of_things_each_once() {
+        let codes = |codes: Vec<i32>| RetryPolicy { exit_codes: codes, ..RetryPolicy::default() };
+        let most = i32::try_from(EXIT_CODES_MAX).unwrap();
+        assert_eq!(codes((0..most).collect()).check(), Ok(()));
+        let refused = codes((0..=most).collect()).check().unwrap_err();
+        assert!(refused.contains("64") && refused.contains("limit exit_codes"), "{refused}");
+        assert!(codes(vec![1, 2, 1]).check().unwrap_err().contains("retry.exit_codes"));
+        let on = vec![Failure::Timeout, Failure::Failed, Failure::Timeout];
+        let twice = RetryPolicy { on, ..RetryPolicy::default() };
+        assert!(twice.check().unwrap_err().contains("retry.on"));
+        assert_eq!(RetryPolicy::default().check(), Ok(()));
+    }
 }

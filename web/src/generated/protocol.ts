@@ -522,11 +522,11 @@ factor: number,
  */
 wait_max_ms: number, 
 /**
- * Which failures are tried again.
+ * Which failures are tried again, each once.
  */
 on: Array<Failure>, 
 /**
- * With `failed`: only these exit codes; all when empty.
+ * With `failed`: only these exit codes, at most 64, each once; all when empty.
  */
 exit_codes?: Array<number>, 
 /**
