@@ -84,6 +84,8 @@ codes! {
     ValidationFailed = "VALIDATION_FAILED", 400, 4400, false;
     /// The frame or body is larger than the limit.
     MessageTooLarge = "MESSAGE_TOO_LARGE", 413, 4413, false;
+    /// The body of a request did not come in time.
+    RequestTimeout = "REQUEST_TIMEOUT", 408, 4424, true;
     /// No credential, or one that is not (or no longer) valid.
     Unauthorized = "UNAUTHORIZED", 401, 4401, false;
     /// The credential is valid but may not do this.

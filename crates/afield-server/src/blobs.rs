@@ -25,6 +25,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
+use crate::bodies::{self, Unread, Within};
 use crate::core::Core;
 use crate::error::{from_store, internal, invalid};
 use crate::http::Refused;
@@ -34,7 +35,7 @@ use crate::socket::conn::Actor;
 /// Files that are taken at once; others wait for their turn. Each is in memory as a whole.
 pub(crate) const UPLOADS_AT_ONCE: usize = 8;
 /// Longest time for the bytes of one: a photo over a slow telephone.
-const UPLOAD_TIMEOUT: Duration = Duration::from_secs(300);
+const UPLOAD_TIME: Within = Within { limit: "upload_timeout", time: Duration::from_secs(300) };
 /// Whatever it is, it is shown by the app or saved: alone it may do nothing.
 const CONTENT_POLICY: &str = "default-src 'none'; sandbox";
 
@@ -56,7 +57,7 @@ async fn put(
     actor.require(needs("blob_put"))?;
     let declared = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let _turn = core.uploads.acquire().await.map_err(|error| internal(&error))?;
-    let body = read(&headers, body).await?;
+    let body = read(&core, &headers, body).await?;
     let media_type = attachment::media_type(&body);
     let declared = declared.unwrap_or(OCTETS);
     if !attachment::may_be_called(declared, media_type) {
@@ -76,19 +77,17 @@ fn needs(name: &str) -> afield_proto::device::Scope {
     route.expect("every handler here has its line in the table").needs
 }
 
-async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, ErrorBody> {
+async fn read(core: &Core, headers: &HeaderMap, body: Body) -> Result<Bytes, ErrorBody> {
     let max = usize::try_from(ATTACHMENT_BYTES_MAX).unwrap_or(usize::MAX);
     let told =
         headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     if told.is_some_and(|told: u64| told > ATTACHMENT_BYTES_MAX) {
         return Err(too_large());
     }
-    let read = tokio::time::timeout(UPLOAD_TIMEOUT, axum::body::to_bytes(body, max)).await;
-    let read = read.map_err(|_| {
-        let seconds = UPLOAD_TIMEOUT.as_secs();
-        invalid(format!("the bytes did not come within {seconds} s (limit upload_timeout)"))
-    })?;
-    let body = read.map_err(|_| too_large())?;
+    let each = Within { limit: "body_timeout", time: core.limits().body_timeout };
+    let read = tokio::time::timeout(UPLOAD_TIME.time, bodies::flowing(body, max, each)).await;
+    let read = read.unwrap_or(Err(Unread::Late(UPLOAD_TIME)));
+    let body = read.map_err(|unread| unread.refusal(too_large))?;
     match body.is_empty() {
         true => Err(invalid("the file is empty")),
         false => Ok(body),

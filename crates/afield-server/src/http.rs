@@ -12,7 +12,7 @@ use afield_proto::rest::{BOOL_FIELDS, LIST_FIELDS, NUMBER_FIELDS, ROUTES, Route}
 use afield_proto::{ErrorBody, ErrorCode, RequestId};
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::{DefaultBodyLimit, Path, Query, Request, State};
+use axum::extract::{FromRequest, Path, Query, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -24,12 +24,13 @@ use tracing::Instrument as _;
 
 use crate::auth::origin::Allowed;
 use crate::auth::{self, RequestLine, SOCKET_PATH};
+use crate::bodies::Within;
 use crate::core::Core;
 use crate::error::{internal, invalid};
 use crate::listen::Peer;
 use crate::requests::{panic_text, perform};
 use crate::socket::conn::Actor;
-use crate::{blobs, commands, metrics, pairing, web};
+use crate::{blobs, bodies, commands, metrics, pairing, web};
 
 /// Header that carries the request id, both ways into the log.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -56,6 +57,9 @@ impl IntoResponse for Refused {
         if let Some(wait_ms) = wait_ms {
             let seconds = HeaderValue::from(wait_ms.div_ceil(1000));
             response.headers_mut().insert(header::RETRY_AFTER, seconds);
+        }
+        if error.code == ErrorCode::RequestTimeout {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         if error.code == ErrorCode::Unauthorized {
             let bearer = HeaderValue::from_static("Bearer");
@@ -89,11 +93,9 @@ pub(crate) fn router(core: Arc<Core>, allowed: Allowed) -> Router {
             |State(core): State<Arc<Core>>, request: RestRequest| rest(core, route, request);
         routes = routes.route(route.path, on(filter(route.method), handler));
     }
-    let body_limit = DefaultBodyLimit::max(core.limits().message_bytes);
     let guard = Guard { core: Arc::clone(&core), allowed: Arc::new(allowed) };
     routes
         .fallback(|| async { Refused(crate::error::not_found("path")) })
-        .layer(body_limit)
         .layer(middleware::from_fn_with_state(guard, guarded))
         .with_state(core)
 }
@@ -187,6 +189,28 @@ async fn openapi() -> Response {
     ([(header::CONTENT_TYPE, "application/json")], json).into_response()
 }
 
+/// The body of a request, which came in time and within the limit of bytes.
+struct Whole(Bytes);
+
+impl FromRequest<Arc<Core>> for Whole {
+    type Rejection = Refused;
+
+    async fn from_request(request: Request, core: &Arc<Core>) -> Result<Self, Refused> {
+        let limits = core.limits();
+        let bytes_max = limits.message_bytes;
+        let time = Within { limit: "body_timeout", time: limits.body_timeout };
+        let read = bodies::whole(request.into_body(), bytes_max, time).await;
+        let body = read.map_err(|unread| {
+            unread.refusal(|| {
+                let most = format!("{bytes_max} bytes (limit message_bytes)");
+                let message = format!("the body has more than {most}");
+                ErrorBody::new(ErrorCode::MessageTooLarge, message)
+            })
+        })?;
+        Ok(Self(body))
+    }
+}
+
 /// The parts of a REST request that make up the `data` of its request.
 struct RestRequest {
     actor: Actor,
@@ -196,7 +220,7 @@ struct RestRequest {
     body: Bytes,
 }
 
-impl axum::extract::FromRequest<Arc<Core>> for RestRequest {
+impl FromRequest<Arc<Core>> for RestRequest {
     type Rejection = Refused;
 
     async fn from_request(request: Request, core: &Arc<Core>) -> Result<Self, Refused> {
@@ -209,11 +233,7 @@ impl axum::extract::FromRequest<Arc<Core>> for RestRequest {
         let path = axum::RequestPartsExt::extract::<Path<Vec<(String, String)>>>(&mut parts).await;
         let query =
             axum::RequestPartsExt::extract::<Query<Vec<(String, String)>>>(&mut parts).await;
-        let limit = core.limits().message_bytes;
-        let body = axum::body::to_bytes(body, limit).await.map_err(|_| {
-            let message = format!("the body has more than {limit} bytes (limit message_bytes)");
-            ErrorBody::new(ErrorCode::MessageTooLarge, message)
-        })?;
+        let Whole(body) = Whole::from_request(Request::new(body), core).await?;
         Ok(Self {
             actor,
             request_id,
@@ -279,7 +299,7 @@ async fn one_tap(
     State(core): State<Arc<Core>>,
     axum::Extension(peer): axum::Extension<Peer>,
     headers: HeaderMap,
-    body: Bytes,
+    Whole(body): Whole,
 ) -> Result<Response, Refused> {
     let ask = serde_json::from_slice(&body).map_err(|error| invalid(error.to_string()))?;
     let address = client_address(&core, &peer, &headers);
@@ -291,7 +311,7 @@ async fn pair(
     State(core): State<Arc<Core>>,
     axum::Extension(peer): axum::Extension<Peer>,
     headers: HeaderMap,
-    body: Bytes,
+    Whole(body): Whole,
 ) -> Result<Response, Refused> {
     let ask = serde_json::from_slice(&body).map_err(|error| invalid(error.to_string()))?;
     let address = client_address(&core, &peer, &headers);

@@ -9,6 +9,7 @@
 mod audit;
 mod auth;
 mod blobs;
+mod bodies;
 mod commands;
 mod core;
 mod devices;

@@ -134,6 +134,8 @@ pub struct Limits {
     pub handshake_timeout: Duration,
     /// For the headers of a request.
     pub header_timeout: Duration,
+    /// For the body of a request; for each part of a file, which may take longer in all.
+    pub body_timeout: Duration,
     /// How long a stopping server waits for its connections.
     pub shutdown_timeout: Duration,
     /// Events after which a topic's log is rotated.
@@ -178,6 +180,7 @@ impl Default for Limits {
             first_byte_timeout: Duration::from_secs(5),
             handshake_timeout: Duration::from_secs(5),
             header_timeout: Duration::from_secs(10),
+            body_timeout: Duration::from_secs(30),
             shutdown_timeout: Duration::from_secs(5),
             segment_messages: 10_000,
             segment_bytes: 100 * 1024 * 1024,

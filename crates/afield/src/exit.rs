@@ -93,9 +93,10 @@ impl Exit {
         match code {
             ErrorCode::ClaudeNotFound | ErrorCode::AgentUnavailable => Self::AgentMissing,
             ErrorCode::ExecutionTimeout => Self::TimedOut,
-            ErrorCode::Unavailable | ErrorCode::SlowConsumer | ErrorCode::ProtocolMismatch => {
-                Self::NoServer
-            }
+            ErrorCode::Unavailable
+            | ErrorCode::RequestTimeout
+            | ErrorCode::SlowConsumer
+            | ErrorCode::ProtocolMismatch => Self::NoServer,
             ErrorCode::InternalError => Self::Failed,
             ErrorCode::ValidationFailed
             | ErrorCode::MessageTooLarge

@@ -123,6 +123,7 @@ fn limits(config: &Config) -> Result<Limits, Failure> {
         first_byte_timeout: seconds(limits.first_byte_timeout_seconds),
         handshake_timeout: seconds(limits.handshake_timeout_seconds),
         header_timeout: seconds(limits.header_timeout_seconds),
+        body_timeout: seconds(limits.body_timeout_seconds),
         shutdown_timeout: seconds(limits.shutdown_timeout_seconds),
         segment_messages: limits.segment_messages,
         segment_bytes: limits.segment_bytes,

@@ -1,5 +1,10 @@
 //! Bad input of every kind gets a coded error or a close code, and the next good request works.
 
+use std::time::Duration;
+
+use futures::future::join_all;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
@@ -65,6 +70,45 @@ async fn violations_of_the_websocket_close_with_their_code() {
         assert!(matches!(closed, ClientError::Closed(code, _) if code == expected), "{closed}");
     }
     afield.client().await.ask("project_list", json!({})).await.unwrap();
+}
+
+/// A request whose body never comes whole: what the server answers before it closes.
+async fn promised(afield: &Afield, head: &str) -> String {
+    let address = afield.url.trim_start_matches("http://");
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let (line, rest) = head.split_once('\n').unwrap_or((head, ""));
+    let rest: String = rest.lines().map(|line| format!("{line}\r\n")).collect();
+    let text = format!("{line} HTTP/1.1\r\nHost: {address}\r\n{rest}Content-Length: 500\r\n\r\n{{");
+    stream.write_all(text.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_is_not_waited_for() {
+    let env = vec![("AFIELD_LIMITS__BODY_TIMEOUT_SECONDS".into(), "1".into())];
+    let afield = with_mock_and(env).await;
+    let bearer = format!("\nAuthorization: Bearer {}", afield.token);
+    let doors = [
+        ("POST /api/v1/pair", ""),
+        ("POST /api/v1/approvals/one-tap", ""),
+        ("POST /api/v1/projects", &*bearer),
+        ("GET /api/v1/projects", &*bearer),
+        ("POST /api/v1/blobs", &*bearer),
+    ];
+    let heads: Vec<_> = doors.iter().map(|(line, more)| format!("{line}{more}")).collect();
+    let answers = heads.iter().map(|head| promised(&afield, head));
+    let answers = tokio::time::timeout(Duration::from_secs(10), join_all(answers)).await.unwrap();
+    for (head, answer) in heads.iter().zip(answers) {
+        assert_eq!(testkit::http::status(&answer), 408, "{head}: {answer}");
+        let error = testkit::http::json(&answer);
+        assert_eq!(error["code"], "REQUEST_TIMEOUT", "{head}: {error}");
+        assert_eq!(error["details"]["limit"], "body_timeout", "{head}: {error}");
+    }
+    // What answers without looking at a body does not wait for one either.
+    let answer = promised(&afield, "GET /healthz").await;
+    assert_eq!(testkit::http::status(&answer), 200, "{answer}");
 }
 
 #[tokio::test]
