@@ -25,6 +25,7 @@ use super::conn::Conn;
 use super::outbox::Parcel;
 use crate::auth::throttle::Permit;
 use crate::core::Core;
+use crate::options::Limits;
 use crate::requests;
 
 /// Requests of one connection that run side by side. The next is read when one is done.
@@ -114,8 +115,7 @@ struct Driver<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     fn new(core: Arc<Core>, conn: Arc<Conn>, permit: Arc<Permit>, io: S) -> Self {
         let limits = core.limits();
-        let bytes_max =
-            if conn.is_runner() { limits.runner_message_bytes } else { limits.message_bytes };
+        let bytes_max = bytes_max(limits, &conn);
         let per_second = if conn.is_runner() { u32::MAX } else { limits.requests_per_second };
         Self {
             decoder: Decoder::new(bytes_max),
@@ -306,7 +306,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             Message::Binary => waiting.push_back(Received::Refused(None, binary())),
             Message::TooLarge(bytes) => {
                 let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
-                let error = wire::too_large(bytes, core.limits().message_bytes);
+                let error = wire::too_large(bytes, bytes_max(core.limits(), conn));
                 waiting.push_back(Received::Refused(None, error));
             }
             Message::Ping(payload) => {
@@ -327,6 +327,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
 
 fn binary() -> ErrorBody {
     ErrorBody::new(ErrorCode::ValidationFailed, "a binary frame: requests are JSON in text frames")
+}
+
+/// The largest frame that is read from it.
+fn bytes_max(limits: &Limits, conn: &Conn) -> usize {
+    if conn.is_runner() { limits.runner_message_bytes } else { limits.message_bytes }
 }
 
 fn receive(core: &Core, conn: &Conn, rate: &mut Rate, text: &str) -> Received {
