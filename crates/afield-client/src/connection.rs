@@ -188,6 +188,7 @@ impl Connection {
             let frame = wire::raw_request_frame(name, &ticket.id(), &data);
             // It may be long, and the frame has it.
             drop(data);
+            ticket.has_bytes(frame.len());
             self.send(frame).await?;
             let reply = reply.await.map_err(|_| AskError::Disconnected)?;
             drop(ticket);

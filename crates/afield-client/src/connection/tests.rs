@@ -205,3 +205,22 @@ fn close_codes_say_whether_to_come_back() {
     assert_eq!(hint, Some(Duration::from_millis(250)));
     assert_eq!(closed(1012, "soon").retry_hint(), None);
 }
+
+#[tokio::test]
+async fn a_request_that_is_too_large_is_refused_though_the_refusal_names_no_id() {
+    let (connection, _inbox, mut peer) = pair(ConnectionOptions::default()).await;
+    let small = connection.ask(&ProjectList {});
+    let text = RawValue::from_string(format!("\"{}\"", "x".repeat(2000))).unwrap();
+    let large = connection.ask_raw("execute", text, Duration::from_secs(60));
+    let server = async {
+        let first = peer.receive().await;
+        peer.receive().await;
+        peer.send(wire::error_frame(None, &wire::too_large(2040, 1024))).await;
+        peer.answer(&first, no_projects()).await;
+    };
+    let (small, large, ()) = tokio::join!(small, large, server);
+    assert!(small.unwrap().projects.is_empty(), "it was small enough");
+    let AskError::Refused(error) = large.unwrap_err() else { panic!("a refusal") };
+    assert_eq!(error.code, ErrorCode::MessageTooLarge);
+    assert!(error.message.ends_with("the limit message_bytes is 1024"), "{}", error.message);
+}

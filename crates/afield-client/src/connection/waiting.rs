@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use afield_proto::error::ErrorBody;
-use afield_proto::wire::{CorrelationId, Incoming};
+use afield_proto::error::{ErrorBody, ErrorCode};
+use afield_proto::wire::{CorrelationId, Incoming, too_large};
 use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 
@@ -24,6 +24,8 @@ struct Table {
 #[derive(Debug)]
 struct Waiter {
     name: &'static str,
+    /// Bytes of its frame, once that is made: the refusal of one that is too large names no id.
+    bytes: usize,
     to: To,
 }
 
@@ -55,6 +57,13 @@ impl Ticket {
     pub(super) fn id(&self) -> CorrelationId {
         id_of(self.number)
     }
+
+    /// Notes how large the frame is.
+    pub(super) fn has_bytes(&self, bytes: usize) {
+        if let Some(waiter) = self.waiting.lock().waiters.get_mut(&self.number) {
+            waiter.bytes = bytes;
+        }
+    }
 }
 
 impl Drop for Ticket {
@@ -74,13 +83,13 @@ impl Waiting {
         name: &'static str,
     ) -> Option<(Ticket, oneshot::Receiver<Reply>)> {
         let (sender, receiver) = oneshot::channel();
-        let number = self.insert(Waiter { name, to: To::Caller(sender) })?;
+        let number = self.insert(Waiter { name, bytes: 0, to: To::Caller(sender) })?;
         Some((Ticket { waiting: self.clone(), number }, receiver))
     }
 
     /// A place for one reply that goes into the inbox.
     pub(super) fn expect_in_inbox(&self, name: &'static str, token: u64) -> Option<CorrelationId> {
-        self.insert(Waiter { name, to: To::Inbox(token) }).map(id_of)
+        self.insert(Waiter { name, bytes: 0, to: To::Inbox(token) }).map(id_of)
     }
 
     fn insert(&self, waiter: Waiter) -> Option<u64> {
@@ -97,7 +106,8 @@ impl Waiting {
     /// Hands a frame to the request it answers.
     pub(super) fn resolve(&self, frame: Incoming) -> Found {
         let Some(number) = frame.id.as_ref().and_then(number_of) else {
-            return Found::Nobody(frame);
+            let refused = bytes_max(&frame).is_some_and(|max| self.refuse_larger(max));
+            return if refused { Found::Delivered } else { Found::Nobody(frame) };
         };
         let mut table = self.lock();
         let fits = |waiter: &Waiter| frame.kind == "error" || frame.kind == waiter.name;
@@ -116,12 +126,37 @@ impl Waiting {
         }
     }
 
+    /// Ends the waits of callers whose frames have more bytes: the server did not read them, and
+    /// never will. Returns whether there were any.
+    pub(super) fn refuse_larger(&self, bytes_max: usize) -> bool {
+        let is_larger = |_: &u64, waiter: &mut Waiter| waiter.bytes > bytes_max;
+        let larger: Vec<_> = self.lock().waiters.extract_if(is_larger).collect();
+        let any = !larger.is_empty();
+        for (_, waiter) in larger {
+            if let To::Caller(sender) = waiter.to {
+                // The caller may have given up meanwhile.
+                let _ = sender.send(Err(too_large(waiter.bytes, bytes_max)));
+            }
+        }
+        any
+    }
+
     /// Ends every wait, and those to come.
     pub(super) fn close(&self) {
         let mut table = self.lock();
         table.closed = true;
         table.waiters.clear();
     }
+}
+
+/// The limit in a refusal of a frame that was too large to be read, its id included.
+fn bytes_max(frame: &Incoming) -> Option<usize> {
+    if frame.kind != "error" || frame.id.is_some() {
+        return None;
+    }
+    let error: ErrorBody = frame.data().ok()?;
+    let limit = error.details.filter(|_| error.code == ErrorCode::MessageTooLarge)?;
+    usize::try_from(limit.get("value")?.as_u64()?).ok()
 }
 
 fn read(frame: Incoming) -> Reply {

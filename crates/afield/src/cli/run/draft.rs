@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use afield_client::LocalFile;
 use afield_proto::agent::{AgentKind, ExecuteOptions};
 use afield_proto::command::CommandKind;
+use afield_proto::limits::MESSAGE_BYTES_MAX;
 use afield_proto::queue::{Failure as Cause, Payload, RetryPolicy, Target};
 use afield_proto::request::CommandSubmit;
 
@@ -15,6 +16,8 @@ use crate::failure::Failure;
 
 /// Attempts of what may be started twice, when no number is given.
 const SAFE_ATTEMPTS: u32 = 3;
+/// What a frame has around the command, the project or selector it goes to included.
+const ENVELOPE_BYTES: usize = 1024;
 
 /// Everything but where it goes.
 #[derive(Clone)]
@@ -57,6 +60,7 @@ impl Draft {
             hold: queueing.hold,
             submitted_at: None,
         };
+        check_size(&submit)?;
         Ok(Self { submit, files })
     }
 
@@ -104,6 +108,19 @@ fn read_files(paths: &[PathBuf]) -> Result<Vec<LocalFile>, Failure> {
     let attachments: Vec<_> = files.iter().map(|file| file.attachment.clone()).collect();
     afield_proto::attachment::check(&attachments).map_err(Failure::usage)?;
     Ok(files)
+}
+
+/// Before anything is sent or kept: the server does not read a frame that is too large.
+fn check_size(submit: &CommandSubmit) -> Result<(), Failure> {
+    let bytes = serde_json::to_vec(submit).expect("Afield's own types always serialise").len();
+    let max = MESSAGE_BYTES_MAX - ENVELOPE_BYTES;
+    if bytes <= max {
+        return Ok(());
+    }
+    Err(Failure::usage(format!(
+        "the prompt with its options has {bytes} bytes; at most {max} are taken"
+    ))
+    .with_next("put the text into a file: afield run --attach FILE \"what to do with it\""))
 }
 
 fn read_prompt(given: &str) -> Result<String, Failure> {
@@ -175,6 +192,18 @@ fn retry(queueing: &Queueing) -> Option<RetryPolicy> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use clap::Parser as _;
+
+    #[test]
+    fn what_is_larger_than_a_message_is_refused_with_both_sizes() {
+        let prompt = "x".repeat(MESSAGE_BYTES_MAX);
+        let args = crate::cli::Cli::try_parse_from(["afield", "run", prompt.as_str()]).unwrap();
+        let crate::cli::Command::Run(args) = args.command else { panic!("it is a run") };
+        let failure = Draft::read(&args).err().unwrap();
+        assert_eq!(failure.exit(), crate::exit::Exit::Usage);
+        let said = failure.to_string();
+        assert!(said.contains("at most 1047552 are taken") && said.contains("has 1048"), "{said}");
+    }
 
     #[test]
     fn a_policy_is_as_wide_as_it_was_asked_for() {
