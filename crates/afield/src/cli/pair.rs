@@ -56,6 +56,8 @@ pub(super) async fn run(global: &Global, args: Args) -> Outcome {
             "the server says that a device came, but not which",
         ));
     };
+    // Nobody can have compared digits that were not there yet.
+    typed::forget_waiting();
     ask(global, &came, claim, digits);
     let approve = typed::lines().recv().await.is_some_and(|line| is_yes(&line));
     let digits = approve.then(|| digits.clone());

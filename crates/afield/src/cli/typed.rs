@@ -1,7 +1,9 @@
 //! Lines typed at the terminal, or piped in, while something else goes on.
 
-use std::io::BufRead as _;
+use std::io::{BufRead as _, IsTerminal as _};
+use std::os::fd::AsFd;
 
+use nix::sys::termios::{FlushArg, tcflush};
 use tokio::sync::mpsc;
 
 /// Lines that wait to be taken: people type slowly, pipes wait.
@@ -22,4 +24,38 @@ pub(super) fn lines() -> mpsc::Receiver<String> {
     // Without the thread the channel is closed, as at the end of the input.
     let _ = std::thread::Builder::new().name("typed-lines".to_owned()).spawn(read);
     receiver
+}
+
+/// Forgets what was typed before a question was there to be read, so that it does not answer it.
+/// What is piped in was meant, and stays.
+pub(super) fn forget_waiting() {
+    let input = std::io::stdin();
+    if input.is_terminal() {
+        forget(&input);
+    }
+}
+
+fn forget(terminal: &impl AsFd) {
+    if let Err(error) = tcflush(terminal, FlushArg::TCIFLUSH) {
+        tracing::warn!("what was typed too early can't be forgotten: {error}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{BufReader, Write as _};
+
+    #[test]
+    fn what_was_typed_too_early_is_forgotten() {
+        let pty = nix::pty::openpty(None, None).unwrap();
+        let (mut hand, terminal) =
+            (std::fs::File::from(pty.master), std::fs::File::from(pty.slave));
+        hand.write_all(b"too early\nand unfinished").unwrap();
+        forget(&terminal);
+        hand.write_all(b"n\n").unwrap();
+        let mut line = String::new();
+        BufReader::new(terminal).read_line(&mut line).unwrap();
+        assert_eq!(line, "n\n");
+    }
 }

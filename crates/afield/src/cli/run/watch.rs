@@ -270,6 +270,7 @@ impl Watch {
         let choices = answer::choices(approval);
         self.screen.doing("waiting for an answer");
         if self.interactive {
+            typed::forget_waiting();
             text.push_str(&format!("  {}", choices.bold()));
             self.text(&text);
         } else {
