@@ -9,6 +9,9 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::{Outcome, out};
 
+/// Hexadecimal digits of an entry's hash (SHA-256).
+const HASH_CHARS: usize = 64;
+
 /// What to do with the audit log.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
@@ -24,9 +27,30 @@ pub(crate) enum Command {
     /// Check that no entry was changed, removed or cut off
     Verify {
         /// A line of an earlier check, NUMBER:HASH, kept elsewhere: that entry must still be there
-        #[arg(long, value_name = "NUMBER:HASH")]
-        since: Option<String>,
+        #[arg(long, value_name = "NUMBER:HASH", value_parser = noted)]
+        since: Option<Noted>,
     },
+}
+
+/// The line of an earlier check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Noted {
+    number: u64,
+    hash: String,
+}
+
+/// Reads the line of an earlier check. Another form would find the log broken that is whole.
+fn noted(text: &str) -> Result<Noted, String> {
+    let read = || {
+        let (number, hash) = text.trim().split_once(':')?;
+        let is_hash = hash.len() == HASH_CHARS && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
+        is_hash.then_some(Noted { number: number.parse().ok()?, hash: hash.to_lowercase() })
+    };
+    read().ok_or_else(|| {
+        format!(
+            "write it as afield audit verify printed it: NUMBER:HASH, a hash of {HASH_CHARS} digits"
+        )
+    })
 }
 
 /// Does it.
@@ -35,7 +59,7 @@ pub(super) async fn run(global: &Global, command: Command) -> Outcome {
         Command::Ls { limit, before } => {
             list(global, AuditList { before, limit: Some(limit) }).await
         }
-        Command::Verify { since } => verify(global, since.as_deref()).await,
+        Command::Verify { since } => verify(global, since).await,
     }
 }
 
@@ -65,15 +89,8 @@ fn line(record: &AuditRecord) -> String {
     format!("{:>6}  {}  {name}  {what}  by {by}", entry.number, entry.at)
 }
 
-async fn verify(global: &Global, since: Option<&str>) -> Outcome {
-    let (number, hash) = match since {
-        Some(noted) => {
-            let bad = || Failure::usage(format!("{noted:?} is not NUMBER:HASH"));
-            let (number, hash) = noted.trim().split_once(':').ok_or_else(bad)?;
-            (Some(number.parse().map_err(|_| bad())?), Some(hash.to_owned()))
-        }
-        None => (None, None),
-    };
+async fn verify(global: &Global, since: Option<Noted>) -> Outcome {
+    let (number, hash) = since.map(|noted| (noted.number, noted.hash)).unzip();
     let check = ask(global, &AuditVerify { number, hash }).await?;
     if global.json {
         out::json(&check);
@@ -94,5 +111,24 @@ async fn verify(global: &Global, since: Option<&str>) -> Outcome {
                 check.entries
             ),
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_line_of_an_earlier_check_is_taken_for_one() {
+        let hash = "0a".repeat(32);
+        assert_eq!(noted(&format!(" 3:{hash}\n")), Ok(Noted { number: 3, hash: hash.clone() }));
+        assert_eq!(
+            noted(&format!("3:{}", "0A".repeat(32))),
+            Ok(Noted { number: 3, hash: hash.clone() })
+        );
+        for bad in ["3:00", "3", "", &hash, &format!("x:{hash}"), &format!("3:{}", "zz".repeat(32))]
+        {
+            assert!(noted(bad).unwrap_err().contains("NUMBER:HASH"), "{bad}");
+        }
     }
 }
