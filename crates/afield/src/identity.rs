@@ -225,7 +225,7 @@ fn host_name() -> String {
 /// How long a pairing still waits, for people.
 pub(crate) fn left(expires_at: Timestamp) -> String {
     let ms = expires_at.unix_ms().saturating_sub(Timestamp::now().unix_ms());
-    crate::words::duration(Duration::from_millis(u64::try_from(ms).unwrap_or(0)))
+    crate::words::ahead(Duration::from_millis(u64::try_from(ms).unwrap_or(0)))
 }
 
 #[cfg(test)]

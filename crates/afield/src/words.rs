@@ -15,6 +15,18 @@ pub(crate) fn duration(duration: Duration) -> String {
     }
 }
 
+/// The same for what is to come, to the nearest: what was asked for in two hours is not in one.
+pub(crate) fn ahead(wait: Duration) -> String {
+    let nearest = |seconds: u64, unit: u64| (seconds + unit / 2) / unit;
+    let seconds = u64::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u64::MAX);
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3570 => format!("{} min", nearest(seconds, 60)),
+        3570..84_600 => format!("{} h", nearest(seconds, 3600)),
+        _ => format!("{} d", nearest(seconds, 86_400)),
+    }
+}
+
 /// `3 min ago`.
 pub(crate) fn age(at: Timestamp, now: Timestamp) -> String {
     let age = now.since(at);
@@ -64,6 +76,19 @@ mod tests {
         assert_eq!(said(61_000), "1 min");
         assert_eq!(said(7_200_000), "2 h");
         assert_eq!(said(3 * 86_400_000), "3 d");
+    }
+
+    #[test]
+    fn what_is_to_come_is_said_to_the_nearest() {
+        let said = |ms| ahead(Duration::from_millis(ms));
+        assert_eq!(said(0), "0 s");
+        assert_eq!(said(20), "1 s");
+        assert_eq!(said(7_200_000 - 40), "2 h");
+        assert_eq!(said(600_000 - 1000), "10 min");
+        assert_eq!(said(7 * 86_400_000 - 1), "7 d");
+        assert_eq!(said(59 * 60_000 + 40_000), "1 h");
+        assert_eq!(said(23 * 3_600_000 + 40 * 60_000), "1 d");
+        assert_eq!(said(90_000), "2 min");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use afield_proto::queue::{Hold, WaitReason, Waiting};
 
 use super::names::Names;
 use super::short;
-use crate::words::duration;
+use crate::words::ahead;
 
 /// The hold of a command's project, its runner or everything.
 fn hold<'a>(command: &Command, names: &'a Names) -> Option<&'a Hold> {
@@ -35,7 +35,7 @@ fn waits(command: &Command, names: &Names, now: Timestamp) -> Option<String> {
         return Some("no runner fits".to_owned());
     }
     Some(match (word, command.not_before, away) {
-        ("time", Some(at), _) if at > now => format!("in {}", duration(at.since(now))),
+        ("time", Some(at), _) if at > now => format!("in {}", ahead(at.since(now))),
         ("runner", ..) if hold(command, names).is_some() => "hold".to_owned(),
         ("runner" | "start", _, Some(runner)) => format!("{} is away", runner.name),
         ("runner", _, None) => "slot".to_owned(),
