@@ -257,7 +257,7 @@ mod tests {
             "afield devices label box gpu office --priority -5",
             "afield devices label box --none",
             "afield audit ls --limit 5 --before 9",
-            "afield audit verify --since 5:aa",
+            "afield audit verify --since 5:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
             "afield state set pref:theme dark",
             "afield prefer -p shop --agent demo --json",
             "afield prefer --none",
@@ -275,6 +275,31 @@ mod tests {
         ] {
             let parsed = Cli::try_parse_from(line.split_whitespace());
             assert!(parsed.is_ok(), "{line}: {}", parsed.err().unwrap());
+        }
+    }
+
+    #[test]
+    fn every_option_of_run_stands_under_its_own_heading() {
+        let mut command = Cli::command();
+        command.build();
+        let run = command.find_subcommand("run").unwrap();
+        let under = |id: &str| {
+            let argument = run.get_arguments().find(|it| it.get_id() == id).unwrap();
+            argument.get_help_heading()
+        };
+        for (id, heading) in [
+            ("project", None),
+            ("attach", None),
+            ("detach", None),
+            ("agent", Some("Agent")),
+            ("timeout", Some("Agent")),
+            ("route", Some("With --on")),
+            ("prefer", Some("With --on")),
+            ("mode", Some("Queue")),
+            ("hold", Some("Queue")),
+            ("server", Some("Global options")),
+        ] {
+            assert_eq!(under(id), heading, "{id}");
         }
     }
 

@@ -47,21 +47,22 @@ pub(crate) struct Args {
     /// project at that absolute path
     #[arg(long, value_name = "SELECTOR")]
     on: Option<String>,
-    /// Which of several runners.
-    #[command(flatten)]
-    anywhere: Anywhere,
-    /// How it is driven.
-    #[command(flatten)]
-    driving: Driving,
-    /// How it waits.
-    #[command(flatten)]
-    queueing: Queueing,
     /// File that goes with the prompt: an image, a text, anything up to 10 MiB (repeatable)
     #[arg(long, value_name = "FILE")]
     attach: Vec<PathBuf>,
     /// Hand it over and do not wait; kept here and sent later when the server is away
     #[arg(short, long)]
     detach: bool,
+    // A heading holds for every argument after it: those without one stand above.
+    /// How it is driven.
+    #[command(flatten)]
+    driving: Driving,
+    /// Which of several runners.
+    #[command(flatten)]
+    anywhere: Anywhere,
+    /// How it waits.
+    #[command(flatten)]
+    queueing: Queueing,
 }
 
 /// Which of several runners that fit.
@@ -78,6 +79,7 @@ struct Anywhere {
 
 /// How the agent is driven.
 #[derive(Debug, Default, clap::Args)]
+#[command(next_help_heading = "Agent")]
 struct Driving {
     /// Another agent than the project's: claude, demo or command
     #[arg(long, value_name = "AGENT")]
