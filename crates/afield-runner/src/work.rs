@@ -142,7 +142,7 @@ impl Work {
         loop {
             let process = match process::start(self.launch(agent.as_ref(), &directory)) {
                 Ok(process) => process,
-                Err(error) => return not_started(self.order.agent, &error).into(),
+                Err(error) => return not_started(&self.order, &error).into(),
             };
             tracing::info!(pid = process.pid, agent = self.order.agent.name(), "agent started");
             let session = Session::new(self, agent.as_mut(), process);
@@ -323,15 +323,18 @@ fn refused(error: ErrorBody) -> Outcome {
     }
 }
 
-fn not_started(agent: AgentKind, error: &std::io::Error) -> Outcome {
+fn not_started(order: &RunnerExecute, error: &std::io::Error) -> Outcome {
+    let agent = order.agent;
     let code = match agent {
         AgentKind::Claude => ErrorCode::ClaudeNotFound,
         AgentKind::Demo | AgentKind::Command => ErrorCode::AgentUnavailable,
     };
-    refused(ErrorBody::new(
-        code,
-        format!("the program of the agent {agent} can't be started: {error}"),
-    ))
+    let program = order.options.argv.as_ref().and_then(|argv| argv.first());
+    let what = match program {
+        Some(program) => format!("the program {program:?}"),
+        None => format!("the program of the agent {agent}"),
+    };
+    refused(ErrorBody::new(code, format!("{what} can't be started: {error}")))
 }
 
 fn killed_outcome() -> Outcome {

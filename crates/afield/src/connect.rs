@@ -66,6 +66,8 @@ impl Global {
             (None, None) => return Err(nothing_runs()),
             (None, Some(local)) => (local.url, token.unwrap_or(local.token), local.fingerprint),
             (Some(url), local) => {
+                // What is no address has no credential either; that is not what is wrong with it.
+                Endpoint::new(url, "")?;
                 let local = local.filter(|local| same_address(&local.url, url));
                 let fingerprint = local.as_ref().and_then(|local| local.fingerprint.clone());
                 let token = token.or(local.map(|local| local.token));
@@ -220,6 +222,15 @@ mod tests {
         let failure = global.endpoint().unwrap_err();
         assert_eq!(failure.to_string(), "no server is running here; start one with: afield up");
         assert_eq!(failure.exit(), Exit::NoServer);
+    }
+
+    #[test]
+    fn what_is_no_address_is_called_so() {
+        let (_dir, mut global) = with_server();
+        global.server = Some("foo".into());
+        let failure = global.endpoint().unwrap_err();
+        assert_eq!(failure.exit(), Exit::Usage);
+        assert!(failure.to_string().contains("is no address of a server"), "{failure}");
     }
 
     #[test]

@@ -34,6 +34,13 @@ impl Failure {
         self
     }
 
+    /// The same in other words.
+    #[must_use]
+    pub(crate) fn saying(mut self, sentence: impl Into<String>) -> Self {
+        self.sentence = sentence.into();
+        self
+    }
+
     /// The same, because nothing answers where the server should be.
     #[must_use]
     pub(crate) fn away(mut self) -> Self {
@@ -87,10 +94,10 @@ impl std::fmt::Display for Failure {
     }
 }
 
-/// What helps against a refusal, where one command does.
+/// What helps against a refusal, where one command does. Who is not let in is told by the server what
+/// fits: a new code, or pairing.
 fn remedy(code: ErrorCode) -> Option<&'static str> {
     Some(match code {
-        ErrorCode::Unauthorized => "make a new credential: afield token create --name NAME",
         ErrorCode::ProjectNotFound => "see what there is: afield projects list",
         ErrorCode::ProcessActive => "wait for it (afield attach), or stop it: afield kill",
         ErrorCode::DeviceOffline => "see which devices are there: afield devices",
@@ -175,5 +182,12 @@ mod tests {
              afield kill\n  more: afield explain PROCESS_ACTIVE"
         );
         assert_eq!(failure.exit(), Exit::Refused);
+    }
+
+    #[test]
+    fn a_refusal_that_says_what_to_do_is_not_contradicted() {
+        let said = "this code is wrong; get a new one with: afield pair";
+        let failure = Failure::from(ErrorBody::new(ErrorCode::Unauthorized, said));
+        assert!(!failure.lines().contains("next:"), "{}", failure.lines());
     }
 }

@@ -9,6 +9,7 @@ use afield_proto::request::ProjectList;
 
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::words::shell;
 
 /// Fewest characters of an id that are taken for its beginning.
 const PREFIX_MIN: usize = 4;
@@ -87,13 +88,11 @@ fn none(projects: &[Project], meant: Option<&str>) -> Failure {
         Some(word) => format!("no project is called {word}, and none lies there"),
         None => format!("{} is no project, and lies in none", directory.display()),
     };
+    let place = shell(&directory.to_string_lossy());
     let next = if projects.is_empty() {
-        format!("make one: afield projects add {}", directory.display())
+        format!("make one: afield projects add {place}")
     } else {
-        format!(
-            "see what there is: afield projects list; or make one: afield projects add {}",
-            directory.display()
-        )
+        format!("see what there is: afield projects list; or make one: afield projects add {place}")
     };
     Failure::new(Exit::Refused, sentence).with_next(next)
 }

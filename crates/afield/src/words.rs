@@ -48,6 +48,15 @@ pub(crate) fn count(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
 }
 
+/// The text as one word of a shell: as it is where nothing in it means anything there.
+pub(crate) fn shell(text: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "/._-+:,@%".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
 /// The text on one line, at most `width` characters.
 pub(crate) fn one_line(text: &str, width: usize) -> String {
     let mut line = String::new();
@@ -96,6 +105,14 @@ mod tests {
         assert_eq!(one_line("a\n  b\tc", 80), "a b c");
         assert_eq!(one_line("abcdef", 4), "abc…");
         assert_eq!(one_line("\u{1b}[31mred", 80), "[31mred");
+    }
+
+    #[test]
+    fn what_is_to_be_copied_into_a_shell_is_one_word_there() {
+        assert_eq!(shell("/srv/shop_2"), "/srv/shop_2");
+        assert_eq!(shell("/srv/my shop"), "'/srv/my shop'");
+        assert_eq!(shell("it's $HOME"), r"'it'\''s $HOME'");
+        assert_eq!(shell(""), "''");
     }
 
     #[test]

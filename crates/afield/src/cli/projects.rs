@@ -1,18 +1,18 @@
 //! `afield projects add|list|show|set|rm`.
 
-use afield_client::Connection;
+use afield_client::{AskError, Connection};
 use afield_proto::agent::{AgentKind, PermissionMode};
 use afield_proto::fact::RunnerState;
 use afield_proto::project::{Project, ProjectState};
 use afield_proto::request::{ProjectCreate, ProjectDelete, ProjectList, ProjectUpdate, RunnerList};
-use afield_proto::{DeviceId, Timestamp};
+use afield_proto::{DeviceId, ErrorBody, ErrorCode, Timestamp};
 use comfy_table::{ContentArrangement, Table, presets};
 
 use super::run::permission_mode;
 use crate::connect::{Global, connect};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::words::age;
+use crate::words::{age, shell};
 use crate::{Outcome, out, project_ref, unsent};
 
 /// What to do with projects.
@@ -21,6 +21,7 @@ pub(crate) enum Command {
     /// Make a project of a directory
     Add(AddArgs),
     /// List the projects
+    #[command(alias = "ls")]
     List,
     /// Forget a project; its directory stays as it is
     Rm(OneArgs),
@@ -114,10 +115,19 @@ pub(super) async fn run(global: &Global, command: Command) -> Outcome {
 async fn add(global: &Global, connection: &Connection, args: &AddArgs) -> Outcome {
     let runners = connection.ask(&RunnerList {}).await?.runners;
     let runner_id = choose_runner(&runners, args.runner.as_deref())?;
+    if runner_id.is_none() && runners.len() > 1 {
+        return Err(which_runner(&runners));
+    }
     let mut settings = afield_proto::project::ProjectSettings::default();
     args.settings.over(&mut settings);
     let path = path_on_runner(&args.directory)?;
-    let project = connection.ask(&ProjectCreate { path, runner_id, settings }).await?;
+    let create = ProjectCreate { path, runner_id, settings };
+    let project = match connection.ask(&create).await {
+        Err(AskError::Refused(error)) if error.code == ErrorCode::InvalidPath => {
+            return Err(invalid_path(error, &create, &runners));
+        }
+        answered => answered?,
+    };
     if let Ok(known) = connection.ask(&ProjectList {}).await {
         unsent::remember(global, &known.projects);
     }
@@ -125,9 +135,32 @@ async fn add(global: &Global, connection: &Connection, args: &AddArgs) -> Outcom
         out::json(&project);
     } else {
         out::line(format!("added {} ({})", project.path, project.id));
-        out::line(format!("next: afield run -p {} \"…\"", project.path));
+        out::line(format!("next: afield run -p {} \"…\"", shell(&project.path)));
     }
     Ok(Exit::Done)
+}
+
+fn which_runner(runners: &[RunnerState]) -> Failure {
+    let names: Vec<_> = runners.iter().map(|runner| runner.name.as_str()).collect();
+    Failure::usage(format!("there are several runners: {}", names.join(", ")))
+        .with_next("name the one it is for: afield projects add --runner NAME DIR")
+}
+
+/// The refusal with the path it is about, and the directories that are allowed there.
+fn invalid_path(error: ErrorBody, create: &ProjectCreate, runners: &[RunnerState]) -> Failure {
+    let sentence = format!("{}: {}", create.path, error.message);
+    let roots_broken = error.details.as_ref().is_some_and(|details| details["rule"] == "roots");
+    let failure = Failure::from(error).saying(sentence);
+    let is_meant = |runner: &&RunnerState| create.runner_id.is_none_or(|id| runner.runner_id == id);
+    match runners.iter().find(is_meant) {
+        Some(RunnerState { name, facts: Some(facts), .. }) if roots_broken => {
+            let roots = facts.roots.join(", ");
+            failure.with_next(format!(
+                "choose one below {roots}; or allow more on {name}: roots in its runner.toml"
+            ))
+        }
+        _ => failure,
+    }
 }
 
 /// Relative directories are meant from here; links are for the runner to resolve.
@@ -332,5 +365,7 @@ mod tests {
         assert_eq!(choose_runner(&runners, Some(&id)).unwrap(), Some(runners[0].runner_id));
         let failure = choose_runner(&runners, Some("phone")).unwrap_err();
         assert!(failure.to_string().contains("laptop, server"));
+        let failure = which_runner(&runners);
+        assert!(failure.lines().contains("laptop, server") && failure.lines().contains("--runner"));
     }
 }

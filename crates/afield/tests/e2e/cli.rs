@@ -45,6 +45,21 @@ async fn errors_say_what_to_do_next() {
     assert!(page.stdout.contains("What to do"), "{}", page.stdout);
     let outside = afield.cli(&["projects", "add", "/etc"]).await;
     assert!(outside.stderr.contains("INVALID_PATH"), "{}", outside.stderr);
+    assert!(outside.stderr.contains("error: /etc: "), "{}", outside.stderr);
+    let root = std::fs::canonicalize(&dir).unwrap();
+    let root = root.parent().unwrap().to_str().unwrap();
+    assert!(outside.stderr.contains(root), "the roots are named: {}", outside.stderr);
+    let program = afield.cli(&["run", "-p", &dir, "--", "nonexist", "-x"]).await;
+    assert!(program.stderr.contains("the program \"nonexist\""), "{}", program.stderr);
+    let long = "a".repeat(2_000_000);
+    for how in [&["run", "-p", &dir, "-"][..], &["run", "-p", &dir, "-d", "-"]] {
+        let refused = afield.cli_with_input(how, &long).await;
+        assert_eq!(refused.code, Some(2), "{}", refused.stderr);
+        assert!(refused.stderr.contains("at most 1047552"), "{}", refused.stderr);
+    }
+    let spaces = afield.make_dir("my shop");
+    let added = afield.cli(&["projects", "add", &spaces]).await;
+    assert!(added.stdout.contains(&format!("-p '{spaces}' ")), "{}", added.stdout);
 }
 
 #[tokio::test]

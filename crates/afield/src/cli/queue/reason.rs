@@ -6,7 +6,7 @@ use afield_proto::queue::{Hold, WaitReason, Waiting};
 
 use super::names::Names;
 use super::short;
-use crate::words::ahead;
+use crate::words::{ahead, shell};
 
 /// The hold of a command's project, its runner or everything.
 fn hold<'a>(command: &Command, names: &'a Names) -> Option<&'a Hold> {
@@ -82,7 +82,7 @@ fn held_what(command: &Command, names: &Names) -> String {
     }
     match hold(command, names).map(|hold| (hold.project_id, hold.runner_id)) {
         Some((Some(project), _)) => format!("--project {project}"),
-        Some((None, Some(runner))) => format!("--runner {}", names.device(runner)),
+        Some((None, Some(runner))) => format!("--runner {}", shell(&names.device(runner))),
         Some((None, None)) | None => "--all".to_owned(),
     }
 }
@@ -90,7 +90,7 @@ fn held_what(command: &Command, names: &Names) -> String {
 /// What can be done with a command that runs or is over.
 fn after(command: &Command, names: &Names) -> String {
     let id = short(command.id);
-    let project = names.project(command.project_id);
+    let project = shell(&names.project(command.project_id));
     match command.state {
         CommandState::Queued | CommandState::Leased => "nothing, it starts in a moment".to_owned(),
         CommandState::Running => format!("watch it: afield attach -p {project}"),
