@@ -16,6 +16,7 @@ const HASH_CHARS: usize = 64;
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
     /// Show the newest entries
+    #[command(alias = "list")]
     Ls {
         /// At most so many
         #[arg(long, default_value_t = 100, value_name = "COUNT")]

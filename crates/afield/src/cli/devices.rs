@@ -30,6 +30,7 @@ pub(crate) struct Args {
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
     /// List the devices, with what was last heard of each
+    #[command(alias = "ls")]
     List,
     /// Throw a device out; its connections are cut at once
     Revoke(Named),

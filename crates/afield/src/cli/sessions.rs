@@ -19,6 +19,7 @@ const PREFIX_MIN: usize = 4;
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
     /// List conversations, the last used first
+    #[command(alias = "list")]
     Ls(LsArgs),
     /// Show one: what it used, what its agent can do
     Show(ShowArgs),

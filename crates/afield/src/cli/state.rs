@@ -20,6 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
     /// List it: preferences, pins, read markers, drafts
+    #[command(alias = "list")]
     Ls,
     /// Write a register; offline it is kept, and sent by the next `afield state`
     Set(SetArgs),

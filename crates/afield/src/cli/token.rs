@@ -20,6 +20,7 @@ pub(crate) enum Command {
     /// Make a device and its credential
     Create(CreateArgs),
     /// List the devices
+    #[command(alias = "ls")]
     List,
     /// Throw a device out; its connections are cut
     Revoke(RevokeArgs),
