@@ -53,7 +53,7 @@ pub(super) async fn run(global: &Global, args: Args) -> Outcome {
     // Continues exactly where the page ends: nothing is shown twice, nothing is missed.
     let follow = link.follow(Topic::Project(project.id), Some(page.seq)).await?;
     if !global.json {
-        out::text(&super::history::page_text(&page, false)?);
+        out::text(&super::history::page_text(&page, false, &super::history::Endings::new())?);
     }
     let terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
     let mut room = Room::new(link, project, terminal, global.json);

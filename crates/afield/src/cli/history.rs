@@ -1,16 +1,27 @@
 //! `afield history`: what was said in a project.
 
-use afield_proto::Timestamp;
+use std::collections::{BTreeSet, HashMap};
+
+use afield_client::Connection;
 use afield_proto::agent::{Direction, MessageKind};
-use afield_proto::request::{GetMessages, GetMessagesReply};
+use afield_proto::request::{CommandGet, GetMessages, GetMessagesReply};
 use afield_proto::wire::HistoryMessage;
+use afield_proto::{CommandId, Timestamp};
+use futures::StreamExt as _;
 use owo_colors::OwoColorize as _;
+use serde_json::value::RawValue;
 
 use super::run::word;
 use crate::connect::{Global, connect};
 use crate::exit::Exit;
-use crate::transcript::{Look, Transcript};
+use crate::transcript::{Look, Transcript, ending};
 use crate::{Outcome, out, project_ref};
+
+/// Commands whose ends are asked for at the same time.
+const ASKED_AT_ONCE: usize = 32;
+
+/// How commands ended, in a line each.
+pub(super) type Endings = HashMap<CommandId, String>;
 
 /// `afield history`
 #[derive(Debug, clap::Args)]
@@ -72,7 +83,8 @@ pub(super) async fn run(global: &Global, args: &Args) -> Outcome {
         });
         return Ok(Exit::Done);
     }
-    out::text(&page_text(&page, args.all)?);
+    let endings = endings(&connection, args, &page).await;
+    out::text(&page_text(&page, args.all, &endings)?);
     more(args, &page);
     Ok(Exit::Done)
 }
@@ -85,13 +97,52 @@ fn nothing_is_filtered(args: &Args) -> bool {
         && args.search.is_none()
 }
 
+/// How the commands of a page ended: the line after the last message of each.
+async fn endings(connection: &Connection, args: &Args, page: &GetMessagesReply) -> Endings {
+    // Of what is filtered out nobody knows whether it was the last.
+    if args.kind.is_some() || args.direction.is_some() || args.search.is_some() {
+        return Endings::new();
+    }
+    let mut endings = ask_endings(connection, page).await;
+    let cut = args.before.is_some() || (args.after.is_some() && page.more);
+    if cut && let Some(last) = page.messages.iter().rev().find_map(|raw| command_of(raw)) {
+        // The page after this one may go on with it.
+        endings.remove(&last);
+    }
+    endings
+}
+
+/// How the commands ended that the newest messages belong to, as far as they have.
+async fn ask_endings(connection: &Connection, page: &GetMessagesReply) -> Endings {
+    let ids: BTreeSet<_> = page.messages.iter().filter_map(|raw| command_of(raw)).collect();
+    let asked = ids
+        .into_iter()
+        .map(|command_id| async move { connection.ask(&CommandGet { command_id }).await });
+    // A command may be forgotten before what it said is.
+    let told: Vec<_> = futures::stream::iter(asked).buffered(ASKED_AT_ONCE).collect().await;
+    let told = told.into_iter().filter_map(Result::ok);
+    // What went into another's turn has no end of its own.
+    let ended = told.filter(|command| command.state.is_final() && command.into.is_none());
+    ended.map(|command| (command.id, ending(&command))).collect()
+}
+
+fn command_of(raw: &RawValue) -> Option<CommandId> {
+    serde_json::from_str::<HistoryMessage>(raw.get()).ok()?.message.command_id
+}
+
 /// A page as people read it; a day's first message says which day.
-pub(super) fn page_text(page: &GetMessagesReply, everything: bool) -> anyhow::Result<String> {
+pub(super) fn page_text(
+    page: &GetMessagesReply,
+    everything: bool,
+    endings: &Endings,
+) -> anyhow::Result<String> {
     let mut transcript = Transcript::new(Look { prompts: true, everything });
     let mut text = String::new();
     let (mut day, mut gaps) = (String::new(), page.gaps.iter().peekable());
-    for raw in &page.messages {
-        let entry: HistoryMessage = serde_json::from_str(raw.get())?;
+    let entries = page.messages.iter().map(|raw| serde_json::from_str(raw.get()));
+    let entries: Vec<HistoryMessage> = entries.collect::<Result<_, _>>()?;
+    let last = last_of_each(&entries);
+    for entry in &entries {
         while let Some((first, last)) = gaps.next_if(|gap| gap.0 < entry.seq) {
             text.push_str(&gap_line(*first, *last));
         }
@@ -106,11 +157,20 @@ pub(super) fn page_text(page: &GetMessagesReply, everything: bool) -> anyhow::Re
             text.push_str(&format!("{}\n", format!("#{} {time} UTC", entry.seq).dimmed()));
         }
         text.push_str(&shown);
+        let ended = entry.message.command_id.filter(|id| last.get(id) == Some(&entry.seq));
+        if let Some(ending) = ended.and_then(|id| endings.get(&id)) {
+            text.push_str(&format!("{}{ending}\n", transcript.break_line()));
+        }
     }
     for (first, last) in gaps {
         text.push_str(&gap_line(*first, *last));
     }
     Ok(text)
+}
+
+/// The number of the last message of each command.
+fn last_of_each(entries: &[HistoryMessage]) -> HashMap<CommandId, u64> {
+    entries.iter().filter_map(|entry| Some((entry.message.command_id?, entry.seq))).collect()
 }
 
 fn gap_line(first: u64, last: u64) -> String {
@@ -136,8 +196,6 @@ fn more(args: &Args, page: &GetMessagesReply) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::value::RawValue;
-
     fn entry(seq: u64, at: &str, kind: &str, text: &str) -> Box<RawValue> {
         let json = serde_json::json!({
             "seq": seq, "timestamp": at, "direction": "claude", "kind": kind, "text": text,
@@ -158,7 +216,8 @@ mod tests {
             seq: 9,
             gaps: vec![(3, 6), (8, 9)],
         };
-        let text = anstream::adapter::strip_str(&page_text(&page, false).unwrap()).to_string();
+        let text = anstream::adapter::strip_str(&page_text(&page, false, &Endings::new()).unwrap())
+            .to_string();
         let expected = "\
 ── 2026-11-19 ──
 #1 23:59 UTC
@@ -171,6 +230,33 @@ hi
 ── 8 to 9 can't be read and are missing here ──
 ";
         assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn the_end_of_a_command_follows_its_last_message() {
+        let [first, second] = [CommandId::generate(), CommandId::generate()];
+        let said = |seq, id: CommandId, kind: &str, text: &str| {
+            let at = "2026-11-20T00:00:00.000Z";
+            let entry = entry(seq, at, kind, text);
+            let mut json: serde_json::Value = serde_json::from_str(entry.get()).unwrap();
+            json["command_id"] = serde_json::json!(id);
+            RawValue::from_string(json.to_string()).unwrap()
+        };
+        let page = GetMessagesReply {
+            messages: vec![
+                said(1, first, "prompt", "one"),
+                said(2, first, "text", "half of"),
+                said(3, second, "prompt", "two"),
+            ],
+            more: false,
+            seq: 3,
+            gaps: Vec::new(),
+        };
+        let endings = Endings::from([(first, "stopped 3 s".to_owned())]);
+        let text = page_text(&page, false, &endings).unwrap();
+        let text = anstream::adapter::strip_str(&text).to_string();
+        assert!(text.contains("half of\nstopped 3 s\n#3"), "{text}");
+        assert_eq!(text.matches("stopped").count(), 1, "{text}");
     }
 
     #[test]

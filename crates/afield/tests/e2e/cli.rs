@@ -25,6 +25,9 @@ async fn the_first_five_minutes() {
     );
     let history = afield.cli(&["history", "-p", &dir]).await;
     assert!(history.stdout.contains("hello"), "{}", history.stdout);
+    let ends: Vec<_> = history.stdout.lines().filter(|line| line.starts_with("done")).collect();
+    assert_eq!(ends.len(), 2, "{}", history.stdout);
+    assert!(history.stdout.lines().any(|line| line.starts_with("failed")), "{}", history.stdout);
     let health = afield.cli(&["health", "--json"]).await;
     let health: Value = serde_json::from_str(&health.stdout).expect(&health.stderr);
     assert_eq!(health["status"], "ok");

@@ -288,7 +288,7 @@ impl Room {
             Order::New => self.request(AgentNewSession { project_id }, |_| Said::Nothing),
             Order::History(limit) => {
                 self.request(super::page_request(&self.project, limit), |page| {
-                    history::page_text(&page, false)
+                    history::page_text(&page, false, &history::Endings::new())
                         .map_or_else(|error| Said::Note(error.to_string()), Said::Page)
                 });
             }
