@@ -252,6 +252,8 @@ mod tests {
             "afield runner --pair BCDF-GHJK --server http://h:1",
             "afield devices list",
             "afield devices ls",
+            "afield devices --wide",
+            "afield devices list --wide",
             "afield projects ls",
             "afield projects list",
             "afield token ls",

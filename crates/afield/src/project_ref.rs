@@ -9,10 +9,8 @@ use afield_proto::request::ProjectList;
 
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::short_id::fits_among_few;
 use crate::words::shell;
-
-/// Fewest characters of an id that are taken for its beginning.
-const PREFIX_MIN: usize = 4;
 
 /// Asks the server which project is meant.
 pub(crate) async fn find(connection: &Connection, meant: Option<&str>) -> Result<Project, Failure> {
@@ -58,14 +56,12 @@ pub(crate) fn choose(projects: &[Project], meant: Option<&str>) -> Result<Projec
 }
 
 fn by_word<'a>(projects: &'a [Project], word: &str) -> Vec<&'a Project> {
-    let starts = |project: &&Project| {
-        word.len() >= PREFIX_MIN && project.id.to_string().starts_with(&word.to_lowercase())
-    };
+    let fits = |project: &&Project| fits_among_few(project.id, word);
     let called = |project: &&Project| {
         project.settings.name.as_deref() == Some(word)
             || (!word.contains('/') && Path::new(&project.path).ends_with(word))
     };
-    let by_id: Vec<_> = projects.iter().filter(starts).collect();
+    let by_id: Vec<_> = projects.iter().filter(fits).collect();
     if by_id.is_empty() { projects.iter().filter(called).collect() } else { by_id }
 }
 

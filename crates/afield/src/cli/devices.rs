@@ -10,20 +10,33 @@ use afield_proto::request::{
     DeviceBroadcast, DeviceForget, DeviceLabel, DeviceList, DeviceMessageSend, DeviceRename,
     DeviceRevoke, DeviceRevokeOthers, DeviceSetScopes, RunnerSleep,
 };
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::Table;
 use serde_json::Value;
 
 use crate::connect::{Global, connect};
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::short_id::{fits_among_few, short};
 use crate::words::{count, duration};
 use crate::{Outcome, out};
 
 /// `afield devices`
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Args {
     #[command(subcommand)]
     command: Option<Command>,
+    /// How they are listed.
+    #[command(flatten)]
+    list: ListArgs,
+}
+
+/// `afield devices list`
+#[derive(Debug, Default, clap::Args)]
+pub(crate) struct ListArgs {
+    /// Also scopes, labels, addresses, versions, credentials and whole ids
+    #[arg(long)]
+    wide: bool,
 }
 
 /// What to do with devices; nothing lists them.
@@ -31,7 +44,7 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// List the devices, with what was last heard of each
     #[command(alias = "ls")]
-    List,
+    List(ListArgs),
     /// Throw a device out; its connections are cut at once
     Revoke(Named),
     /// Throw every other device out (runners stay)
@@ -44,7 +57,7 @@ pub(crate) enum Command {
     Forget(Named),
     /// Change what a device may do
     Scopes {
-        /// The device: id, the beginning of it, or its name
+        /// The device: id, its beginning or end, or its name
         #[arg(value_name = "DEVICE")]
         device: String,
         /// all, or some of view,approve,prompt,shell,admin
@@ -53,7 +66,7 @@ pub(crate) enum Command {
     },
     /// Give a device another name
     Rename {
-        /// The device: id, the beginning of it, or its name
+        /// The device: id, its beginning or end, or its name
         #[arg(value_name = "DEVICE")]
         device: String,
         /// Its new name
@@ -62,7 +75,7 @@ pub(crate) enum Command {
     },
     /// Give a device labels for selectors, such as gpu, and a rank when work is placed
     Label {
-        /// The device: id, the beginning of it, or its name
+        /// The device: id, its beginning or end, or its name
         #[arg(value_name = "DEVICE")]
         device: String,
         /// Its labels from now on, all of them
@@ -77,7 +90,7 @@ pub(crate) enum Command {
     },
     /// Send a message to a device
     Message {
-        /// The device: id, the beginning of it, or its name; all: every other device of yours
+        /// The device: id, its beginning or end, or its name; all: every other device of yours
         #[arg(value_name = "DEVICE")]
         device: String,
         /// JSON, or a text
@@ -94,14 +107,14 @@ pub(crate) enum Command {
 /// One device.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Named {
-    /// The device: id, the beginning of it, or its name
+    /// The device: id, its beginning or end, or its name
     #[arg(value_name = "DEVICE")]
     device: String,
 }
 
 /// Does it.
 pub(super) async fn run(global: &Global, args: Args) -> Outcome {
-    let command = args.command.unwrap_or(Command::List);
+    let command = args.command.unwrap_or(Command::List(args.list));
     let connection = connect(global).await?;
     if let Command::Sleep = command {
         connection.ask(&RunnerSleep {}).await?;
@@ -110,7 +123,7 @@ pub(super) async fn run(global: &Global, args: Args) -> Outcome {
     let devices = connection.ask(&DeviceList {}).await?.devices;
     match command {
         Command::Sleep => {}
-        Command::List => list(global, &devices),
+        Command::List(args) => list(global, &devices, args.wide),
         Command::Revoke(named) => {
             let device_id = choose(&devices, &named.device, true)?.id;
             let device = connection.ask(&DeviceRevoke { device_id }).await?;
@@ -185,25 +198,44 @@ async fn revoke_others(
     Ok(())
 }
 
-fn list(global: &Global, devices: &[Device]) {
+fn list(global: &Global, devices: &[Device], wide: bool) {
     if global.json {
         out::json(&devices);
-        return;
+    } else {
+        out::line(if wide { wide_table(devices) } else { table(devices) });
     }
-    let mut table = Table::new();
-    table
-        .load_style(presets::NOTHING)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_header([
-            "NAME", "KIND", "PRESENCE", "SCOPES", "LABELS", "HEARD", "FROM", "SYSTEM", "VERSION",
-            "BY", "ID",
-        ]);
+}
+
+/// What tells devices apart, and whether they are there.
+fn table(devices: &[Device]) -> Table {
+    let mut table =
+        crate::table::table(&["NAME", "KIND", "PRESENCE", "HEARD", "SYSTEM", "ID"], &[]);
     for device in devices {
         let about = device.about.clone().unwrap_or_default();
         table.add_row([
             shown_name(&device.name),
-            format!("{:?}", device.kind).to_lowercase(),
-            device.presence.map_or("", Presence::name).to_owned(),
+            kind(device),
+            presence(device),
+            heard(device),
+            shown_name(&about.system),
+            short(device.id),
+        ]);
+    }
+    table
+}
+
+fn wide_table(devices: &[Device]) -> Table {
+    let heads = [
+        "NAME", "KIND", "PRESENCE", "SCOPES", "LABELS", "HEARD", "FROM", "SYSTEM", "VERSION", "BY",
+        "ID",
+    ];
+    let mut table = crate::table::table(&heads, &[]);
+    for device in devices {
+        let about = device.about.clone().unwrap_or_default();
+        table.add_row([
+            shown_name(&device.name),
+            kind(device),
+            presence(device),
             device.scopes.to_string(),
             shown_name(&device.labels.join(",")),
             heard(device),
@@ -214,7 +246,15 @@ fn list(global: &Global, devices: &[Device]) {
             device.id.to_string(),
         ]);
     }
-    out::line(table);
+    table
+}
+
+fn kind(device: &Device) -> String {
+    format!("{:?}", device.kind).to_lowercase()
+}
+
+fn presence(device: &Device) -> String {
+    device.presence.map_or("", Presence::name).to_owned()
 }
 
 /// The version of its Afield, and how that compares with the server's.
@@ -296,8 +336,8 @@ pub(super) async fn find(connection: &Connection, meant: &str) -> Result<Device,
 /// The device that is meant; `valid`: one that was not thrown out.
 fn choose<'d>(devices: &'d [Device], meant: &str, valid: bool) -> Result<&'d Device, Failure> {
     let fits = |device: &&Device| {
-        let by_id = meant.len() >= 4 && device.id.to_string().starts_with(meant);
-        (device.revoked_at.is_none() || !valid) && (device.name == meant || by_id)
+        (device.revoked_at.is_none() || !valid)
+            && (device.name == meant || fits_among_few(device.id, meant))
     };
     let found: Vec<_> = devices.iter().filter(fits).collect();
     match found.as_slice() {

@@ -6,12 +6,13 @@ use afield_proto::fact::RunnerState;
 use afield_proto::project::{Project, ProjectState};
 use afield_proto::request::{ProjectCreate, ProjectDelete, ProjectList, ProjectUpdate, RunnerList};
 use afield_proto::{DeviceId, ErrorBody, ErrorCode, Timestamp};
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::Table;
 
 use super::run::permission_mode;
 use crate::connect::{Global, connect};
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::short_id::{fits_among_few, short};
 use crate::words::{age, shell};
 use crate::{Outcome, out, project_ref, unsent};
 
@@ -182,10 +183,8 @@ pub(super) fn choose_runner(
     meant: Option<&str>,
 ) -> Result<Option<DeviceId>, Failure> {
     let Some(meant) = meant else { return Ok(only_local(runners)) };
-    let fits = |runner: &&RunnerState| {
-        runner.name == meant
-            || (meant.len() >= 4 && runner.runner_id.to_string().starts_with(meant))
-    };
+    let fits =
+        |runner: &&RunnerState| runner.name == meant || fits_among_few(runner.runner_id, meant);
     let found: Vec<_> = runners.iter().filter(fits).collect();
     match found.as_slice() {
         [runner] => Ok(Some(runner.runner_id)),
@@ -230,11 +229,8 @@ async fn list(global: &Global, connection: &Connection) -> Outcome {
 }
 
 fn table(projects: &[Project], runners: &[RunnerState], now: Timestamp) -> Table {
-    let mut table = Table::new();
-    table
-        .load_style(presets::NOTHING)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_header(["STATE", "PROJECT", "RUNNER", "LAST ACTIVE", "ID"]);
+    let heads = ["STATE", "PROJECT", "RUNNER", "LAST ACTIVE", "ID"];
+    let mut table = crate::table::table(&heads, &["STATE"]);
     for project in projects {
         let name = project.settings.name.as_deref();
         let shown = name.map_or(project.path.clone(), |name| format!("{name} ({})", project.path));
@@ -243,7 +239,7 @@ fn table(projects: &[Project], runners: &[RunnerState], now: Timestamp) -> Table
             shown,
             runner(runners, project.runner_id),
             age(project.last_active, now),
-            project.id.to_string(),
+            short(project.id),
         ]);
     }
     table

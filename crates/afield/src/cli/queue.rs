@@ -9,9 +9,9 @@ mod reason;
 mod route;
 mod show;
 
+use afield_proto::Timestamp;
 use afield_proto::command::CommandState;
 use afield_proto::queue::Priority;
-use afield_proto::{CommandId, Timestamp};
 
 use super::run::word;
 use super::when::when;
@@ -254,16 +254,4 @@ pub(super) async fn run(global: &Global, command: Command) -> Outcome {
         Command::Edit(args) => change::edit(global, &args).await,
         Command::Flush(args) => change::flush(global, &args).await,
     }
-}
-
-/// The end of an id, which tells ids apart that were made at the same time.
-pub(super) fn short(id: CommandId) -> String {
-    tail(&id.to_string())
-}
-
-/// How many characters of an id are shown.
-const SHOWN: usize = 8;
-
-fn tail(id: &str) -> String {
-    id.get(id.len().saturating_sub(SHOWN)..).unwrap_or(id).to_owned()
 }

@@ -10,10 +10,8 @@ use afield_proto::session::Session;
 use crate::connect::{Global, connect};
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::short_id::fits_among_few;
 use crate::{Outcome, out, project_ref};
-
-/// Fewest characters of an id that are taken for its beginning.
-const PREFIX_MIN: usize = 4;
 
 /// What to do with sessions.
 #[derive(Debug, clap::Subcommand)]
@@ -44,7 +42,7 @@ pub(crate) struct LsArgs {
 /// `afield sessions show`
 #[derive(Debug, clap::Args)]
 pub(crate) struct ShowArgs {
-    /// Its id, or the beginning of it
+    /// Its id, or enough of its beginning or end
     #[arg(value_name = "ID")]
     session: String,
 }
@@ -60,7 +58,7 @@ pub(crate) struct MoveArgs {
     to: String,
     /// Another session of the project than its present one
     #[arg(long, value_name = "ID")]
-    session: Option<SessionId>,
+    session: Option<String>,
 }
 
 /// Does it.
@@ -110,30 +108,37 @@ async fn show(global: &Global, connection: &Connection, args: &ShowArgs) -> Outc
     Ok(Exit::Done)
 }
 
-/// The session with this id, or the only one of the last used whose id begins so.
+/// The session with this id, or the only one of the last used whose id begins or ends so.
 async fn find(connection: &Connection, meant: &str) -> Result<SessionId, Failure> {
     if let Ok(id) = meant.parse() {
         return Ok(id);
     }
     let latest = SessionList { project_id: None, before_id: None, limit: Some(1000) };
     let sessions = connection.ask(&latest).await?.sessions;
-    let starts = |session: &&Session| {
-        meant.len() >= PREFIX_MIN && session.id.to_string().starts_with(&meant.to_lowercase())
-    };
-    let found: Vec<_> = sessions.iter().filter(starts).collect();
+    let fits = |session: &&Session| fits_among_few(session.id, meant);
+    let found: Vec<_> = sessions.iter().filter(fits).collect();
     match found.as_slice() {
         [session] => Ok(session.id),
-        [] => Err(Failure::new(Exit::Refused, format!("no session begins with {meant}"))
-            .with_next("see which there are: afield sessions ls")),
-        _ => Err(Failure::new(Exit::Refused, format!("several sessions begin with {meant}"))
-            .with_next("give more of its id")),
+        [] => {
+            Err(Failure::new(Exit::Refused, format!("no session's id begins or ends with {meant}"))
+                .with_next("see which there are: afield sessions ls"))
+        }
+        _ => Err(Failure::new(
+            Exit::Refused,
+            format!("several sessions' ids begin or end with {meant}"),
+        )
+        .with_next("give more of its id")),
     }
 }
 
 async fn move_session(global: &Global, connection: &Connection, args: &MoveArgs) -> Outcome {
     let from = project_ref::find(connection, Some(&args.from)).await?;
     let to = project_ref::find(connection, Some(&args.to)).await?;
-    let session_id = args.session.or(from.session_id).ok_or_else(|| {
+    let named = match &args.session {
+        Some(meant) => Some(find(connection, meant).await?),
+        None => None,
+    };
+    let session_id = named.or(from.session_id).ok_or_else(|| {
         Failure::usage("this project has no conversation yet")
             .with_next("afield run \"what to do\"")
     })?;

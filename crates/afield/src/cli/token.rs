@@ -6,11 +6,11 @@ use afield_client::Connection;
 use afield_proto::device::{Device, DeviceKind, Scopes, shown_name};
 use afield_proto::request::{DeviceCreate, DeviceList, DeviceRevoke};
 use afield_proto::{DeviceId, Timestamp};
-use comfy_table::{ContentArrangement, Table, presets};
 
 use crate::connect::{Global, connect};
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::short_id::{fits_among_few, short};
 use crate::words::age;
 use crate::{Outcome, out};
 
@@ -55,7 +55,7 @@ enum Kind {
 /// `afield token revoke`
 #[derive(Debug, clap::Args)]
 pub(crate) struct RevokeArgs {
-    /// The device: id, the beginning of it, or its name
+    /// The device: id, its beginning or end, or its name
     #[arg(value_name = "DEVICE")]
     device: String,
 }
@@ -99,11 +99,8 @@ async fn list(global: &Global, connection: &Connection) -> Outcome {
         return Ok(Exit::Done);
     }
     let now = Timestamp::now();
-    let mut table = Table::new();
-    table
-        .load_style(presets::NOTHING)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_header(["NAME", "KIND", "SCOPES", "LAST SEEN", "STATE", "ID"]);
+    let heads = ["NAME", "KIND", "SCOPES", "LAST SEEN", "STATE", "ID"];
+    let mut table = crate::table::table(&heads, &[]);
     for device in &devices.devices {
         table.add_row([
             shown_name(&device.name),
@@ -111,7 +108,7 @@ async fn list(global: &Global, connection: &Connection) -> Outcome {
             device.scopes.to_string(),
             device.last_seen_at.map_or("never".to_owned(), |at| age(at, now)),
             state(device, now).to_owned(),
-            device.id.to_string(),
+            short(device.id),
         ]);
     }
     out::line(table);
@@ -140,9 +137,7 @@ async fn revoke(global: &Global, connection: &Connection, args: &RevokeArgs) -> 
 
 fn choose(devices: &[Device], meant: &str) -> Result<DeviceId, Failure> {
     let fits = |device: &&Device| {
-        device.revoked_at.is_none()
-            && (device.name == meant
-                || (meant.len() >= 4 && device.id.to_string().starts_with(meant)))
+        device.revoked_at.is_none() && (device.name == meant || fits_among_few(device.id, meant))
     };
     let found: Vec<_> = devices.iter().filter(fits).collect();
     match found.as_slice() {

@@ -49,7 +49,7 @@ pub(super) fn has_to_wait(command: &Command) -> bool {
 
 /// What is said to who typed a prompt that has to wait.
 pub(super) fn queued(command: &Command) -> Option<String> {
-    let id = crate::cli::queue::short(command.id);
+    let id = crate::short_id::short(command.id);
     if command.steer == Some(Steer::Offered) {
         return Some(format!("goes into the turn that runs, as {id}"));
     }

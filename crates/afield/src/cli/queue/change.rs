@@ -11,11 +11,11 @@ use afield_proto::request::{
 
 use super::{
     EditArgs, FlushArgs, MoveArgs, PurgeArgs, ResolveArgs, RetryArgs, SeveralArgs, WhichArgs, find,
-    short, tail,
 };
 use crate::connect::{Global, connect, open};
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::short_id::{fits, short};
 use crate::words::{count, one_line};
 use crate::{Outcome, out, project_ref, unsent};
 
@@ -55,7 +55,7 @@ pub(super) async fn cancel(global: &Global, args: &SeveralArgs) -> Outcome {
     for id in &unsent {
         outbox.discard(id)?;
         if !global.json {
-            out::line(format!("{} is not sent any more", tail(id)));
+            out::line(format!("{} is not sent any more", short(id)));
         }
     }
     let mut cancelled = Vec::new();
@@ -77,7 +77,7 @@ fn parted(outbox: &Outbox, meant: &[String]) -> Result<(Vec<String>, Vec<String>
     known.extend(outbox.refused()?);
     let (mut here, mut elsewhere) = (Vec::new(), Vec::new());
     for meant in meant {
-        let found: Vec<_> = known.iter().filter(|it| find::fits(&it.id, meant)).collect();
+        let found: Vec<_> = known.iter().filter(|it| fits(&it.id, meant)).collect();
         match found.as_slice() {
             [only] => here.push(only.id.clone()),
             [] => elsewhere.push(meant.clone()),

@@ -7,10 +7,9 @@ use afield_proto::request::CommandList;
 
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::short_id::{PART_MIN, fits};
 use crate::words::one_line;
 
-/// Fewest characters of an id that are taken for a part of it.
-const PART_MIN: usize = 6;
 /// Candidates that are named when a part fits several.
 const NAMED: usize = 8;
 /// Commands that are looked through: as many of those that wait, and of the latest.
@@ -59,7 +58,7 @@ fn choose(known: &[Command], meant: &str) -> Result<CommandId, Failure> {
             "{meant}: at least {PART_MIN} characters of an id are needed"
         )));
     }
-    let found: Vec<_> = known.iter().filter(|it| fits(&it.id.to_string(), meant)).collect();
+    let found: Vec<_> = known.iter().filter(|it| fits(it.id, meant)).collect();
     match found.as_slice() {
         [command] => Ok(command.id),
         [] => Err(Failure::new(
@@ -69,17 +68,6 @@ fn choose(known: &[Command], meant: &str) -> Result<CommandId, Failure> {
         .with_next("see them: afield queue ls --all")),
         several => Err(ambiguous(meant, several)),
     }
-}
-
-/// Whether the id begins or ends with the part, hyphens or none.
-pub(super) fn fits(id: &str, part: &str) -> bool {
-    let part = part.to_lowercase();
-    let bare = id.replace('-', "");
-    part.len() >= PART_MIN
-        && (id.starts_with(&part)
-            || id.ends_with(&part)
-            || bare.starts_with(&part)
-            || bare.ends_with(&part))
 }
 
 fn ambiguous(meant: &str, several: &[&Command]) -> Failure {

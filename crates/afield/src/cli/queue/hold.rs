@@ -4,11 +4,12 @@ use afield_client::Connection;
 use afield_proto::request::{CommandHold, CommandRelease, RunnerList};
 use afield_proto::{CommandId, DeviceId, ProjectId};
 
-use super::{HoldArgs, find, short};
+use super::{HoldArgs, find};
 use crate::cli::projects::choose_runner;
 use crate::connect::{Global, connect};
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::short_id::short;
 use crate::{Outcome, out, project_ref};
 
 /// What is held, as ids and as it was written.

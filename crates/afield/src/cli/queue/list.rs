@@ -12,11 +12,12 @@ use owo_colors::OwoColorize as _;
 use serde::Serialize;
 
 use super::names::Names;
-use super::{DeadArgs, ListArgs, reason, short, tail};
+use super::{DeadArgs, ListArgs, reason};
 use crate::cli::projects::choose_runner;
 use crate::connect::{Global, connect};
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::short_id::short;
 use crate::transcript::clean;
 use crate::words::{count, duration, one_line};
 use crate::{Outcome, out, project_ref, unsent};
@@ -113,7 +114,7 @@ fn project_of(unsent: &Unsent) -> Option<ProjectId> {
 fn tell_refused(unsent: &[Unsent]) {
     for unsent in unsent {
         if let Some(error) = &unsent.refused {
-            let id = tail(&unsent.id);
+            let id = short(&unsent.id);
             out::line(format!("{id} was refused: {error}"));
             out::line(format!(
                 "  again: afield queue flush --refused; forget it: afield queue cancel {id}"
@@ -194,7 +195,7 @@ fn table(commands: &[Command], unsent: &[Unsent], names: &Names, now: Timestamp)
     for unsent in unsent {
         let project = project_of(unsent).map(|id| names.project(id)).unwrap_or_default();
         let age = unsent.submit.submitted_at.map(old).unwrap_or_default();
-        let (id, state) = (tail(&unsent.id), unsent_state(unsent).to_owned());
+        let (id, state) = (short(&unsent.id), unsent_state(unsent).to_owned());
         table.add_row(row(
             id,
             state,

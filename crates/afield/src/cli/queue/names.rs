@@ -10,8 +10,8 @@ use afield_proto::queue::Hold;
 use afield_proto::request::{DeviceList, HoldList, ProjectList, RunnerList};
 use afield_proto::{DeviceId, ProjectId};
 
-use super::tail;
 use crate::failure::Failure;
+use crate::short_id::short;
 
 /// What is known around commands.
 #[derive(Debug, Default)]
@@ -43,16 +43,13 @@ impl Names {
 
     /// A device's name, or the end of its id.
     pub(super) fn device(&self, id: DeviceId) -> String {
-        self.devices
-            .get(&id)
-            .cloned()
-            .unwrap_or_else(|| format!("device {}", tail(&id.to_string())))
+        self.devices.get(&id).cloned().unwrap_or_else(|| format!("device {}", short(id)))
     }
 
     /// A project's name, or the last part of its directory.
     pub(super) fn project(&self, id: ProjectId) -> String {
         let Some(project) = self.projects.iter().find(|project| project.id == id) else {
-            return format!("project {}", tail(&id.to_string()));
+            return format!("project {}", short(id));
         };
         let directory = Path::new(&project.path).file_name();
         let named = project.settings.name.clone();

@@ -5,7 +5,7 @@ use afield_proto::command::{Command, CommandState};
 use afield_proto::queue::{Hold, WaitReason, Waiting};
 
 use super::names::Names;
-use super::short;
+use crate::short_id::short;
 use crate::words::{ahead, shell};
 
 /// The hold of a command's project, its runner or everything.

@@ -9,6 +9,7 @@ use afield_proto::wire::HistoryMessage;
 use afield_proto::{DeviceId, Topic};
 
 use super::Args;
+use crate::cli::projects::choose_runner;
 use crate::failure::Failure;
 
 /// Which runner, and its project at this path.
@@ -20,8 +21,8 @@ pub(super) async fn target(
     if !args.anywhere.prefer.is_empty() {
         let runners = connection.ask(&RunnerList {}).await?.runners;
         let id = |meant: &String| {
-            let named = runners.iter().find(|runner| runner.name == *meant);
-            named.map(|runner| runner.runner_id).or_else(|| meant.parse().ok()).ok_or_else(|| {
+            let named = choose_runner(&runners, Some(meant)).ok().flatten();
+            named.or_else(|| meant.parse().ok()).ok_or_else(|| {
                 Failure::usage(format!("no runner is called {meant}"))
                     .with_next("see which there are: afield devices")
             })

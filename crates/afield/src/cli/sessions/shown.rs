@@ -3,8 +3,9 @@
 use afield_proto::Timestamp;
 use afield_proto::project::Project;
 use afield_proto::session::{ContextUse, Session, TokenUsage};
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::Table;
 
+use crate::short_id::short;
 use crate::words::{age, one_line};
 
 /// Characters of a title in a list.
@@ -13,14 +14,11 @@ const TITLE_CHARS: usize = 60;
 /// A list of sessions.
 pub(super) fn table(sessions: &[Session], projects: &[Project]) -> Table {
     let now = Timestamp::now();
-    let mut table = Table::new();
-    table
-        .load_style(presets::NOTHING)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_header(["STATE", "TITLE", "PROJECT", "TURNS", "TOKENS", "LAST USED", "ID"]);
+    let heads = ["STATE", "TITLE", "PROJECT", "TURNS", "TOKENS", "LAST USED", "ID"];
+    let mut table = crate::table::table(&heads, &["TITLE", "TOKENS"]);
     for session in sessions {
         let project = projects.iter().find(|project| project.id == session.project_id);
-        let place = project.map_or_else(|| session.project_id.to_string(), |one| one.path.clone());
+        let place = project.map_or_else(|| short(session.project_id), |one| one.path.clone());
         table.add_row([
             session.state.name().to_owned(),
             title(session),
@@ -28,7 +26,7 @@ pub(super) fn table(sessions: &[Session], projects: &[Project]) -> Table {
             session.facts.turns.to_string(),
             tokens(&session.facts.usage),
             session.last_used_at.map_or_else(|| "never".to_owned(), |at| age(at, now)),
-            session.id.to_string(),
+            short(session.id),
         ]);
     }
     table
