@@ -111,6 +111,7 @@ pub struct AgentFacts {
 /// What a runner's journal knows about an attempt.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]
+#[cfg_attr(feature = "schema", ts(optional_fields))]
 pub struct AttemptReport {
     /// Which attempt.
     pub attempt: Attempt,
@@ -119,6 +120,7 @@ pub struct AttemptReport {
     /// The last record of which the runner was told that the server has it. It is sent no more: a server that
     /// has less was put back to an earlier state.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", ts(as = "Option<u64>"))]
     pub acknowledged: u64,
     /// Whether its process still runs.
     pub alive: bool,

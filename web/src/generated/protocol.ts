@@ -1629,7 +1629,7 @@ last_record: number,
  * The last record of which the runner was told that the server has it. It is sent no more: a server that
  * has less was put back to an earlier state.
  */
-acknowledged: number, 
+acknowledged?: number, 
 /**
  * Whether its process still runs.
  */

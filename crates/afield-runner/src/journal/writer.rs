@@ -64,7 +64,7 @@ pub(super) struct OpenLog {
 pub(crate) struct Writer {
     pub(super) jobs: mpsc::Receiver<Job>,
     pub(super) disk: Disk,
-    /// The directory is this runner's for as long as somebody may write there.
+    /// Goes with the writer, which ends last: the runner waits for its tasks before.
     pub(super) _lock: Lock,
 }
 
