@@ -45,10 +45,11 @@ async fn kill(mut process: Process) -> (usize, Duration) {
 
 #[tokio::test]
 async fn children_that_ignore_signals_and_leave_the_session_are_killed() {
+    // Each says its number when it has a child as well.
     let text = "trap '' TERM INT HUP\n\
-        sh -c 'trap \"\" TERM; echo $$; sleep 600' &\n\
-        setsid sh -c 'trap \"\" TERM; echo $$; sleep 600' &\n\
-        (setsid sh -c 'trap \"\" TERM; echo $$; sleep 600' & ) \n\
+        sh -c 'trap \"\" TERM; sleep 600 & echo $$; wait' &\n\
+        setsid sh -c 'trap \"\" TERM; sleep 600 & echo $$; wait' &\n\
+        (setsid sh -c 'trap \"\" TERM; sleep 600 & echo $$; wait' & ) \n\
         while :; do sleep 600; done";
     for own_group in [true, false] {
         let (process, pids) = script_in(text, 3, own_group).await;
