@@ -44,7 +44,7 @@ pub use endpoint::{Endpoint, EndpointError, Fingerprint, Trust};
 pub use fact::read_fact;
 pub use key::{DeviceKey, Identity, KeyError};
 pub use link::{Follow, Followed, Gap, Link, LinkOptions, LinkState};
-pub use outbox::{Flushed, Outbox, OutboxError, Unsent};
+pub use outbox::{Flushed, Outbox, OutboxError, Unsent, check_size};
 pub use pairing::{Newcomer, PairStep, key_fingerprint, pair, server_fingerprint};
 pub use rest::{RestBody, RestError, RestReply, rest};
 pub use shared::{Local, Replica, SetError, SharedOptions, SharedState, Unwritten};

@@ -116,6 +116,19 @@ pub enum OutboxError {
 
 type Result<T> = std::result::Result<T, OutboxError>;
 
+/// Whether the server would read this command in one message of its usual size: one that is too large it
+/// does not.
+///
+/// **Errors**: [`OutboxError::TooLarge`].
+pub fn check_size(submit: &CommandSubmit) -> Result<()> {
+    check_bytes(serde_json::to_vec(submit).expect("Afield's own types always serialise").len())
+}
+
+fn check_bytes(bytes: usize) -> Result<()> {
+    let max = limits::MESSAGE_BYTES_MAX - ENVELOPE_BYTES;
+    if bytes > max { Err(OutboxError::TooLarge { bytes, max }) } else { Ok(()) }
+}
+
 impl Outbox {
     /// The outbox in this directory, which is made when something is put there.
     pub fn new(directory: impl Into<PathBuf>) -> Self {
@@ -137,10 +150,7 @@ impl Outbox {
         submit.submitted_at.get_or_insert_with(Timestamp::now);
         let content = Content { server, submit };
         let json = serde_json::to_vec(&content).expect("Afield's own types always serialise");
-        let max = limits::MESSAGE_BYTES_MAX - ENVELOPE_BYTES;
-        if json.len() > max {
-            return Err(OutboxError::TooLarge { bytes: json.len(), max });
-        }
+        check_bytes(json.len())?;
         self.make(&self.directory)?;
         let attached: usize = files.iter().map(|file| file.body.len()).sum();
         self.check_room(json.len() + attached)?;

@@ -115,7 +115,10 @@ pub(super) async fn run(global: &Global, command: Command) -> Outcome {
 
 async fn add(global: &Global, connection: &Connection, args: &AddArgs) -> Outcome {
     let runners = connection.ask(&RunnerList {}).await?.runners;
-    let runner_id = choose_runner(&runners, args.runner.as_deref())?;
+    let runner_id = match &args.runner {
+        Some(meant) => Some(choose_runner(&runners, meant)?),
+        None => only_local(&runners),
+    };
     if runner_id.is_none() && runners.len() > 1 {
         return Err(which_runner(&runners));
     }
@@ -177,17 +180,13 @@ fn path_on_runner(directory: &std::path::Path) -> Result<String, Failure> {
         .map_err(|_| Failure::usage("the directory's name is no valid UTF-8"))
 }
 
-/// The runner that was named; else the server knows when there is only one.
-pub(super) fn choose_runner(
-    runners: &[RunnerState],
-    meant: Option<&str>,
-) -> Result<Option<DeviceId>, Failure> {
-    let Some(meant) = meant else { return Ok(only_local(runners)) };
+/// The runner with this name, or with this part of an id.
+pub(super) fn choose_runner(runners: &[RunnerState], meant: &str) -> Result<DeviceId, Failure> {
     let fits =
         |runner: &&RunnerState| runner.name == meant || fits_among_few(runner.runner_id, meant);
     let found: Vec<_> = runners.iter().filter(fits).collect();
     match found.as_slice() {
-        [runner] => Ok(Some(runner.runner_id)),
+        [runner] => Ok(runner.runner_id),
         [] => {
             let names: Vec<_> = runners.iter().map(|runner| runner.name.as_str()).collect();
             let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
@@ -356,10 +355,10 @@ mod tests {
     #[test]
     fn a_named_runner_must_exist() {
         let runners = [runner_called("laptop", true), runner_called("server", true)];
-        assert_eq!(choose_runner(&runners, Some("server")).unwrap(), Some(runners[1].runner_id));
+        assert_eq!(choose_runner(&runners, "server").unwrap(), runners[1].runner_id);
         let id = runners[0].runner_id.to_string();
-        assert_eq!(choose_runner(&runners, Some(&id)).unwrap(), Some(runners[0].runner_id));
-        let failure = choose_runner(&runners, Some("phone")).unwrap_err();
+        assert_eq!(choose_runner(&runners, &id).unwrap(), runners[0].runner_id);
+        let failure = choose_runner(&runners, "phone").unwrap_err();
         assert!(failure.to_string().contains("laptop, server"));
         let failure = which_runner(&runners);
         assert!(failure.lines().contains("laptop, server") && failure.lines().contains("--runner"));

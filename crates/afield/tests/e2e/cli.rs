@@ -58,7 +58,7 @@ async fn errors_say_what_to_do_next() {
     for how in [&["run", "-p", &dir, "-"][..], &["run", "-p", &dir, "-d", "-"]] {
         let refused = afield.cli_with_input(how, &long).await;
         assert_eq!(refused.code, Some(2), "{}", refused.stderr);
-        assert!(refused.stderr.contains("at most 1047552"), "{}", refused.stderr);
+        assert!(refused.stderr.contains("the server takes 1047552"), "{}", refused.stderr);
     }
     let spaces = afield.make_dir("my shop");
     let added = afield.cli(&["projects", "add", &spaces]).await;

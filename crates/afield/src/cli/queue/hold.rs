@@ -63,7 +63,7 @@ async fn which(connection: &Connection, args: &HoldArgs) -> Result<Held, Failure
     }
     if let Some(meant) = &args.runner {
         let runners = connection.ask(&RunnerList {}).await?.runners;
-        let runner_id = choose_runner(&runners, Some(meant))?;
+        let runner_id = Some(choose_runner(&runners, meant)?);
         return Ok(Held { runner_id, said: format!("runner {meant}"), ..nothing });
     }
     Ok(nothing)

@@ -37,8 +37,8 @@ pub(super) async fn ls(global: &Global, args: &ListArgs) -> Outcome {
         Some(meant) => Some(project_ref::choose(&names.projects, Some(meant))?.id),
         None => None,
     };
-    let runner_id = choose_runner(&names.runners, args.runner.as_deref())?;
-    let runner_id = runner_id.filter(|_| args.runner.is_some());
+    let runner = args.runner.as_deref();
+    let runner_id = runner.map(|meant| choose_runner(&names.runners, meant)).transpose()?;
     let list = CommandList {
         project_id,
         runner_id,

@@ -20,13 +20,7 @@ pub(super) async fn target(
     let Some(mut target) = unnamed(args)? else { return Ok(None) };
     if !args.anywhere.prefer.is_empty() {
         let runners = connection.ask(&RunnerList {}).await?.runners;
-        let id = |meant: &String| {
-            let named = choose_runner(&runners, Some(meant)).ok().flatten();
-            named.or_else(|| meant.parse().ok()).ok_or_else(|| {
-                Failure::usage(format!("no runner is called {meant}"))
-                    .with_next("see which there are: afield devices")
-            })
-        };
+        let id = |meant: &String| meant.parse().or_else(|_| choose_runner(&runners, meant));
         target.prefer = args.anywhere.prefer.iter().map(id).collect::<Result<_, _>>()?;
     }
     Ok(Some(target))

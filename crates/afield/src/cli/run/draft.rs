@@ -3,10 +3,9 @@
 use std::io::Read as _;
 use std::path::PathBuf;
 
-use afield_client::LocalFile;
+use afield_client::{LocalFile, check_size};
 use afield_proto::agent::{AgentKind, ExecuteOptions};
 use afield_proto::command::CommandKind;
-use afield_proto::limits::MESSAGE_BYTES_MAX;
 use afield_proto::queue::{Failure as Cause, Payload, RetryPolicy, Target};
 use afield_proto::request::CommandSubmit;
 
@@ -16,8 +15,6 @@ use crate::failure::Failure;
 
 /// Attempts of what may be started twice, when no number is given.
 const SAFE_ATTEMPTS: u32 = 3;
-/// What a frame has around the command, the project or selector it goes to included.
-const ENVELOPE_BYTES: usize = 1024;
 
 /// Everything but where it goes.
 #[derive(Clone)]
@@ -60,7 +57,12 @@ impl Draft {
             hold: queueing.hold,
             submitted_at: None,
         };
-        check_size(&submit)?;
+        // Before anything is sent or kept.
+        check_size(&submit).map_err(|error| {
+            Failure::usage(error.to_string()).with_next(
+                "put the text into a file: afield run --attach FILE \"what to do with it\"",
+            )
+        })?;
         Ok(Self { submit, files })
     }
 
@@ -108,19 +110,6 @@ fn read_files(paths: &[PathBuf]) -> Result<Vec<LocalFile>, Failure> {
     let attachments: Vec<_> = files.iter().map(|file| file.attachment.clone()).collect();
     afield_proto::attachment::check(&attachments).map_err(Failure::usage)?;
     Ok(files)
-}
-
-/// Before anything is sent or kept: the server does not read a frame that is too large.
-fn check_size(submit: &CommandSubmit) -> Result<(), Failure> {
-    let bytes = serde_json::to_vec(submit).expect("Afield's own types always serialise").len();
-    let max = MESSAGE_BYTES_MAX - ENVELOPE_BYTES;
-    if bytes <= max {
-        return Ok(());
-    }
-    Err(Failure::usage(format!(
-        "the prompt with its options has {bytes} bytes; at most {max} are taken"
-    ))
-    .with_next("put the text into a file: afield run --attach FILE \"what to do with it\""))
 }
 
 fn read_prompt(given: &str) -> Result<String, Failure> {
@@ -192,6 +181,7 @@ fn retry(queueing: &Queueing) -> Option<RetryPolicy> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use afield_proto::limits::MESSAGE_BYTES_MAX;
     use clap::Parser as _;
 
     #[test]
@@ -202,7 +192,7 @@ mod tests {
         let failure = Draft::read(&args).err().unwrap();
         assert_eq!(failure.exit(), crate::exit::Exit::Usage);
         let said = failure.to_string();
-        assert!(said.contains("at most 1047552 are taken") && said.contains("has 1048"), "{said}");
+        assert!(said.contains("the server takes 1047552") && said.contains("has 1048"), "{said}");
     }
 
     #[test]
