@@ -97,7 +97,7 @@ mod tests {
         assert!(matches!(broken, Err(Unread::BrokeOff)));
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_body_that_trickles_is_late_as_a_whole_but_not_in_its_parts() {
         let late = whole(body(20, 30), 40, within(500)).await;
         assert!(matches!(late, Err(Unread::Late(_))));

@@ -77,11 +77,11 @@ pub(crate) async fn submit(
         }
     };
     let running = match ask.mode {
-        SendMode::Interrupt => Some(running(core, actor, submit.project_id).await?),
+        SendMode::Interrupt => running(core, actor, submit.project_id).await?,
         SendMode::Steer | SendMode::Queue => None,
     };
     let Submitted { command, duplicate } = accept(core, submit, route, Some(turn)).await?;
-    if let Some(running) = running.flatten().filter(|_| !duplicate) {
+    if let Some(running) = running.filter(|_| !duplicate) {
         running.interrupt(core);
     }
     if ask.mode == SendMode::Steer {
