@@ -135,4 +135,17 @@ mod tests {
         assert_eq!(mount_point(mounts).unwrap(), PathBuf::from("/sys/fs/cgroup/unified"));
         assert_eq!(mount_point("1 1 0:1 / / rw - ext4 /dev/x rw\n"), None);
     }
+
+    /// With any file in the place of a cgroup's, on every machine.
+    #[tokio::test]
+    async fn a_child_joins_before_it_becomes_its_program() {
+        let folder = tempfile::tempdir().unwrap();
+        let door = folder.path().join("cgroup.procs");
+        let mut command = Command::new("cat");
+        command.arg(&door);
+        join_before_exec(&mut command, File::create(&door).unwrap());
+        assert_eq!(std::fs::read(&door).unwrap(), b"");
+        let output = command.output().await.unwrap();
+        assert_eq!(output.stdout, b"0");
+    }
 }
