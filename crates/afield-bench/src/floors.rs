@@ -5,3 +5,4 @@ pub(crate) mod log;
 pub(crate) mod pipe;
 pub(crate) mod relay;
 pub(crate) mod rows;
+pub(crate) mod steps;

@@ -13,6 +13,7 @@ use anyhow::Result;
 
 use crate::floors::log::Log;
 use crate::floors::rows::Rows;
+use crate::floors::steps::Steps;
 use crate::peers::Stores;
 use crate::report::Table;
 use crate::{DISK, Options};
@@ -37,6 +38,7 @@ async fn cycles(options: Options, prompt: &str) -> Result<()> {
     let time = options.duration;
     let mut log = Log::create(folder.path())?;
     let mut rows = Rows::create(folder.path()).await?;
+    let mut steps = Steps::create(folder.path())?;
     let mut base = crate::in_store::InStore::open(folder.path()).await?;
     let peers = Stores::start(options).await?;
     for in_flight in IN_FLIGHT {
@@ -46,6 +48,8 @@ async fn cycles(options: Options, prompt: &str) -> Result<()> {
         for _ in 0..options.rounds {
             let floor = log.accepts_per_second(in_flight, prompt.as_bytes(), time)?;
             table.add("floor: log file, four group fdatasyncs", floor / STEPS);
+            let floor = steps.per_second(in_flight, prompt, time)?;
+            table.add("floor: SQLite, four steps in narrow tables", floor);
             let floor = rows.per_second(in_flight, prompt, time)?;
             table.add("floor: SQLite, its rows written once", floor);
             let (rate, cpu_us) = store.per_second(&base, prompt, time).await?;
