@@ -133,6 +133,9 @@ pub fn explain(situation: &Situation<'_>, now: Timestamp) -> Option<Waiting> {
             runner_id: Some(situation.command.runner_id),
             ..waiting(WaitReason::Approval, "its agent asks a person; answer the approval")
         }),
+        CommandState::Running if !situation.online => {
+            Some(away(situation, "what became of it is known when it comes back: runner"))
+        }
         _ => None,
     }
 }

@@ -413,6 +413,18 @@ pub struct Waiting {
     pub last_seen_at: Option<Timestamp>,
 }
 
+/// A command that keeps another from starting.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]
+#[cfg_attr(feature = "schema", ts(optional_fields))]
+pub struct Cause {
+    /// The command.
+    pub command: Command,
+    /// Why it does not go on; absent when it is being worked on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<Waiting>,
+}
+
 /// One attempt of a command.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]

@@ -2883,7 +2883,11 @@ waiting?: Waiting,
 /**
  * How it came to its runner, when it was sent to whichever fits.
  */
-route?: Route, };
+route?: Route, 
+/**
+ * The command it waits for, what that one waits for, and so on; nearest first.
+ */
+causes?: Array<Cause>, };
 export type CommandCancel = { 
 /**
  * Which.

@@ -2,7 +2,7 @@
 
 use crate::command::{Command, CommandKind, CommandState};
 use crate::queue::{
-    Hold, Payload, Place, Priority, Resolution, RetryPolicy, SendMode, Target, Waiting,
+    Cause, Hold, Payload, Place, Priority, Resolution, RetryPolicy, SendMode, Target, Waiting,
 };
 use crate::route::Route;
 use crate::{CommandId, DeviceId, ProjectId, Timestamp};
@@ -79,6 +79,10 @@ shape! {
         /// How it came to its runner, when it was sent to whichever fits.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         route: Option<Route>,
+        /// The command it waits for, what that one waits for, and so on; nearest first.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        #[cfg_attr(feature = "schema", ts(as = "Option<Vec<Cause>>"))]
+        causes: Vec<Cause>,
     }
     /// `command_cancel`
     CommandCancel {

@@ -1,7 +1,7 @@
 //! Looking at one command: what it carries, how far it came, why it waits; and long results.
 
 use afield_flow::queue::{Situation, explain};
-use afield_proto::queue::{CommandDetail, Waiting};
+use afield_proto::queue::{Cause, CommandDetail, Waiting};
 use afield_proto::request::{
     BlobGet, BlobGetReply, CommandExplain, CommandExplainReply, CommandShow,
 };
@@ -11,6 +11,10 @@ use afield_store::Shown;
 use crate::core::Core;
 use crate::error::from_store;
 use crate::socket::conn::Actor;
+
+/// A command waits for the first of its order, that for the one its project works on, that for
+/// nobody, or for the turn it goes into.
+const CAUSES_MAX: usize = 4;
 
 /// `command_show`
 pub(crate) async fn show(
@@ -33,7 +37,24 @@ pub(crate) async fn explain_command(
 ) -> Result<CommandExplainReply, ErrorBody> {
     let ask = CommandShow { command_id: ask.command_id };
     let CommandDetail { command, waiting, route, .. } = show(core, actor, ask).await?;
-    Ok(CommandExplainReply { command, waiting, route })
+    let causes = causes(core, actor, waiting.as_ref()).await?;
+    Ok(CommandExplainReply { command, waiting, route, causes })
+}
+
+/// What keeps the command that is waited for, and so on.
+async fn causes(
+    core: &Core,
+    actor: &Actor,
+    waiting: Option<&Waiting>,
+) -> Result<Vec<Cause>, ErrorBody> {
+    let mut causes: Vec<Cause> = Vec::new();
+    let mut next = waiting.and_then(|waiting| waiting.command_id);
+    while let Some(command_id) = next.filter(|_| causes.len() < CAUSES_MAX) {
+        let shown = show(core, actor, CommandShow { command_id }).await?;
+        next = shown.waiting.as_ref().and_then(|waiting| waiting.command_id);
+        causes.push(Cause { command: shown.command, waiting: shown.waiting });
+    }
+    Ok(causes)
 }
 
 fn why(core: &Core, shown: &Shown) -> Option<Waiting> {

@@ -68,6 +68,8 @@ struct Second {
     token_file: std::path::PathBuf,
     data: std::path::PathBuf,
     root: std::path::PathBuf,
+    /// Seconds for each step of the demo agent.
+    pace: &'static str,
 }
 
 impl Second {
@@ -78,7 +80,7 @@ impl Second {
             json_of(afield, &["token", "create", "--name", "box", "--scopes", "runner"]).await;
         let token_file = afield.path("box.token");
         std::fs::write(&token_file, made["token"].as_str().unwrap()).unwrap();
-        Self { token_file, data, root }
+        Self { token_file, data, root, pace: "0" }
     }
 
     fn start(&self, afield: &Afield) -> Child {
@@ -88,13 +90,23 @@ impl Second {
             .arg("--data-dir")
             .arg(&self.data)
             .env("AFIELD_RUNNER_ROOTS", &self.root)
-            .env("AFIELD_DEMO_PACE", "0")
+            .env("AFIELD_DEMO_PACE", self.pace)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .kill_on_drop(true)
             .spawn()
             .unwrap()
+    }
+
+    /// A project on it, once it is there.
+    async fn project(&self, afield: &Afield) -> String {
+        self.is(afield, true).await;
+        let dir = self.root.join("shop");
+        std::fs::create_dir(&dir).unwrap();
+        let dir = dir.to_str().unwrap();
+        let add = ["projects", "add", dir, "--runner", "box", "--agent", "demo"];
+        json_of(afield, &add).await["id"].as_str().unwrap().to_owned()
     }
 
     async fn is(&self, afield: &Afield, online: bool) {
@@ -111,10 +123,15 @@ impl Second {
 }
 
 async fn over(afield: &Afield, id: &str) -> Value {
+    reach(afield, id, "finished_at").await
+}
+
+/// Waits until this time of a command is known.
+async fn reach(afield: &Afield, id: &str, at: &str) -> Value {
     let mut client = afield.client().await;
     loop {
         let command = client.ask("command_get", json!({ "command_id": id })).await.unwrap();
-        if !command["finished_at"].is_null() {
+        if !command[at].is_null() {
             return command;
         }
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
@@ -122,17 +139,37 @@ async fn over(afield: &Afield, id: &str) -> Value {
 }
 
 #[tokio::test]
+async fn why_it_waits_goes_back_to_what_runs_on_a_machine_that_went_away() {
+    let afield = demo().await;
+    let second = Second { pace: "0.02", ..Second::paired(&afield).await };
+    let mut runner = second.start(&afield);
+    let project = second.project(&afield).await;
+    let runs = submit(&afield, &project, "work 1000").await;
+    reach(&afield, &runs, "started_at").await;
+    runner.kill().await.unwrap();
+    second.is(&afield, false).await;
+    let own = ["run", "-p", &project, "-d", "--order", "own"];
+    let head = json_of(&afield, &[&own[..], &["first"]].concat()).await;
+    let last = json_of(&afield, &[&own[..], &["second"]].concat()).await;
+    let last = last["command_id"].as_str().unwrap();
+    let why = json_of(&afield, &["queue", "explain", last]).await;
+    let causes = why["causes"].as_array().unwrap();
+    let reasons = [&why, &causes[0], &causes[1]].map(|it| &it["waiting"]["reason"]);
+    assert_eq!(reasons, ["order", "slot", "runner"]);
+    assert_eq!(causes[0]["command"]["id"], head["command_id"]);
+    assert_eq!(causes[1]["command"]["id"], runs);
+    let why = text_of(&afield, &["queue", "explain", last]).await;
+    let root = format!("{} is running: what became of it is known when it comes back", tail(&runs));
+    assert!(why.contains(&root), "{why}");
+    assert!(why.contains(&format!("queue resolve {}", tail(&runs))), "{why}");
+}
+
+#[tokio::test]
 async fn what_is_sent_to_a_sleeping_machine_runs_in_order_when_it_wakes() {
     let afield = demo().await;
     let second = Second::paired(&afield).await;
     let mut runner = second.start(&afield);
-    second.is(&afield, true).await;
-    let dir = second.root.join("shop");
-    std::fs::create_dir(&dir).unwrap();
-    let dir = dir.to_str().unwrap();
-    let added =
-        json_of(&afield, &["projects", "add", dir, "--runner", "box", "--agent", "demo"]).await;
-    let project = added["id"].as_str().unwrap();
+    let project = &second.project(&afield).await;
     runner.kill().await.unwrap();
     second.is(&afield, false).await;
     let mut ids = Vec::new();
@@ -148,6 +185,8 @@ async fn what_is_sent_to_a_sleeping_machine_runs_in_order_when_it_wakes() {
     assert!(why.contains("waiting for runner box, last seen") && why.contains("next:"), "{why}");
     let behind = text_of(&afield, &["queue", "explain", tail(&ids[5])]).await;
     assert!(behind.contains(&ids[0]) && behind.contains("behind"), "{behind}");
+    let root = format!("{} is queued: waiting for runner box", tail(&ids[0]));
+    assert!(behind.contains(&root) && behind.contains("next: start its runner"), "{behind}");
     let cancelled = json_of(&afield, &["queue", "cancel", &ids[3], tail(&ids[7])]).await;
     assert_eq!(cancelled[0]["state"], "cancelled");
     assert_eq!(cancelled[1]["id"], ids[7].as_str());

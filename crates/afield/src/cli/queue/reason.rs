@@ -60,7 +60,7 @@ pub(super) fn advice(command: &Command, waiting: Option<&Waiting>, names: &Names
             "nothing, it goes to the first runner that fits (afield devices label gives labels); \
              or: afield queue cancel {id}"
         ),
-        WaitReason::Runner if command.state == CommandState::Leased => format!(
+        WaitReason::Runner if command.state != CommandState::Queued => format!(
             "start its runner; if it never comes back: afield queue resolve {id} --requeue, \
              --failed or --succeeded"
         ),
@@ -93,7 +93,9 @@ fn after(command: &Command, names: &Names) -> String {
     let project = shell(&names.project(command.project_id));
     match command.state {
         CommandState::Queued | CommandState::Leased => "nothing, it starts in a moment".to_owned(),
-        CommandState::Running => format!("watch it: afield attach -p {project}"),
+        CommandState::Running => {
+            format!("watch it: afield attach -p {project}; or stop it: afield queue cancel {id}")
+        }
         CommandState::Succeeded => format!("read it: afield history -p {project}"),
         CommandState::Interrupted => format!(
             "look what it did, then: afield queue resolve {id} --requeue, --failed or --succeeded"

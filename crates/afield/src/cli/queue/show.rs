@@ -1,15 +1,16 @@
 //! `afield queue show` and `afield queue explain`.
 
 use afield_proto::Timestamp;
-use afield_proto::command::{CommandState, Outcome as End};
-use afield_proto::queue::{AttemptView, ChainLink, ChainStep, CommandDetail, RetryPolicy};
-use afield_proto::request::{CommandExplain, CommandExplainReply, CommandShow};
+use afield_proto::command::{Command, CommandState, Outcome as End};
+use afield_proto::queue::{AttemptView, ChainLink, ChainStep, CommandDetail, RetryPolicy, Waiting};
+use afield_proto::request::{CommandExplain, CommandShow};
 use owo_colors::OwoColorize as _;
 
 use super::names::Names;
 use super::{OneArgs, find, reason, route};
 use crate::connect::{Global, connect};
 use crate::exit::Exit;
+use crate::short_id::short;
 use crate::transcript::{attached, clean, ending, steered};
 use crate::words::age;
 use crate::{Outcome, out};
@@ -38,8 +39,14 @@ pub(super) async fn explain(global: &Global, args: &OneArgs) -> Outcome {
         return Ok(Exit::Done);
     }
     let names = Names::ask(&connection).await?;
-    out::line(sentence(&reply, &names));
-    let next = reason::advice(&reply.command, reply.waiting.as_ref(), &names);
+    out::line(sentence(&reply.command, reply.waiting.as_ref(), &names));
+    for cause in &reply.causes {
+        let why = sentence(&cause.command, cause.waiting.as_ref(), &names);
+        out::line(format!("  {} is {why}", short(cause.command.id)));
+    }
+    let root = reply.causes.last().map(|cause| (&cause.command, cause.waiting.as_ref()));
+    let (command, waiting) = root.unwrap_or((&reply.command, reply.waiting.as_ref()));
+    let next = reason::advice(command, waiting, &names);
     out::line(format!("  {} {next}", "next:".bold()));
     if let Some(route) = &reply.route {
         out::text(&route::text(route, &names));
@@ -48,8 +55,7 @@ pub(super) async fn explain(global: &Global, args: &OneArgs) -> Outcome {
 }
 
 /// Why it is not running, in one sentence.
-fn sentence(reply: &CommandExplainReply, names: &Names) -> String {
-    let CommandExplainReply { command, waiting, .. } = reply;
+fn sentence(command: &Command, waiting: Option<&Waiting>, names: &Names) -> String {
     match (waiting, command.state) {
         (Some(waiting), _) => {
             format!("{}: {}", command.state.name(), clean(&names.in_words(&waiting.message)))
