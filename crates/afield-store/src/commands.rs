@@ -41,6 +41,7 @@ pub(crate) mod edit;
 pub(crate) mod hold;
 pub(crate) mod lane;
 pub(crate) mod lease;
+mod payload;
 pub(crate) mod resolve;
 pub(crate) mod room;
 pub(crate) mod routes;
@@ -52,10 +53,11 @@ pub(crate) mod sweep;
 
 pub(crate) use save::save;
 
-pub use accept::{Accept, Carried, SubmitCommand, Submitted};
+pub use accept::{Accept, SubmitCommand, Submitted};
 pub use archive::OldCommands;
 pub use back::WhichDead;
 pub use edit::EditCommand;
+pub use payload::Carried;
 pub use routes::{NewRoute, PlaceCommand, PlaceRow, WaitingRoute, WaitingRoutes};
 pub use show::{Detail, Shown};
 pub use steer::{Offers, SteerOrder};

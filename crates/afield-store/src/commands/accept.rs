@@ -6,9 +6,7 @@
 use std::sync::Arc;
 
 use afield_flow::queue::{POSITION_STEP, waiting_for};
-use afield_proto::agent::{
-    AgentKind, AgentMessage, Direction, ExecuteOptions, MessageFlags, MessageKind,
-};
+use afield_proto::agent::{AgentKind, ExecuteOptions};
 use afield_proto::attachment::Attachment;
 use afield_proto::command::{Command, CommandKind, CommandState, Outcome, OutcomeKind};
 use afield_proto::fact::Fact;
@@ -17,9 +15,8 @@ use afield_proto::route::RouteWish;
 use afield_proto::{
     CommandId, DeviceId, ErrorCode, OrgId, ProjectId, RequestId, SessionId, Timestamp,
 };
-use serde::{Deserialize, Serialize};
-use serde_json::value::{RawValue, to_raw_value};
 
+use super::payload::{StoredPayload, encode_payload, summary};
 use super::routes::NewRoute;
 use super::steer::{self, Aim};
 use super::{COLUMNS, CommandRow, command_row, lane, stop};
@@ -111,36 +108,6 @@ pub struct Submitted {
     pub duplicate: bool,
 }
 
-/// What is carried out, as it is stored.
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct StoredPayload {
-    pub(crate) prompt: String,
-    pub(crate) options: ExecuteOptions,
-    #[serde(default)]
-    pub(crate) attachments: Vec<Attachment>,
-}
-
-/// What a command carries, as a person changes it.
-#[derive(Debug, Clone)]
-pub struct Carried {
-    /// What to do.
-    pub prompt: String,
-    /// How, with the project's own options in it.
-    pub options: ExecuteOptions,
-    /// Files that go with it.
-    pub attachments: Vec<Attachment>,
-    /// Who does it.
-    pub agent: AgentKind,
-}
-
-impl Carried {
-    /// Words for an agent, and nothing else.
-    pub fn words(prompt: impl Into<String>, agent: AgentKind) -> Self {
-        let (options, attachments) = (ExecuteOptions::default(), Vec::new());
-        Self { prompt: prompt.into(), options, attachments, agent }
-    }
-}
-
 impl Store {
     /// Accepts a command: when this returns, it is on disk.
     ///
@@ -205,7 +172,8 @@ impl Draft {
         let command = accepted(submit, id, (runner_id, head), aim, now);
         let fact = Fact::CommandState(command.clone());
         let accepted = encoded(Some(submit.project_id), &fact);
-        Self { payload: payload(submit), head, lane, accepted, command }
+        let payload = encode_payload(&submit.prompt, &submit.options, &submit.attachments);
+        Self { payload, head, lane, accepted, command }
     }
 
     fn fits(&self, runner_id: DeviceId, head: bool) -> bool {
@@ -479,71 +447,4 @@ async fn insert(
         submit.submitted_at,
     ];
     tx.execute(&INSERT_COMMAND, values).await.map(drop)
-}
-
-fn payload(submit: &SubmitCommand) -> String {
-    encode_payload(&submit.prompt, &submit.options, &submit.attachments)
-}
-
-/// The stored form of what is carried out.
-pub(crate) fn encode_payload(
-    prompt: &str,
-    options: &ExecuteOptions,
-    attachments: &[Attachment],
-) -> String {
-    #[derive(Serialize)]
-    struct Borrowed<'a> {
-        prompt: &'a str,
-        options: &'a ExecuteOptions,
-        #[serde(skip_serializing_if = "<[_]>::is_empty")]
-        attachments: &'a [Attachment],
-    }
-    to_json(&Borrowed { prompt, options, attachments })
-}
-
-/// The beginning of what a command asks for: one line for lists.
-pub(crate) fn summary(kind: CommandKind, prompt: &str, options: &ExecuteOptions) -> String {
-    /// As much as fits beside the other columns of a list.
-    const CHARS: usize = 80;
-    let text = match (kind, &options.argv) {
-        (CommandKind::Shell, Some(argv)) => argv.join(" "),
-        _ => prompt.lines().find(|line| !line.trim().is_empty()).unwrap_or_default().to_owned(),
-    };
-    let text = text.trim();
-    match text.char_indices().nth(CHARS) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
-}
-
-/// What a person asked, as a message of the conversation.
-pub(crate) fn prompt_message(
-    command: &Command,
-    payload: &StoredPayload,
-    now: Timestamp,
-) -> AgentMessage {
-    AgentMessage {
-        timestamp: now,
-        direction: Direction::Client,
-        kind: MessageKind::Prompt,
-        command_id: Some(command.id),
-        session_id: command.session_id,
-        text: Some(payload.prompt.clone()),
-        tool: None,
-        parent: None,
-        news: None,
-        flags: MessageFlags::default(),
-        message: prompt_frame(payload),
-    }
-}
-
-fn prompt_frame(payload: &StoredPayload) -> Box<RawValue> {
-    #[derive(Serialize)]
-    struct Frame<'a> {
-        prompt: &'a str,
-        #[serde(skip_serializing_if = "<[_]>::is_empty")]
-        attachments: &'a [Attachment],
-    }
-    let StoredPayload { prompt, attachments, .. } = payload;
-    to_raw_value(&Frame { prompt, attachments }).expect("texts and numbers always serialise")
 }

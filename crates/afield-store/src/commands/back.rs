@@ -5,8 +5,8 @@ use afield_proto::command::{Command, CommandState, Outcome, OutcomeKind};
 use afield_proto::queue::AttemptView;
 use afield_proto::{CommandId, OrgId, ProjectId, Timestamp};
 
-use super::accept::Carried;
 use super::edit::set_payload;
+use super::payload::Carried;
 use super::{CommandRow, lane, locked, not_possible, routes, save, steer, with_lane};
 use crate::sql::{params, statements, to_json};
 use crate::tx::Tx;

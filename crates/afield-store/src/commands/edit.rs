@@ -4,7 +4,7 @@ use afield_proto::command::{Command, CommandKind};
 use afield_proto::queue::{Place, Priority, RetryPolicy};
 use afield_proto::{CommandId, OrgId, Timestamp};
 
-use super::accept::{Carried, encode_payload, summary};
+use super::payload::{Carried, encode_payload, summary};
 use super::{CommandRow, changed, lane, locked, not_possible, save, waiting};
 use crate::sql::{params, statements};
 use crate::tx::Tx;

@@ -8,7 +8,7 @@ use afield_proto::queue::Priority;
 use afield_proto::runner::{Attempt, RunnerExecute};
 use afield_proto::{CommandId, DeviceId, OrgId, SessionId, Timestamp};
 
-use super::accept::{StoredPayload, prompt_message};
+use super::payload::{StoredPayload, prompt_message};
 use super::{COLUMNS, CommandRow, command_row, lane};
 use crate::sql::{Row, params, statements};
 use crate::sqlite::writer::Turn;

@@ -12,7 +12,8 @@ use afield_proto::queue::{Hold, Payload};
 use afield_proto::route::{DECISIONS_MAX, Route, RouteDecision, RouteWish};
 use afield_proto::{CommandId, DeviceId, OrgId, ProjectId, Timestamp};
 
-use super::accept::{self, StoredPayload, SubmitCommand, Submitted, encode_payload};
+use super::accept::{self, SubmitCommand, Submitted};
+use super::payload::{StoredPayload, encode_payload};
 use super::{CommandRow, find_locked, hold, lane, room};
 use crate::sql::{Row, params, statements, to_json};
 use crate::tx::Tx;

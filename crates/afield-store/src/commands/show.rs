@@ -5,7 +5,7 @@ use afield_proto::queue::{AttemptView, ChainLink, ChainStep, Hold, Payload, Retr
 use afield_proto::route::{Route, RouteCause};
 use afield_proto::{CommandId, DeviceId, OrgId, ProjectId, Timestamp};
 
-use super::accept::StoredPayload;
+use super::payload::StoredPayload;
 use super::{COLUMNS, CommandRow, archive, command_row, hold, lane, needs_no_runner, routes};
 use crate::sql::{Row, params, statements};
 use crate::tx::Tx;

@@ -8,7 +8,8 @@ use afield_proto::queue::{Steer, WaitReason};
 use afield_proto::runner::{Attempt, RunnerSteer};
 use afield_proto::{CommandId, DeviceId, OrgId, SessionId, Timestamp};
 
-use super::accept::{Accept, StoredPayload, SubmitCommand, prompt_message};
+use super::accept::{Accept, SubmitCommand};
+use super::payload::{StoredPayload, prompt_message};
 use super::{CommandRow, command_row, end, find_locked, lane, locked, save, stop, with_lane};
 use crate::sql::{params, statements};
 use crate::tx::Tx;
