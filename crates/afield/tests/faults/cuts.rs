@@ -27,7 +27,7 @@ const SENDERS: u64 = 6;
 /// Some of everything, as fast as the server answers.
 pub(crate) const MIX: Mix = Mix { pause: Duration::ZERO, ..Mix::ALL };
 /// Enough to hit most places where a sync could be missing; AFIELD_TEST_CUTS asks for more.
-const CUTS: u64 = 30;
+const CUTS: u64 = 100;
 
 /// Half of the cuts take everything back that was not synced, the others some of it.
 pub(crate) fn by_turns(cut: u64) -> Mode {

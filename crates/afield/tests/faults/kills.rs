@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use futures::stream::{self, StreamExt as _};
 use testkit::duo::{Duo, Setup};
 use testkit::load::{Mix, Sender};
 use testkit::random::Random;
@@ -11,10 +12,12 @@ use testkit::random::Random;
 use crate::{Progress, Seen, asked, judge, senders, setup};
 
 /// How often something is killed; AFIELD_TEST_CYCLES asks for more.
-const CYCLES: u64 = 30;
+const CYCLES: u64 = 200;
 /// After so many kills all evidence is compared, and another product begins with another seed: what
 /// is sent faster than it is worked on must not pile up for ever.
 const SERIES: u64 = 100;
+/// Products that are killed at the same time: each waits half of its time.
+const AT_ONCE: usize = 2;
 /// Senders, as many as the runner works on at once.
 const SENDERS: u64 = 4;
 
@@ -77,15 +80,14 @@ async fn work(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kills_at_random_break_no_promise_of_the_queue() {
     let (cycles, seed) = (asked("AFIELD_TEST_CYCLES", CYCLES), asked("AFIELD_TEST_SEED", 0x5eed));
-    let mut done = 0;
-    while done < cycles {
-        let (seed, series) = (seed + done, SERIES.min(cycles - done));
+    let series = (0..cycles).step_by(SERIES as usize).map(|done| async move {
+        let (seed, kills) = (seed + done, SERIES.min(cycles - done));
         let setup = setup(env!("CARGO_BIN_EXE_afield").into());
-        let seen = kill_again_and_again(setup, Mix::ALL, series, seed).await;
+        let seen = kill_again_and_again(setup, Mix::ALL, kills, seed).await;
         assert_eq!(seen.violations, [], "seed {seed}");
-        let kills = usize::try_from(series).unwrap();
-        assert!(seen.acknowledged > 3 * kills && seen.started > kills, "there was load: {seen:?}");
-        done += series;
-        println!("kills: {done} of {cycles}; {seen:?}");
-    }
+        let least = usize::try_from(kills).unwrap();
+        assert!(seen.acknowledged > 3 * least && seen.started > least, "there was load: {seen:?}");
+        println!("kills: {kills} with seed {seed}; {seen:?}");
+    });
+    stream::iter(series).buffer_unordered(AT_ONCE).collect::<()>().await;
 }
