@@ -249,7 +249,7 @@ impl From<tokio_postgres::Error> for Error {
         };
         let reason = match error.as_db_error() {
             Some(told) => format!("{} ({})", told.message(), told.code().code()),
-            None => error.to_string(),
+            None => with_causes(&error),
         };
         Self::Database { reason, retryable }
     }
@@ -257,6 +257,18 @@ impl From<tokio_postgres::Error> for Error {
 
 impl From<deadpool_postgres::PoolError> for Error {
     fn from(error: deadpool_postgres::PoolError) -> Self {
-        Self::Database { reason: error.to_string(), retryable: false }
+        match error {
+            deadpool_postgres::PoolError::Backend(error) => error.into(),
+            error => Self::Database { reason: error.to_string(), retryable: false },
+        }
     }
+}
+
+/// What tokio-postgres leaves to its sources, such as what is wrong with a certificate.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |told, cause| {
+        let cause = cause.to_string();
+        if told.contains(&cause) { told } else { format!("{told}: {cause}") }
+    })
 }

@@ -58,5 +58,5 @@ pub use push::{PushListener, PushListeners, PushSubscription};
 pub use records::Applied;
 pub use sessions::known::SessionFilter;
 pub use state::{StateLimits, StatePage, StateWrite};
-pub use store::{Location, Options, Store, Synchronous};
+pub use store::{Location, Options, PostgresServer, Store, Synchronous};
 pub use uploads::{NewUpload, Upload, UploadPart};

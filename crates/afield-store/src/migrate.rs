@@ -50,7 +50,8 @@ pub(crate) async fn first_version(location: &crate::Location, rows: &str) -> Res
             Ok(connection.execute_batch(rows)?)
         }
         crate::Location::Postgres(server) => {
-            let (mut client, link) = tokio_postgres::connect(server, tokio_postgres::NoTls).await?;
+            let (mut client, link) =
+                tokio_postgres::connect(&server.connection, tokio_postgres::NoTls).await?;
             tokio::spawn(link);
             let migrated = runner(postgres_text)?.set_target(first).run_async(&mut client).await;
             migrated.map_err(|error| failed(&error))?;

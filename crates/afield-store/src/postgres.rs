@@ -1,21 +1,25 @@
 //! PostgreSQL: a pool of connections, one transaction per operation.
 //!
-//! The [`Session`] runs statements on one connection. Opened by [`crate::Store::open`].
+//! [`tls`] encrypts them. The [`Session`] runs statements on one connection. Opened by [`crate::Store::open`].
+
+mod tls;
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use afield_proto::Topic;
 use deadpool_postgres::{Client, Manager, ManagerConfig, Pool, RecyclingMethod};
 use tokio::sync::{Mutex, OwnedMutexGuard, mpsc};
+use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 use tokio_postgres::{Config, NoTls};
 
 use crate::Error;
 use crate::log::{CommittedEvents, append};
 use crate::sql::{Sql, Value};
-use crate::store::FleetVersion;
+use crate::store::{FleetVersion, PostgresServer};
 use crate::tx::{self, Operation, Tx};
 
 /// The oldest server whose SQL is known to fit.
@@ -40,16 +44,40 @@ pub(crate) struct Database {
     pub(crate) version: Arc<str>,
 }
 
+/// Without TLS whoever is on the way reads everything, the password included.
+fn warn_unless_local(config: &Config) {
+    let is_local = |host: &Host| match host {
+        Host::Unix(_) => true,
+        Host::Tcp(name) => {
+            name == "localhost" || name.parse().is_ok_and(|address: IpAddr| address.is_loopback())
+        }
+    };
+    if !config.get_hosts().iter().all(is_local) {
+        tracing::warn!(
+            "the connection to PostgreSQL is not encrypted; add sslmode=require to store.url"
+        );
+    }
+}
+
 impl Database {
     /// Connects, checks the version and migrates.
     pub(crate) async fn open(
-        connection: &str,
+        server: &PostgresServer,
         committed: Option<mpsc::Sender<Vec<CommittedEvents>>>,
         fleet: FleetVersion,
     ) -> Result<Self, Error> {
-        let config: Config = connection.parse()?;
+        let config: Config = server.connection.parse()?;
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-        let manager = Manager::from_config(config, NoTls, recycling);
+        let manager = match config.get_ssl_mode() {
+            SslMode::Require => {
+                let tls = tls::connector(server.authorities.as_deref())?;
+                Manager::from_config(config, tls, recycling)
+            }
+            _ => {
+                warn_unless_local(&config);
+                Manager::from_config(config, NoTls, recycling)
+            }
+        };
         let pool = Pool::builder(manager)
             .max_size(CONNECTIONS)
             .build()

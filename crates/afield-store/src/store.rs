@@ -31,8 +31,18 @@ const REMEMBERED_MAX: usize = 100_000;
 pub enum Location {
     /// A database file; it is made when it is missing, its directory is not.
     Sqlite(PathBuf),
-    /// A connection string.
-    Postgres(String),
+    /// A server.
+    Postgres(PostgresServer),
+}
+
+/// How to connect to a PostgreSQL server.
+#[derive(Debug, Clone)]
+pub struct PostgresServer {
+    /// Connection string: a URL, or libpq's keys and values. `sslmode=require` means TLS to a server
+    /// whose certificate proves its name; otherwise nothing is encrypted.
+    pub connection: String,
+    /// Authorities that may have signed that certificate, PEM; the machine's own when absent.
+    pub authorities: Option<PathBuf>,
 }
 
 /// How far a commit reaches on SQLite.
@@ -120,9 +130,9 @@ impl Store {
                     retryable: false,
                 })??
             }
-            Location::Postgres(connection) => {
+            Location::Postgres(server) => {
                 let committed = options.committed;
-                Engine::Postgres(postgres::Database::open(&connection, committed, changes).await?)
+                Engine::Postgres(postgres::Database::open(&server, committed, changes).await?)
             }
         };
         let store = Self {

@@ -5,8 +5,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a failure of the harness fails the test")]
 
-use afield_store::Location;
 use afield_store::conformance::{self, Outcome, Place};
+use afield_store::{Location, PostgresServer};
 
 async fn on_sqlite<F: Future<Output = Outcome>>(case: fn(Place) -> F) {
     let directory = tempfile::tempdir().unwrap();
@@ -21,7 +21,8 @@ async fn on_postgres<F: Future<Output = Outcome>>(case: fn(Place) -> F) {
     );
     let name = format!("conformance_{}", uuid::Uuid::now_v7().simple());
     administer(&server, &format!("CREATE DATABASE {name}")).await;
-    let place = Place::new(Location::Postgres(connection_string(&server, &name)));
+    let connection = connection_string(&server, &name);
+    let place = Place::new(Location::Postgres(PostgresServer { connection, authorities: None }));
     let outcome = case(place).await;
     administer(&server, &format!("DROP DATABASE {name} WITH (FORCE)")).await;
     outcome.unwrap();

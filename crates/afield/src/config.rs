@@ -86,6 +86,8 @@ pub(crate) struct Tls {
 pub(crate) struct Store {
     /// The database; empty for SQLite in the data directory.
     pub url: String,
+    /// File of the authorities that may sign its certificate; empty for the machine's own.
+    pub authorities: String,
 }
 
 /// `[discovery]`

@@ -4,7 +4,7 @@ use std::net::ToSocketAddrs as _;
 use std::path::PathBuf;
 
 use afield_server::{Limits, Options, PushOptions, Tls};
-use afield_store::Location;
+use afield_store::{Location, PostgresServer};
 
 use crate::config::{Config, Loaded, TlsMode, seconds};
 use crate::data_dir::DataDir;
@@ -46,10 +46,16 @@ fn allowed_hosts(config: &Config) -> Result<Vec<String>, Failure> {
 }
 
 fn location(config: &Config, data_dir: &DataDir) -> Result<Location, Failure> {
-    match config.store.url.as_str() {
+    let (url, authorities) = (&config.store.url, &config.store.authorities);
+    if !authorities.is_empty() && !url.contains("sslmode=require") {
+        return Err(Failure::usage("store.authorities has no effect without TLS")
+            .with_next("add ?sslmode=require to store.url"));
+    }
+    match url.as_str() {
         "" => Ok(Location::Sqlite(data_dir.file("afield.db"))),
         url if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
-            Ok(Location::Postgres(url.to_owned()))
+            let authorities = (!authorities.is_empty()).then(|| authorities.into());
+            Ok(Location::Postgres(PostgresServer { connection: url.to_owned(), authorities }))
         }
         _ => Err(Failure::usage("store.url must be empty, or begin with postgres://")),
     }
@@ -158,5 +164,11 @@ mod tests {
         config.store.url = "mysql://x".into();
         let data_dir = DataDir::resolve(Some("/nowhere".into())).unwrap();
         assert!(location(&config, &data_dir).is_err());
+        config.store.url = "postgres://db.example/afield".into();
+        assert!(location(&config, &data_dir).is_ok());
+        config.store.authorities = "/etc/ca.pem".into();
+        assert!(location(&config, &data_dir).is_err());
+        config.store.url.push_str("?sslmode=require");
+        assert!(location(&config, &data_dir).is_ok());
     }
 }

@@ -1,7 +1,8 @@
 //! A private PostgreSQL cluster: new, empty, on a Unix socket.
 
 use std::fs::Permissions;
-use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::net::TcpListener;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -16,6 +17,8 @@ use super::{Daemon, Durability};
 const MAJOR_MIN: u32 = 15;
 /// Each test opens its own database with its own small pool.
 const CONNECTIONS_MAX: u32 = 400;
+/// Names the socket, too.
+const PORT: u16 = 5432;
 
 /// How to connect to it, in the words of libpq.
 pub fn connection(daemon: &Daemon) -> String {
@@ -26,6 +29,40 @@ pub fn connection(daemon: &Daemon) -> String {
 ///
 /// **Errors**: it is not installed or does not start; its log is part of the message.
 pub async fn start(parent: &Path, durability: Durability) -> Result<Daemon> {
+    launch(parent, durability, PORT, |_, _| Ok(())).await
+}
+
+/// One that takes connections to `localhost` too, under TLS, at a port that was free a moment ago.
+/// Certificate and key are PEM.
+///
+/// **Errors**: as for [`start`], and when somebody else took the port.
+pub async fn start_with_tls(parent: &Path, certificate: &str, key: &str) -> Result<(Daemon, u16)> {
+    let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
+    let daemon = launch(parent, Durability::None, port, |folder, server| {
+        let owner = std::fs::metadata(folder)?;
+        for (name, text) in [("certificate.pem", certificate), ("key.pem", key)] {
+            let path = folder.join(name);
+            std::fs::write(&path, text)?;
+            std::fs::set_permissions(&path, Permissions::from_mode(0o600))?;
+            chown(&path, Some(owner.uid()), Some(owner.gid()))?;
+        }
+        let file = |setting, name| format!("{setting}={}", folder.join(name).display());
+        // The last of two settings counts.
+        server.args(["-c", "listen_addresses=127.0.0.1"]);
+        server.args(["-c", "ssl=on", "-c", &file("ssl_cert_file", "certificate.pem")]);
+        server.args(["-c", &file("ssl_key_file", "key.pem")]);
+        Ok(())
+    });
+    Ok((daemon.await?, port))
+}
+
+/// Starts one, set up further by `set_up`, which gets its folder and its command.
+async fn launch(
+    parent: &Path,
+    durability: Durability,
+    port: u16,
+    set_up: impl FnOnce(&Path, &mut Command) -> Result<()>,
+) -> Result<Daemon> {
     let programs = programs()?;
     let user = owner()?;
     let folder = tempfile::Builder::new().prefix("afpg").tempdir_in(parent)?;
@@ -41,13 +78,14 @@ pub async fn start(parent: &Path, durability: Durability) -> Result<Daemon> {
         .arg(&data)
         .arg("-k")
         .arg(folder.path())
-        .args(["-h", "", "-c", "logging_collector=off"])
+        .args(["-h", "", "-p", &port.to_string(), "-c", "logging_collector=off"])
         .args(["-c", &format!("max_connections={CONNECTIONS_MAX}")]);
     if durability == Durability::None {
         server.args(["-F", "-c", "synchronous_commit=off", "-c", "full_page_writes=off"]);
     }
+    set_up(folder.path(), &mut server)?;
     let daemon = Daemon::spawn("PostgreSQL", server, Signal::SIGINT, folder)?;
-    daemon.wait_ready(|folder| answers(&programs, folder)).await
+    daemon.wait_ready(|folder| answers(&programs, folder, port)).await
 }
 
 fn initialise(mut initdb: Command, data: &Path) -> Result<()> {
@@ -63,11 +101,11 @@ fn initialise(mut initdb: Command, data: &Path) -> Result<()> {
     Ok(())
 }
 
-fn answers(programs: &Path, folder: &Path) -> bool {
+fn answers(programs: &Path, folder: &Path, port: u16) -> bool {
     let asked = Command::new(programs.join("pg_isready"))
         .arg("-h")
         .arg(folder)
-        .args(["-q", "-U", "postgres"])
+        .args(["-q", "-U", "postgres", "-p", &port.to_string()])
         .stdin(Stdio::null())
         .status();
     asked.is_ok_and(|status| status.success())
