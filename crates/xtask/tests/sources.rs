@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 const SQL_HOMES: [&str; 4] = [
     "crates/afield-store/",
     "crates/afield-bench/src/peers/",
-    "crates/afield-bench/src/floors/rows.rs",
+    "crates/afield-bench/src/floors/",
     "crates/powercut-shim/tests/",
 ];
 
