@@ -99,3 +99,28 @@ test("a draft outlives a reload", anyWidth, async ({ paired: page, afield }) => 
   await page.reload();
   await expect(page.getByLabel("Prompt")).toHaveValue("half a thought");
 });
+
+test("what is typed and chosen as soon as there is a field is added to what was kept", anyWidth, async ({ paired: page, afield }) => {
+  await addProject(page, afield, "demo");
+  await page.getByRole("link", { name: "New" }).first().click();
+  await page.getByLabel("Prompt").fill("half a thought");
+  await page.getByRole("link", { name: "Queue" }).first().click();
+  await expect(page.getByRole("heading", { name: "Nothing waits" })).toBeVisible();
+  await page.evaluate(() => {
+    const eager = new MutationObserver(() => {
+      const form = document.querySelector("form");
+      const field = form?.querySelector("textarea");
+      if (!form || !field) return;
+      eager.disconnect();
+      field.value += ", and the rest";
+      field.dispatchEvent(new Event("input", { bubbles: true }));
+      form.querySelector<HTMLInputElement>('input[type="radio"][value="any"]')?.click();
+    });
+    eager.observe(document.body, { childList: true, subtree: true });
+  });
+  await page.getByRole("link", { name: "New" }).first().click();
+  await expect(page.getByLabel("Prompt")).toHaveValue("half a thought, and the rest");
+  await expect(page.getByRole("radio", { name: "Any machine that can" })).toBeChecked();
+  await page.reload();
+  await expect(page.getByLabel("Prompt")).toHaveValue("half a thought, and the rest");
+});
