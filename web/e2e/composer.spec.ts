@@ -25,6 +25,21 @@ function keptFiles(page: Page): Promise<string[]> {
   });
 }
 
+/** What is written to the outbox is on the disk only after an event `outbox-goes-on`. */
+function slowOutbox(page: Page): Promise<void> {
+  return page.evaluate(() => {
+    let held = true;
+    addEventListener("outbox-goes-on", () => (held = false));
+    const { put } = IDBObjectStore.prototype;
+    IDBObjectStore.prototype.put = function (value: unknown, key?: IDBValidKey) {
+      // A transaction lasts for as long as it is asked something.
+      const hold = () => held && (this.count().onsuccess = hold);
+      if (this.name === "outbox") hold();
+      return put.call(this, value, key);
+    };
+  });
+}
+
 const prompt = (page: Page) => page.getByLabel("Prompt", { exact: true });
 
 test("a draft goes on where another screen left it, and is gone everywhere once sent", anyWidth, async ({ paired: page, afield, browser }) => {
@@ -189,6 +204,30 @@ test("files that were chosen outlive a reload, each where it was chosen, and are
   expect(await afield.cli("history", "-p", "app", "--kind", "prompt")).toContain("pasted.png (image/png");
   await expect(chosen).toHaveCount(0);
   await expect.poll(() => keptFiles(page)).toEqual(["new.txt"]);
+});
+
+test("a prompt that is left while it is being kept is not there again to be sent", anyWidth, async ({ paired: page, afield }) => {
+  await addProject(page, afield, "app", "claude");
+  const session = new URL(page.url()).pathname;
+  await page.context().setOffline(true);
+  await page.evaluate(() => dispatchEvent(new Event("offline")));
+  await prompt(page).fill("look at this");
+  await pasteImage(page, "sent.png", picture(30, 20));
+  await expect.poll(() => keptFiles(page)).toEqual(["sent.png"]);
+  await slowOutbox(page);
+  await page.getByRole("button", { name: "Send", exact: true }).click();
+  await page.getByRole("link", { name: "Queue" }).first().click();
+  await page.getByRole("link", { name: "Projects" }).first().click();
+  await page.locator(`a[href="${session}"]`).click();
+  await pasteImage(page, "next.png", picture(20, 30));
+  const chosen = page.getByRole("list", { name: "Goes with the prompt" });
+  await expect(page.getByText("Reading a file…").or(chosen).first()).toBeVisible();
+  await page.evaluate(() => dispatchEvent(new Event("outbox-goes-on")));
+  await expect(chosen.getByRole("img", { name: "next.png" })).toBeVisible();
+  await expect(chosen.getByRole("listitem")).toHaveCount(1);
+  await expect(prompt(page)).toHaveValue("");
+  await expect.poll(() => keptFiles(page)).toEqual(["next.png"]);
+  await expect(page.getByRole("region", { name: "Messages" }).getByText("look at this", { exact: true })).toHaveCount(1);
 });
 
 test("files that have no room on the disk go with the prompt all the same, and it is said", anyWidth, async ({ paired: page, afield, shot }) => {

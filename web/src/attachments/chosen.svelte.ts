@@ -1,5 +1,6 @@
 /** The files that will go with the next prompt, on this device's disk as well. */
 import type { LocalFile } from "../outbox/entry";
+import { handedOver } from "../outbox/hand-over";
 import { localFile } from "./file";
 import { keepFiles, loadFiles } from "./kept";
 import { refusalOf } from "./kinds";
@@ -72,7 +73,10 @@ export class Chosen {
 
   /** Files are large: the page is drawn first. */
   async #load(): Promise<void> {
+    // Asked before anything is sent from here, which waits for this.
+    const earlier = handedOver(this.#place);
     await drawn();
+    await earlier;
     this.files = await loadFiles(this.#place).catch(() => []);
   }
 

@@ -1,5 +1,6 @@
 import "fake-indexeddb/auto";
 import { expect, it, vi } from "vitest";
+import { handOver } from "../outbox/hand-over";
 import { Chosen } from "./chosen.svelte";
 import { loadFiles } from "./kept";
 import { FILES_MAX } from "./kinds";
@@ -9,6 +10,12 @@ vi.stubGlobal("requestAnimationFrame", (draw: () => void) => setTimeout(draw));
 const files = (count: number, name: string) => Array.from({ length: count }, (_, at) => new File([`${name}${at}`], `${name}${at}`));
 const names = ({ files }: Pick<Chosen, "files">) => files.map(({ attachment }) => attachment.name);
 const kept = async (place: string) => names({ files: await loadFiles(place) });
+
+/** Resolves when all that wanted to read the disk could have done so. */
+async function readings(): Promise<void> {
+  await new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
+  await loadFiles("nowhere");
+}
 
 /** Sends what is chosen; meanwhile this is done. */
 const sending = (chosen: Chosen, meanwhile: () => Promise<void>) => chosen.send(meanwhile);
@@ -51,4 +58,29 @@ it("files that could not be sent stay, and it is said when they are too many wit
   });
   await expect(failed).rejects.toThrow("the disk is full");
   expect([names(chosen).length, chosen.refusals]).toEqual([FILES_MAX + 1, [`At most ${FILES_MAX} files go with one prompt.`]]);
+});
+
+it("a place that is left and opened again while files are sent has only those chosen since", async () => {
+  const before = new Chosen("u");
+  await before.add(files(2, "old"));
+  let again: Chosen | undefined;
+  await handOver("u", () => sending(before, async () => {
+    again = new Chosen("u");
+    void again.add(files(1, "new"));
+    await readings();
+  }));
+  await vi.waitFor(async () => expect(await kept("u")).toEqual(["new0"]));
+  expect(again && names(again)).toEqual(["new0"]);
+});
+
+it("files that could not be sent are there again where their place was opened meanwhile", async () => {
+  const before = new Chosen("v");
+  await before.add(files(2, "old"));
+  let again: Chosen | undefined;
+  const failed = handOver("v", () => sending(before, () => {
+    again = new Chosen("v");
+    return Promise.reject(new Error("the disk is full"));
+  }));
+  await expect(failed).rejects.toThrow("the disk is full");
+  await vi.waitFor(() => expect(again && names(again)).toEqual(["old0", "old1"]));
 });

@@ -1,5 +1,6 @@
 /** Keeps what is typed on this device's disk at each key, and with the person's other devices at each pause. */
 import type { Project } from "../generated/protocol";
+import { handedOver } from "../outbox/hand-over";
 import type { App } from "../state/app.svelte";
 import { keepDraft, loadDraft } from "./draft";
 import { type Draft, draftKeyOf, EMPTY_DRAFT, heard, holdsOnly, inherited, left, moved, type Other, othersOf, saved, typed } from "./drafts";
@@ -31,6 +32,7 @@ export class DraftSync {
 
   /** Continues with what this device kept. Keys pressed before it was read come first. */
   async load(): Promise<void> {
+    await handedOver(this.#project.id);
     const kept = await loadDraft(this.#project.id);
     if (!this.#draft.unsaved) this.#draft = kept;
     this.#loaded = true;
