@@ -53,16 +53,16 @@ export const withKeyboard = { tag: "@with-keyboard" };
 /** Of a test that has notifications shown: it runs at the phone's width, in a browser that shows them. */
 export const withNotifications = { tag: "@notifications" };
 
-/** Opens a fresh link and waits until the app shows itself. */
-export async function enter(page: Page, afield: Afield): Promise<void> {
-  await page.goto(await afield.link());
+/** Opens a fresh link, for these scopes instead of all, and waits until the app shows itself. */
+export async function enter(page: Page, afield: Afield, ...scopes: string[]): Promise<void> {
+  await page.goto(await afield.link(...scopes));
   await expect(page.getByRole("heading", { name: "Projects" })).toBeVisible();
 }
 
 /** Another browser, let in as a device of its own. */
-export async function another(browser: Browser, afield: Afield): Promise<Page> {
+export async function another(browser: Browser, afield: Afield, ...scopes: string[]): Promise<Page> {
   const page = await (await browser.newContext()).newPage();
-  await enter(page, afield);
+  await enter(page, afield, ...scopes);
   return page;
 }
 

@@ -90,9 +90,10 @@ export class Afield {
     await rm(this.folder, { recursive: true, force: true });
   }
 
-  /** A fresh link that pairs one browser. */
-  async link(): Promise<string> {
-    const { link } = JSON.parse(await this.cli("link", "--json")) as { link: string };
+  /** A fresh link that pairs one browser, for these scopes instead of all. */
+  async link(...scopes: string[]): Promise<string> {
+    const fewer = scopes.length === 0 ? [] : ["--scopes", scopes.join(",")];
+    const { link } = JSON.parse(await this.cli("link", ...fewer, "--json")) as { link: string };
     return link;
   }
 

@@ -44,7 +44,7 @@ const GROUPS: readonly Group[] = [
 ];
 
 export function groupsFor(scopes: readonly Scope[]): Group[] {
-  const may = ({ needs }: Place) => needs === undefined || scopes.includes(needs) || scopes.includes("admin");
+  const may = ({ needs }: Place) => needs === undefined || scopes.includes(needs);
   const allowed = GROUPS.map(({ title, places }) => ({ title, places: places.filter(may) }));
   return allowed.filter(({ places }) => places.length > 0);
 }

@@ -13,7 +13,7 @@ describe("the places behind More", () => {
   const paths = (...scopes: Parameters<typeof groupsFor>[0]) => groupsFor(scopes).flatMap(({ places }) => places.map(({ path }) => path));
 
   it("exist", () => {
-    for (const path of paths("admin")) expect(match(path)?.route.pattern).toBe(path);
+    for (const path of paths("prompt", "admin")) expect(match(path)?.route.pattern).toBe(path);
   });
 
   it("are those the device may use", () => {
@@ -21,6 +21,7 @@ describe("the places behind More", () => {
     expect(paths("view")).not.toContain("/more/defaults");
     expect(paths("view")).toContain("/more/history");
     expect(paths("admin")).toContain("/more/audit");
+    expect(paths("admin")).not.toContain("/more/defaults");
   });
 });
 

@@ -1,5 +1,5 @@
 /** What can be done with a command, by its state. The server decides; this keeps buttons honest. Pure. */
-import type { Command, Scope } from "../generated/protocol";
+import type { Command } from "../generated/protocol";
 
 export type Action = "edit" | "move" | "hold" | "release" | "cancel" | "stop" | "retry" | "resolve" | "purge";
 
@@ -30,9 +30,4 @@ export function mayDoWithAll(commands: readonly Command[]): Action[] {
   const [first, ...rest] = commands.map((command) => new Set(mayDo(command)));
   const bulk: Action[] = ["hold", "release", "cancel", "stop", "retry", "purge"];
   return first === undefined ? [] : bulk.filter((action) => first.has(action) && rest.every((others) => others.has(action)));
-}
-
-/** Whether this device may have work done at all. */
-export function mayPrompt(scopes: readonly Scope[]): boolean {
-  return scopes.includes("prompt") || scopes.includes("admin");
 }
