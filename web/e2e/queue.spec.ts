@@ -144,3 +144,17 @@ test("what is not sent yet is in the queue, in the dark as well", anyWidth, asyn
   await expectSound(page);
   await shot("queue-unsent-dark");
 });
+
+test("what has arguments instead of words can be edited", anyWidth, async ({ paired: page, afield }) => {
+  await addProject(page, afield, "demo");
+  await afield.cli("queue", "hold", "--all");
+  await afield.cli("run", "-p", `${afield.folder}/demo`, "--agent", "command", "--detach", "--", "echo", "hello");
+  await page.goto(`${afield.url}/queue`);
+  await page.getByRole("link", { name: /echo hello/ }).click();
+  await page.getByRole("button", { name: "Edit" }).click();
+  const dialog = page.getByRole("dialog", { name: "Edit" });
+  await dialog.getByLabel("Priority").selectOption("high");
+  await dialog.getByRole("button", { name: "Save" }).click();
+  await expect(dialog).toBeHidden();
+  await expect(page.getByText("high", { exact: true })).toBeVisible();
+});
