@@ -33,6 +33,11 @@ test("a device is offered what its scopes allow; to administer is no more than t
   await guest.goto(`${afield.url}/more`);
   await expect(guest.getByRole("link", { name: "Audit log" })).toBeVisible();
   await expect(guest.getByRole("link", { name: "Defaults of projects" })).toHaveCount(0);
+  await guest.goto(`${afield.url}/more/tokens`);
+  await guest.getByRole("button", { name: "New token" }).click();
+  await expect(guest.getByRole("checkbox", { name: /^Administer/ })).toBeEnabled();
+  await expect(guest.getByRole("checkbox", { name: /^Prompt/ })).toBeDisabled();
+  await expectSound(guest);
   await guest.goto(`${afield.url}/new`);
   await expect(guest.getByRole("heading", { name: "This device may look, not send" })).toBeVisible();
 });

@@ -1,13 +1,5 @@
-/** Credentials that are no keys: which there are, what they may be given, when they end. Pure. */
-import type { Device, Scope } from "../../generated/protocol";
-
-export const SCOPES: readonly (readonly [Scope, string])[] = [
-  ["view", "look at everything"],
-  ["prompt", "have work done"],
-  ["approve", "answer what agents ask"],
-  ["shell", "run plain commands"],
-  ["admin", "let devices in and throw them out"],
-];
+/** Credentials that are no keys: which there are, when they end. Pure. */
+import type { Device } from "../../generated/protocol";
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 export const LIFETIMES = [
