@@ -45,6 +45,35 @@ test("what waits is moved by hand and by keyboard, and the server has the order"
   expect(await waitingIds(afield)).toEqual([second, first, third]);
 });
 
+/** The order of the queue on the browser's disk. */
+function keptOrder(page: Page): Promise<string[] | undefined> {
+  return page.evaluate(async () => {
+    dispatchEvent(new Event("pagehide"));
+    const opening = indexedDB.open("afield");
+    await new Promise((resolve) => (opening.onsuccess = resolve));
+    const asking = opening.result.transaction("snapshot").objectStore("snapshot").get("known");
+    await new Promise((resolve) => (asking.onsuccess = resolve));
+    opening.result.close();
+    return (asking.result as { world: { queue?: { order: string[] } } } | undefined)?.world.queue?.order;
+  });
+}
+
+test("without a server the queue has the order and the holds it had, after a reload too", anyWidth, async ({ paired: page, afield }) => {
+  await addProject(page, afield, "demo");
+  await afield.cli("queue", "hold", "--all");
+  const [first, second, third] = await fill(afield, "first thing", "second thing", "third thing");
+  await page.goto(`${afield.url}/queue`);
+  await grip(page, "third thing").focus();
+  await page.keyboard.press("ArrowUp");
+  await expect(page.getByText("Now number 2 of 3.")).toBeAttached();
+  await page.evaluate(() => navigator.serviceWorker.ready.then(() => undefined));
+  await expect.poll(() => keptOrder(page)).toEqual([first, third, second]);
+  await afield.kill();
+  await page.reload();
+  await expect(page.getByText("Everything is held:")).toBeVisible();
+  await expect(page.getByRole("list").getByRole("link", { name: /thing/ })).toContainText(["first thing", "third thing", "second thing"]);
+});
+
 test("one command: why it waits, edited, cancelled and taken back", async ({ paired: page, afield, shot }) => {
   await addProject(page, afield, "demo");
   const [running, waits] = await fill(afield, "work 60", "then this");

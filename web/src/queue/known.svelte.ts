@@ -1,14 +1,15 @@
-/** What no fact tells about the queue: the order inside each project, and what is held. Asked for anew when something changes. */
+/** The order inside each project and what is held, as the world has it; asked for anew when something changes, since no fact tells it. */
 import type { CommandId, Hold, Place } from "../generated/protocol";
 import type { App } from "../state/app.svelte";
+import type { Queue } from "../state/world";
 import { moved, placeFor } from "./order";
 import { holdOf, type Scope } from "./words";
 
 const LISTED_MAX = 1000;
 
+const NOTHING: Queue = { order: [], holds: [] };
+
 export class QueueKnown {
-  order = $state.raw<CommandId[]>([]);
-  holds = $state.raw<Hold[]>([]);
   /** Said to those who can't see a row move. */
   said = $state("");
   readonly #app: App;
@@ -17,6 +18,14 @@ export class QueueKnown {
 
   constructor(app: App) {
     this.#app = app;
+  }
+
+  get order(): readonly CommandId[] {
+    return this.#queue.order;
+  }
+
+  get holds(): readonly Hold[] {
+    return this.#queue.holds;
   }
 
   /** Asks anew; what changes meanwhile leads to one more question, not to many. */
@@ -35,12 +44,12 @@ export class QueueKnown {
 
   async put(id: CommandId, place: Place, said: string): Promise<void> {
     const before = this.order;
-    this.order = moved(before, id, place);
+    this.#setOrder(moved(before, id, place));
     try {
       await this.#app.request("command_move", { command_id: id, to: place });
       this.said = said;
     } catch (error) {
-      this.order = before;
+      this.#setOrder(before);
       throw error;
     }
     await this.refresh();
@@ -56,12 +65,19 @@ export class QueueKnown {
     return holdOf(this.holds, scope) !== undefined;
   }
 
+  get #queue(): Queue {
+    return this.#app.world.queue ?? NOTHING;
+  }
+
+  #setOrder(order: readonly CommandId[]): void {
+    this.#app.learnQueue({ ...this.#queue, order });
+  }
+
   async #ask(): Promise<void> {
     while (this.#again) {
       this.#again = false;
       const [listed, held] = await Promise.all([this.#app.request("command_list", { waiting: true, limit: LISTED_MAX }), this.#app.request("hold_list")]);
-      this.order = listed.commands.map((command) => command.id);
-      this.holds = held.holds;
+      this.#app.learnQueue({ order: listed.commands.map((command) => command.id), holds: held.holds });
     }
   }
 }

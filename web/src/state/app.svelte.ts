@@ -19,7 +19,7 @@ import { askLists, askTopics, latest } from "./catch-up";
 import { Frames } from "./frames";
 import { keepSnapshot, loadSnapshot } from "./snapshot";
 import { NOTHING, oldest, type PageAsk, type Transcript, withEvents, withPage } from "./transcript";
-import { EMPTY, fold, oneLine, replace, subject, withLastLine, withHandoff, without, withRegisters, type World } from "./world";
+import { EMPTY, fold, oneLine, type Queue, replace, subject, withLastLine, withHandoff, without, withRegisters, type World } from "./world";
 
 const PAGE_MESSAGES = 100;
 /** Projects whose last line is asked for at the start. */
@@ -152,6 +152,11 @@ export class App {
   /** Where the focus is, from the answer to a request: the fact that tells it may come later. */
   learn(handoff: Handoff): void {
     this.world = withHandoff(this.world, handoff);
+  }
+
+  /** The order of what waits, and what is held, from the answers to requests. */
+  learnQueue(queue: Queue): void {
+    this.world = { ...this.world, queue };
   }
 
   transcript(projectId: ProjectId): Transcript {

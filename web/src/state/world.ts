@@ -14,6 +14,7 @@ import type {
   DevicePresence,
   Fact,
   Handoff,
+  Hold,
   MessageKind,
   Project,
   ProjectId,
@@ -30,6 +31,13 @@ export interface LastLine {
   readonly text: string;
 }
 
+/** What no fact tells of what waits: asked for anew whenever some of it changes. */
+export interface Queue {
+  /** As the server listed them last, which is the order inside each project. */
+  readonly order: readonly CommandId[];
+  readonly holds: readonly Hold[];
+}
+
 export interface World {
   readonly projects: ReadonlyMap<ProjectId, Project>;
   readonly runners: ReadonlyMap<DeviceId, RunnerState>;
@@ -41,6 +49,7 @@ export interface World {
   /** What the person's devices share: preferences, drafts, read markers, pins. */
   readonly registers: ReadonlyMap<string, StateRegister>;
   readonly handoff?: Handoff;
+  readonly queue?: Queue;
 }
 
 export const EMPTY: World = {
@@ -186,7 +195,7 @@ function newest<T>(rows: ReadonlyMap<string, T>, over: (row: T) => boolean, at: 
   return drop.size === 0 ? rows : new Map([...rows].filter(([id]) => !drop.has(id)));
 }
 
-type Maps = Omit<World, "handoff">;
+type Maps = Omit<World, "handoff" | "queue">;
 type MapOf<K extends keyof Maps> = Maps[K] extends ReadonlyMap<infer I, infer V> ? Map<I, V> : never;
 
 /** A world being changed: each map is copied when it is first written to. */
