@@ -113,6 +113,7 @@ pub fn typescript() -> String {
         queue::WaitReason,
         queue::Waiting,
         queue::AttemptView,
+        queue::Cause,
         queue::ChainStep,
         queue::ChainLink,
         queue::CommandDetail,

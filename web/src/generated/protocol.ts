@@ -725,6 +725,15 @@ finished_at?: Timestamp,
  * How it ended.
  */
 outcome?: Outcome, };
+export type Cause = { 
+/**
+ * The command.
+ */
+command: Command, 
+/**
+ * Why it does not go on; absent when it is being worked on.
+ */
+waiting?: Waiting, };
 export type ChainStep = "submitted" | "accepted" | "moved" | "leased" | "consumed" | "finished";
 export type ChainLink = { 
 /**
