@@ -269,6 +269,7 @@ pub struct KilledProcess {
 /// after they are on the server's disk.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]
+#[cfg_attr(feature = "schema", ts(optional_fields))]
 pub struct RunnerRecords {
     /// Which attempt.
     pub attempt: Attempt,
@@ -276,6 +277,17 @@ pub struct RunnerRecords {
     pub first_record: u64,
     /// The records.
     pub records: Vec<Record>,
+    /// The highest fence the runner has seen of the command, where it refused the order for that: by a server
+    /// that was put back to an earlier state. The next lease gets a higher one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fence_seen: Option<u64>,
+}
+
+impl RunnerRecords {
+    /// Records of an attempt the runner works on.
+    pub fn new(attempt: Attempt, first_record: u64, records: Vec<Record>) -> Self {
+        Self { attempt, first_record, records, fence_seen: None }
+    }
 }
 
 /// A message that is relayed to followers and never stored. There is no reply.

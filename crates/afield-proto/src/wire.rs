@@ -469,14 +469,11 @@ mod tests {
     fn what_carries_an_agents_frame_can_be_read_back() {
         use crate::runner::{Attempt, Record, RunnerRecords};
         let raw = r#"{"z":1, "a":[1.0]}"#;
-        let batch = RunnerRecords {
-            attempt: Attempt { command_id: crate::CommandId::generate(), attempt: 1, fence: 2 },
-            first_record: 1,
-            records: vec![
-                Record::Started { at: Timestamp::from_unix_ms(0) },
-                Record::Message(message(raw)),
-            ],
-        };
+        let batch = RunnerRecords::new(
+            Attempt { command_id: crate::CommandId::generate(), attempt: 1, fence: 2 },
+            1,
+            vec![Record::Started { at: Timestamp::from_unix_ms(0) }, Record::Message(message(raw))],
+        );
         let text = serde_json::to_string(&batch).unwrap();
         let back: RunnerRecords = serde_json::from_str(&text).unwrap();
         assert!(matches!(&back.records[1], Record::Message(m) if m.message.get() == raw));

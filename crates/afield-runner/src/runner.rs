@@ -17,9 +17,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use afield_proto::command::{Outcome, OutcomeKind};
 use afield_proto::runner::{
     Acknowledged, Attempt, AttemptReport, Record, RunnerAnswer, RunnerExecute, RunnerInterrupt,
-    RunnerKill, RunnerKilled, RunnerSteer, RunnerSteered,
+    RunnerKill, RunnerKilled, RunnerRecords, RunnerSteer, RunnerSteered,
 };
 use afield_proto::{CommandId, ErrorBody, ErrorCode, Timestamp};
 use serde::Serialize;
@@ -46,6 +47,10 @@ const WISHES_MAX: usize = 64;
 const REAP_INTERVAL: Duration = Duration::from_secs(1);
 /// Attempts that may wait for a slot; the server leases no project twice, so this is many projects.
 const ATTEMPTS_MAX: usize = 1000;
+
+/// How a command ends whose order has a fence of the past.
+const GIVEN_BEFORE: &str = "the runner was given this command before, by this server, which was put back to an \
+    earlier state since; the outcome is unknown";
 
 /// What a runner is told when it starts.
 #[derive(Debug, Clone)]
@@ -201,6 +206,9 @@ impl Inner {
     }
 
     /// Takes an order to carry out a command.
+    ///
+    /// One with a fence that was seen before may be late, which the server ignores to be told, or of a server
+    /// that was put back to an earlier state and waits for an answer.
     fn execute(self: &Arc<Self>, order: RunnerExecute) {
         let attempt = order.attempt;
         let fences = self.fences.lock().unwrap_or_else(PoisonError::into_inner);
@@ -212,9 +220,11 @@ impl Inner {
         if known == Some(attempt) && !planted::is("redelivery") {
             return tracing::debug!(command = %attempt.command_id, "an order was repeated");
         }
-        let fence = known.map(|known| known.fence).max(over);
-        if fence.is_some_and(|fence| fence >= attempt.fence) && !planted::is("redelivery") {
-            return tracing::warn!(command = %attempt.command_id, "an order with an old fence was refused");
+        let seen = known.map(|known| known.fence).max(over);
+        if let Some(seen) = seen.filter(|seen| *seen >= attempt.fence && !planted::is("redelivery"))
+        {
+            drop(entries);
+            return self.refuse(attempt, seen);
         }
         if let Some(entry) = entries.get_mut(&attempt.command_id) {
             let earlier = entry.attempt;
@@ -238,6 +248,25 @@ impl Inner {
             request_id = %order.request_id,
         );
         self.tasks.spawn(Arc::clone(self).attempt(order, receiver).instrument(span));
+    }
+
+    /// Tells the server that an order was refused. It sends the order again over its next connection if that
+    /// is not heard.
+    fn refuse(self: &Arc<Self>, attempt: Attempt, seen: u64) {
+        tracing::warn!(command = %attempt.command_id, "an order with an old fence was refused");
+        let outcome = Outcome::new(OutcomeKind::Interrupted).with_message(GIVEN_BEFORE);
+        let finished = Record::Finished { at: Timestamp::now(), outcome, killed: Vec::new() };
+        let refused = RunnerRecords {
+            fence_seen: Some(seen),
+            ..RunnerRecords::new(attempt, 1, vec![finished])
+        };
+        let data = to_raw_value(&refused).expect("a record made here is JSON");
+        let uplink = Arc::clone(&self.uplink);
+        self.tasks.spawn(async move {
+            if let Err(error) = uplink.ask("runner_records", data).await {
+                tracing::warn!(command = %attempt.command_id, %error, "the server was not told of a refusal");
+            }
+        });
     }
 
     /// One attempt: waits for a slot, writes that it starts, works, delivers.

@@ -170,7 +170,7 @@ pub(crate) async fn refuse(core: &Core, link: &Link, order: &RunnerExecute) {
     };
     let records =
         vec![Record::Started { at }, Record::Finished { at, outcome, killed: Vec::new() }];
-    let batch = RunnerRecords { attempt: order.attempt, first_record: 1, records };
+    let batch = RunnerRecords::new(order.attempt, 1, records);
     if let Err(error) = runners::records(core, &link.conn, batch).await {
         tracing::error!(%error, command = %order.attempt.command_id, "can't end a command");
     }

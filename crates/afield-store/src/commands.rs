@@ -121,6 +121,9 @@ pub struct CommandFilter {
     pub limit: u32,
 }
 
+/// How far a runner's word raises a fence: more leases than a command has between two backups.
+const FENCES_AHEAD_MAX: u64 = 1_000_000;
+
 /// A command with what only the store and its operations know of it.
 #[derive(Debug, Clone)]
 pub(crate) struct CommandRow {
@@ -158,6 +161,12 @@ impl CommandRow {
     pub(crate) fn known(&self) -> Known {
         let (state, applied) = (self.command.state, self.applied);
         Known { state, attempt: self.attempt(), applied }
+    }
+
+    /// The runner has seen this fence: the next lease gets a higher one. Believed within bounds, because it is
+    /// the runner's word.
+    pub(crate) fn has_seen(&mut self, fence: u64) {
+        self.fence = fence.clamp(self.fence, self.fence.saturating_add(FENCES_AHEAD_MAX));
     }
 
     /// Moves on to another state. The caller has asked `afield-flow` whether it may.

@@ -57,8 +57,8 @@ impl Store {
 
     /// Compares what a runner's journal knows with what the server believes, when it connects.
     /// Answers each report with how far the server is. A command believed to run that the runner
-    /// does not report is interrupted, and so is one of which this server has lost records; one that was leased and
-    /// never begun stays leased, unless its time is over.
+    /// does not report is interrupted, and so is one of which this server has lost records or leases; one that was
+    /// leased and never begun stays leased, unless its time is over.
     pub async fn reconcile_runner(
         &self,
         org: OrgId,
@@ -106,6 +106,9 @@ async fn apply_records(
     };
     let before = row.command.state;
     let mut work = Work { row, project: None, saved: false, now: *now };
+    if let Some(seen) = records.fence_seen {
+        work.row.has_seen(seen);
+    }
     let new = records.records.get(skip..).unwrap_or_default();
     for record in new {
         apply(tx, &mut work, record).await?;
@@ -345,6 +348,11 @@ async fn reconcile_runner(
     (org, runner_id, reports, now): &(OrgId, DeviceId, Vec<AttemptReport>, Timestamp),
 ) -> Result<Vec<Acknowledged>, Error> {
     for mut row in commands::with_runner(tx, *org, *runner_id).await? {
+        if let Some(report) = reports.iter().find(|report| is_ahead(&report.attempt, &row)) {
+            row.has_seen(report.attempt.fence);
+            interrupt(tx, row, GIVEN_BEFORE, *now).await?;
+            continue;
+        }
         if let Some(report) = reports.iter().find(|report| report.attempt == row.attempt()) {
             if report.acknowledged > row.applied {
                 interrupt(tx, row, SET_BACK, *now).await?;
@@ -374,14 +382,53 @@ async fn reconcile_runner(
     }
     let mut answers = Vec::with_capacity(reports.len());
     for report in reports {
-        let known = commands::find_locked(tx, *org, report.attempt.command_id).await?;
-        let own = known.filter(|row| row.command.runner_id == *runner_id);
+        let own = reported(tx, *org, *runner_id, report.attempt, *now).await?;
         let unknown = Acknowledged { attempt: report.attempt, last_record: 0, closed: true };
         answers.push(own.map_or(unknown, |row| acknowledged(&row, report.attempt)));
     }
     Ok(answers)
 }
 
+/// The command of a report, if this runner was given it. One that waits here and was given to the runner
+/// before does not begin again by itself: this server was put back to an earlier state.
+async fn reported(
+    tx: &mut Tx,
+    org: OrgId,
+    runner_id: DeviceId,
+    attempt: Attempt,
+    now: Timestamp,
+) -> Result<Option<CommandRow>, Error> {
+    let Some(row) = commands::find_locked(tx, org, attempt.command_id).await? else {
+        return Ok(None);
+    };
+    let own = row.command.runner_id == runner_id;
+    if row.command.state != CommandState::Queued || !is_ahead(&attempt, &row) {
+        return Ok(own.then_some(row));
+    }
+    // What waits for whichever runner fits had not gone to this one yet in that earlier state.
+    if !own && !commands::routes::waits(tx, row.command.id).await? {
+        return Ok(None);
+    }
+    let mut row = commands::with_lane(tx, org, row.command.id).await?;
+    if own {
+        row.has_seen(attempt.fence);
+    }
+    // As it was, and as this server has forgotten.
+    row.enter(CommandState::Leased);
+    steer::turn_over(tx, &row, OutcomeKind::Interrupted, now).await?;
+    let outcome = Outcome::new(OutcomeKind::Interrupted).with_message(GIVEN_BEFORE);
+    let mut work = Work { row, project: None, saved: false, now };
+    conclude(tx, &mut work, outcome, now).await?;
+    Ok(Some(work.row))
+}
+
+/// The runner was given a command with a fence this server has not reached.
+fn is_ahead(attempt: &Attempt, row: &CommandRow) -> bool {
+    attempt.command_id == row.command.id && attempt.fence > row.fence
+}
+
+const GIVEN_BEFORE: &str = "the server was put back to an earlier state, and had given this command to its runner \
+    before; the outcome is unknown";
 const UNKNOWN: &str = "the runner no longer knows this command; its outcome is unknown";
 const SET_BACK: &str = "the server was put back to an earlier state and misses what the runner had delivered; \
     the outcome is unknown";

@@ -273,7 +273,7 @@ impl Simulation {
         };
         let (at, outcome) = (self.clock.now(), Outcome::new(kind));
         let finished = Record::Finished { at, outcome, killed: Vec::new() };
-        let records = |records| RunnerRecords { attempt: order.attempt, first_record: 1, records };
+        let records = |records| RunnerRecords::new(order.attempt, 1, records);
         let (begun, all) = (records(vec![started.clone()]), records(vec![started, finished]));
         assert_eq!(self.tell(&begun).await, (1, false));
         assert_eq!(self.tell(&begun).await, (0, false));

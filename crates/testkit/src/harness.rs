@@ -210,8 +210,14 @@ impl Afield {
     }
 
     /// Stops it in order and starts it again on the same port and data.
-    pub async fn restart(mut self) -> Self {
+    pub async fn restart(self) -> Self {
+        self.restart_after(|_| ()).await
+    }
+
+    /// The same, with something done to its data directory in between.
+    pub async fn restart_after(mut self, change: impl FnOnce(&Path)) -> Self {
         self.stop().await;
+        change(&self.data_dir());
         let listen = self.url.trim_start_matches("http://").to_owned();
         let Parts { setup, dir, token } = self.dismantle();
         let mut again = Self::start(setup, dir, &listen).await;

@@ -1766,7 +1766,12 @@ first_record: number,
 /**
  * The records.
  */
-records: Array<RunnerRecord>, };
+records: Array<RunnerRecord>, 
+/**
+ * The highest fence the runner has seen of the command, where it refused the order for that: by a server
+ * that was put back to an earlier state. The next lease gets a higher one.
+ */
+fence_seen?: number, };
 export type RunnerPartial = { 
 /**
  * Which attempt.

@@ -135,7 +135,7 @@ async fn attend(
 async fn run(base: &InStore, machine: &Machine, order: RunnerExecute) -> Result<ProjectId> {
     let report = |first_record, record| {
         let attempt: Attempt = order.attempt;
-        let records = RunnerRecords { attempt, first_record, records: vec![record] };
+        let records = RunnerRecords::new(attempt, first_record, vec![record]);
         base.store.apply_records(base.org, machine.runner, records, Timestamp::now())
     };
     report(1, Record::Started { at: Timestamp::now() }).await.context("started")?;

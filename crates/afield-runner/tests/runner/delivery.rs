@@ -8,6 +8,7 @@ use afield_proto::command::OutcomeKind;
 use afield_proto::runner::{Attempt, Record, RunnerExecute};
 
 use crate::rig::{Home, Rig, alive, ended, texts};
+use crate::server::Server;
 
 /// How often an attempt's program has been started, told by the program itself.
 const COUNT: &str = "echo start >> starts; echo hi";
@@ -79,6 +80,32 @@ async fn a_repeated_order_starts_nothing_whenever_it_comes() {
     rig.run(&other).await;
     assert_eq!(starts(&home), 1);
     rig.stop().await;
+}
+
+/// A server that was put back to an earlier state gives a command anew with numbers it has given before.
+#[tokio::test]
+async fn an_order_with_a_fence_of_the_past_is_answered_with_the_one_that_was_seen() {
+    let home = Home::new();
+    let rig = Rig::start(&home, home.policy()).await;
+    let order = home.order(AgentKind::Command, COUNT);
+    rig.run(&order).await;
+    rig.disconnect();
+    let server = rig.stop().await;
+    assert!(server.fences_seen().is_empty());
+    for fence in [9, 10] {
+        let mut past = order.clone();
+        past.attempt = Attempt { fence, ..order.attempt };
+        let forgotten = Arc::new(Server::new());
+        let rig = Rig::start_with(&home, home.policy(), forgotten);
+        rig.connect().await;
+        rig.execute(&past).await;
+        let (outcome, _) = rig.finished(past.attempt).await;
+        assert_eq!(outcome.kind, OutcomeKind::Interrupted);
+        assert_eq!(rig.server.records(past.attempt).len(), 1, "it has not started");
+        assert_eq!(rig.server.fences_seen(), [10]);
+        rig.stop().await;
+    }
+    assert_eq!(starts(&home), 1);
 }
 
 #[tokio::test]

@@ -33,6 +33,8 @@ struct State {
     /// Takes records and loses the answer, so many times.
     lose_answers: usize,
     largest_batch: usize,
+    /// What refused orders were answered with.
+    fences_seen: Vec<u64>,
     /// Files by their hash.
     files: HashMap<String, Vec<u8>>,
     /// Parts of files that were given.
@@ -102,6 +104,10 @@ impl Server {
 
     pub(crate) fn repeated(&self) -> usize {
         self.state.lock().unwrap().repeated
+    }
+
+    pub(crate) fn fences_seen(&self) -> Vec<u64> {
+        self.state.lock().unwrap().fences_seen.clone()
     }
 
     pub(crate) fn largest_batch(&self) -> usize {
@@ -189,6 +195,7 @@ impl Server {
     fn take(&self, batch: RunnerRecords, bytes: usize) -> Result<Box<RawValue>, AskError> {
         self.with(|state| {
             state.largest_batch = state.largest_batch.max(bytes);
+            state.fences_seen.extend(batch.fence_seen);
             let records = state.records.entry(batch.attempt).or_default();
             for (number, record) in (batch.first_record..).zip(batch.records) {
                 let next = records.len() as u64 + 1;

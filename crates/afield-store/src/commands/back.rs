@@ -86,8 +86,6 @@ async fn put_back(
         if let Some(payload) = payload {
             set_payload(tx, &mut row, payload, *now).await?;
         }
-        // One that was never given to a runner may go to another.
-        routes::set_waits(tx, id, true).await?;
         back.push(again(tx, row, *expires_at, *now).await?);
     }
     Ok(back)
@@ -101,6 +99,8 @@ pub(super) async fn again(
     now: Timestamp,
 ) -> Result<Command, Error> {
     keep_attempt(tx, &row).await?;
+    // One that was never given to a runner may go to another.
+    routes::set_waits(tx, row.command.id, true).await?;
     row.position = lane::last(tx, row.project, &row.lane).await?;
     row.attempts_before = row.command.attempt;
     (row.due_at, row.for_limit, row.head) = (None, false, false);

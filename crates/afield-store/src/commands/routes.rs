@@ -34,6 +34,7 @@ statements! {
         WHERE r.org_id = ?1 AND r.waits = 1 AND r.command_id > ?2 ORDER BY r.command_id LIMIT ?3";
     /// It may have been put back meanwhile.
     STILL = "SELECT id FROM commands WHERE id = ?1 AND state = 'queued' AND attempt = 0";
+    WAITS = "SELECT waits FROM routes WHERE command_id = ?1";
     SET_WAITS = "UPDATE routes SET waits = ?2 WHERE command_id = ?1";
     ORGS = "SELECT DISTINCT org_id FROM routes WHERE waits = 1";
     FORGET = "DELETE FROM routes WHERE command_id = ?1";
@@ -296,6 +297,11 @@ fn waiting_route(
 }
 
 /// Whether a command may be given another place.
+pub(crate) async fn waits(tx: &mut Tx, id: CommandId) -> Result<bool, Error> {
+    Ok(tx.opt(&WAITS, params![id], |row| row.int(0)).await? == Some(1))
+}
+
+/// Sets whether a command may be given another place.
 pub(super) async fn set_waits(tx: &mut Tx, id: CommandId, waits: bool) -> Result<(), Error> {
     tx.execute(&SET_WAITS, params![id, i64::from(waits)]).await.map(drop)
 }

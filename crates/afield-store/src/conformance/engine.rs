@@ -51,8 +51,7 @@ async fn world_applies(
     first: &World,
     attempt: afield_proto::runner::Attempt,
 ) -> Outcome {
-    let attempt_records =
-        afield_proto::runner::RunnerRecords { attempt, first_record: 1, records: vec![started()] };
+    let attempt_records = afield_proto::runner::RunnerRecords::new(attempt, 1, vec![started()]);
     again.store.apply_records(first.org, first.runner, attempt_records, at(6)).await?;
     Ok(())
 }

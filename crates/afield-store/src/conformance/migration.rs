@@ -154,7 +154,7 @@ async fn go_on(world: &World, queued: CommandId, running: CommandId) -> Outcome 
         assert_eq!(orders[0].attempt.command_id, id);
         assert_eq!(orders[0].native_session.as_deref(), Some("native"));
         let records = vec![started(), finished(OutcomeKind::Succeeded)];
-        let records = RunnerRecords { attempt: orders[0].attempt, first_record: 1, records };
+        let records = RunnerRecords::new(orders[0].attempt, 1, records);
         world.store.apply_records(world.org, runner, records, at(4)).await?;
         // The first version told a prompt when it was submitted.
         let said = told(world.events(Topic::Project(project)).await?);

@@ -177,7 +177,7 @@ impl Walk {
     }
 
     async fn apply(&self, attempt: Attempt, first: u64, record: Record) -> Result<(), Error> {
-        let records = RunnerRecords { attempt, first_record: first, records: vec![record] };
+        let records = RunnerRecords::new(attempt, first, vec![record]);
         let World { store, org, runner, .. } = &self.world;
         store.apply_records(*org, *runner, records, at(self.now)).await.map(drop)
     }

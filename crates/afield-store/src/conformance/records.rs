@@ -4,6 +4,7 @@ use afield_proto::agent::MessageKind;
 use afield_proto::command::{CommandState, Outcome as Ended, OutcomeKind};
 use afield_proto::output::{OutputLines, OutputStream};
 use afield_proto::project::ProjectState;
+use afield_proto::queue::Resolution;
 use afield_proto::runner::{Attempt, AttemptReport, KilledProcess, Record, RunnerRecords};
 use afield_proto::wire::HistoryMessage;
 use afield_proto::{ApprovalId, CommandId, Topic};
@@ -110,7 +111,7 @@ pub async fn gaps_and_foreign_records_are_refused(place: Place) -> Outcome {
         world.apply(attempt, 1, vec![says("too early")]).await,
         Refusal::RecordIllegal { number: 1, .. }
     );
-    let records = RunnerRecords { attempt, first_record: 1, records: vec![started()] };
+    let records = RunnerRecords::new(attempt, 1, vec![started()]);
     assert_refused!(
         world.store.apply_records(world.org, world.phone, records, at(4)).await,
         Refusal::CommandNotFound
@@ -211,6 +212,74 @@ pub async fn reconciling_interrupts_what_the_server_has_lost(place: Place) -> Ou
         assert_eq!(command.state, CommandState::Interrupted);
         let why = command.outcome.and_then(|outcome| outcome.message).unwrap_or_default();
         assert!(why.contains("earlier state"), "{why}");
+    }
+    check_lanes(&world).await
+}
+
+/// The same of what had not gone to the runner yet in that earlier state, or not for the last time: it is not
+/// started again by itself, and the next lease is one the runner takes.
+pub async fn reconciling_interrupts_what_the_server_forgot_it_gave(place: Place) -> Outcome {
+    let world = World::open(&place).await?;
+    let [queued, leased] = [world.project("/queued").await?, world.project("/leased").await?];
+    let leased = world.leased(leased.id).await?;
+    let queued = world.enqueue(queued.id, "x").await?;
+    let behind = world.enqueue(world.command(queued).await?.project_id, "y").await?;
+    let given = |command_id| AttemptReport {
+        attempt: Attempt { command_id, attempt: 3, fence: 7 },
+        last_record: 9,
+        acknowledged: 9,
+        alive: true,
+    };
+    let ids = [queued, leased.command_id];
+    let reports = ids.map(given);
+    for _ in 0..2 {
+        let answers =
+            world.store.reconcile_runner(world.org, world.runner, &reports, at(8)).await?;
+        assert!(answers.iter().all(|answer| answer.closed));
+        for id in ids {
+            let command = world.command(id).await?;
+            assert_eq!(command.state, CommandState::Interrupted);
+            let why = command.outcome.and_then(|outcome| outcome.message).unwrap_or_default();
+            assert!(why.contains("earlier state"), "{why}");
+        }
+    }
+    check_lanes(&world).await?;
+    assert_eq!(world.given(9).await?, [behind]);
+    for id in ids {
+        let requeue = Resolution::Requeue;
+        world.store.resolve_command(world.org, id, requeue, world.phone, at(9)).await?;
+    }
+    let one = world.attempts(usize::MAX, 10).await?;
+    let behind = Attempt { command_id: behind, attempt: 1, fence: 1 };
+    world.run(behind, OutcomeKind::Succeeded).await?;
+    let other = world.attempts(usize::MAX, 10).await?;
+    let fences: Vec<_> = one.iter().chain(&other).map(|attempt| attempt.fence).collect();
+    assert_eq!(fences, [8, 8]);
+    Ok(())
+}
+
+/// A runner that refuses an order ends the attempt, and the next lease is one it takes.
+pub async fn a_refused_order_is_interrupted_and_raises_the_fence(place: Place) -> Outcome {
+    let world = World::open(&place).await?;
+    let project = world.project("/p").await?;
+    let mut attempt = world.leased(project.id).await?;
+    for (seen, next) in [(40, 41), (2, 42), (u64::MAX, 1_000_043)] {
+        let refused = RunnerRecords {
+            fence_seen: Some(seen),
+            ..RunnerRecords::new(attempt, 1, vec![finished(OutcomeKind::Interrupted)])
+        };
+        for _ in 0..2 {
+            let records = refused.clone();
+            let applied =
+                world.store.apply_records(world.org, world.runner, records, at(5)).await?;
+            assert!(applied.acknowledged.closed);
+            assert_eq!(applied.command.state, CommandState::Interrupted);
+        }
+        let id = attempt.command_id;
+        let requeue = Resolution::Requeue;
+        world.store.resolve_command(world.org, id, requeue, world.phone, at(6)).await?;
+        attempt = world.attempts(1, 7).await?[0];
+        assert_eq!(attempt.fence, next);
     }
     check_lanes(&world).await
 }

@@ -3,8 +3,9 @@
 use afield_proto::agent::{AgentKind, ExecuteOptions};
 use afield_proto::command::{CommandState, OutcomeKind};
 use afield_proto::project::{Project, ProjectSettings};
-use afield_proto::queue::{Hold, Payload};
+use afield_proto::queue::{Hold, Payload, Resolution};
 use afield_proto::route::{DECISIONS_MAX, RouteCause, RouteDecision, RouteMode, RouteWish};
+use afield_proto::runner::{Attempt, AttemptReport};
 use afield_proto::{CommandId, DeviceId, ProjectId};
 use futures::future::join_all;
 
@@ -132,6 +133,35 @@ pub async fn what_waits_is_placed_once(on: Place) -> Outcome {
     assert_eq!(ran, [(first, None), (one, big.clone()), (two, big)]);
     assert!(world.store.waiting_routes(world.org, None).await?.waiting.is_empty());
     assert!(world.store.orgs_with_routes().await?.is_empty(), "what is settled is forgotten");
+    Ok(())
+}
+
+/// What one runner was given, in a past this server has forgotten, goes to no other by itself.
+pub async fn what_was_given_before_a_restore_is_placed_by_a_person_alone(on: Place) -> Outcome {
+    let world = World::open(&on).await?;
+    let room = world.store.waiting_room(world.org, at(1)).await?;
+    let other = world.elsewhere("/other").await?;
+    let unplaced = world.unplaced(world.queued(room, "one")).await?;
+    let placed = world.routed(&other).await?;
+    let of_other = world.enqueue(other.id, "three").await?;
+    let reports = [unplaced, placed, of_other].map(|command_id| AttemptReport {
+        attempt: Attempt { command_id, attempt: 1, fence: 1 },
+        last_record: 2,
+        acknowledged: 2,
+        alive: false,
+    });
+    world.store.reconcile_runner(world.org, world.runner, &reports, at(3)).await?;
+    assert_eq!(world.state(unplaced).await?, CommandState::Interrupted);
+    assert_eq!(world.state(placed).await?, CommandState::Interrupted);
+    assert_eq!(world.state(of_other).await?, CommandState::Queued, "it is another runner's own");
+    let moved = world.store.place_command(world.org, place(unplaced, room, &other), at(4)).await?;
+    assert_eq!(moved, None);
+    assert!(world.store.waiting_routes(world.org, None).await?.waiting.is_empty());
+    check_lanes(&world).await?;
+    let requeue = Resolution::Requeue;
+    world.store.resolve_command(world.org, unplaced, requeue, world.phone, at(5)).await?;
+    let moved = world.store.place_command(world.org, place(unplaced, room, &other), at(6)).await?;
+    assert_eq!(moved.map(|command| command.project_id), Some(other.id));
     Ok(())
 }
 

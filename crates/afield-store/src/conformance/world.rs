@@ -109,7 +109,7 @@ pub(super) fn finished(kind: OutcomeKind) -> Record {
 
 /// All records of an attempt that starts and ends.
 pub(super) fn over(attempt: Attempt, kind: OutcomeKind) -> RunnerRecords {
-    RunnerRecords { attempt, first_record: 1, records: vec![started(), finished(kind)] }
+    RunnerRecords::new(attempt, 1, vec![started(), finished(kind)])
 }
 
 /// The record of a question.
@@ -263,7 +263,7 @@ impl World {
         now: i64,
     ) -> Result<Command, Error> {
         let end = Record::Finished { at: at(now), outcome, killed: Vec::new() };
-        let records = RunnerRecords { attempt, first_record: 1, records: vec![started(), end] };
+        let records = RunnerRecords::new(attempt, 1, vec![started(), end]);
         let applied = self.store.apply_records(self.org, self.runner, records, at(now)).await?;
         Ok(applied.command)
     }
@@ -330,7 +330,7 @@ impl World {
         first_record: u64,
         records: Vec<Record>,
     ) -> Result<Applied, Error> {
-        let records = RunnerRecords { attempt, first_record, records };
+        let records = RunnerRecords::new(attempt, first_record, records);
         self.store.apply_records(self.org, self.runner, records, at(4)).await
     }
 

@@ -26,6 +26,7 @@ mod push;
 mod queue;
 mod queue_cli;
 mod queue_rest;
+mod restored;
 mod sessions;
 mod shared_state;
 mod steering;
