@@ -61,9 +61,6 @@ pub enum JournalError {
     /// A record or order can't be put into JSON.
     #[error("the record is no JSON")]
     Json(#[from] serde_json::Error),
-    /// An fsync failed earlier: nothing is added to this attempt.
-    #[error("the journal of this attempt failed")]
-    Broken,
     /// The runner is stopping, or the attempt was forgotten.
     #[error("the journal is closed")]
     Closed,

@@ -1,4 +1,4 @@
-//! What the disk did not take: counted, or kept in memory where it must not be lost.
+//! What the disk did not take, or took and did not sync: counted, or kept in memory where it must not be lost.
 //!
 //! Pure. The writer puts a gap into the log before anything that comes later, so that nobody reads
 //! on behind a hole without being told of it. A gap that the runner does not live to write belongs
@@ -31,12 +31,26 @@ impl Gap {
 
     /// Adds a record the disk refused.
     pub(super) fn add(&mut self, record: Spooled) {
-        if record.vital && self.kept_bytes + record.json.len() <= KEPT_BYTES_MAX {
-            self.kept_bytes += record.json.len();
-            self.kept.push(record.json);
-        } else {
-            self.left_out += record.messages;
+        match record.vital {
+            true => self.keep(record.json, record.messages),
+            false => self.left_out += record.messages,
         }
+    }
+
+    fn keep(&mut self, json: Vec<u8>, messages: u64) {
+        if self.kept_bytes + json.len() <= KEPT_BYTES_MAX {
+            self.kept_bytes += json.len();
+            self.kept.push(json);
+        } else {
+            self.left_out += messages;
+        }
+    }
+
+    /// Adds what was refused later.
+    pub(super) fn append(&mut self, later: Self) {
+        self.left_out += later.left_out;
+        // What is kept is one message each, where it is one.
+        later.kept.into_iter().for_each(|json| self.keep(json, 1));
     }
 
     /// How many messages are not kept.

@@ -19,10 +19,24 @@ const SEGMENT_BYTES: u64 = 8 * 1024 * 1024;
 pub(super) struct Segments {
     directory: PathBuf,
     file: File,
-    /// Length of the open file: what lies behind was not written in full.
-    file_bytes: u64,
+    /// Number of the open file's first record.
+    first: u64,
+    /// How far the open file is written: what lies behind was not written in full.
+    written: End,
+    /// How far it is on disk.
+    synced: End,
+    /// A sync failed: nothing is added to the open file any more.
+    failed: bool,
     /// Length of all files.
     bytes: u64,
+}
+
+/// A place between two records of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct End {
+    /// Bytes before it.
+    bytes: u64,
+    /// Number of the record that comes there.
     next: u64,
 }
 
@@ -44,13 +58,14 @@ impl Segments {
     fn starting_at(directory: &Path, first: u64) -> std::io::Result<Self> {
         let path = segment_path(directory, first);
         let file = File::options().create(true).append(true).open(path)?;
-        let file_bytes = file.metadata()?.len();
+        let bytes = file.metadata()?.len();
         let directory = directory.to_owned();
-        Ok(Self { directory, file, file_bytes, bytes: file_bytes, next: first })
+        let end = End { bytes, next: first };
+        Ok(Self { directory, file, first, written: end, synced: end, failed: false, bytes })
     }
 
-    /// Opens what an earlier runner wrote, cutting a torn tail. What lies behind damage is set
-    /// aside under another name, never deleted.
+    /// Opens what an earlier runner wrote, cutting a torn tail, and what a later file has instead. What lies
+    /// behind damage is set aside under another name, never deleted.
     pub(super) fn open(directory: &Path) -> std::io::Result<(Self, Contents)> {
         let mut firsts = segments(directory)?;
         let mut contents = Contents::default();
@@ -60,21 +75,23 @@ impl Segments {
             let first = firsts[index];
             let path = segment_path(directory, first);
             let data = std::fs::read(&path)?;
-            let (good, count, finished) = scan(&data);
+            let next = firsts.get(index + 1).copied();
+            let (good, count, finished) = scan(&data, next.map_or(u64::MAX, |next| next - first));
             contents.last = first - 1 + count;
             contents.finished = if count > 0 { finished } else { contents.finished };
             bytes += good as u64;
-            let next = firsts.get(index + 1).copied();
-            if good < data.len() || next.is_some_and(|next| next != contents.last + 1) {
+            if next.is_some_and(|next| next != contents.last + 1) {
                 set_aside(directory, &firsts[index + 1..])?;
                 firsts.truncate(index + 1);
+            }
+            if good < data.len() {
                 cut(&path, &data, good)?;
             }
             index += 1;
         }
         let mut log = Self::starting_at(directory, firsts.last().copied().unwrap_or(1))?;
-        log.next = contents.last + 1;
-        log.bytes = bytes;
+        log.written.next = contents.last + 1;
+        (log.synced, log.bytes) = (log.written, bytes);
         Ok((log, contents))
     }
 
@@ -88,33 +105,66 @@ impl Segments {
 
     /// Adds records, all or none of them, and returns the number of the last.
     ///
-    /// **Errors**: as [`Segments::append`].
+    /// **Errors**: as [`Segments::append`]; a sync may have failed by it.
     pub(super) fn append_all(&mut self, records: &[&[u8]]) -> std::io::Result<u64> {
-        if self.file_bytes >= SEGMENT_BYTES {
-            self.rotate(self.next)?;
+        if self.failed {
+            self.leave_failed()?;
+        } else if self.written.bytes >= SEGMENT_BYTES {
+            self.rotate(self.written.next)?;
         }
         let heads: Vec<String> = records.iter().map(|json| line::head(json)).collect();
         let lines = heads.iter().zip(records);
         let pieces: Vec<&[u8]> =
             lines.flat_map(|(head, json)| [head.as_bytes(), json, b"\n"]).collect();
         if let Err(error) = write_all(&self.file, &pieces) {
-            let _ = self.file.set_len(self.file_bytes);
+            let _ = self.file.set_len(self.written.bytes);
             return Err(error);
         }
         let bytes = pieces.iter().map(|piece| piece.len() as u64).sum::<u64>();
-        self.file_bytes += bytes;
+        self.written.bytes += bytes;
         self.bytes += bytes;
-        self.next += records.len() as u64;
-        Ok(self.next - 1)
+        self.written.next += records.len() as u64;
+        Ok(self.last())
     }
 
     /// Waits until everything is on disk.
-    pub(super) fn sync(&self) -> std::io::Result<()> {
-        self.file.sync_data()
+    ///
+    /// **Errors**: those of the disk. What was added since the last sync is taken back then: whether it is on
+    /// disk can't be found out, because the next sync of the same file may well succeed without it.
+    pub(super) fn sync(&mut self) -> std::io::Result<()> {
+        if let Err(error) = self.file.sync_data() {
+            self.bytes -= self.written.bytes - self.synced.bytes;
+            self.written = self.synced;
+            self.failed = true;
+            return Err(error);
+        }
+        self.synced = self.written;
+        Ok(())
+    }
+
+    /// Whether a sync failed since the last record was added.
+    pub(super) fn has_failed(&self) -> bool {
+        self.failed
+    }
+
+    /// Goes on in another file behind the last record that is on disk.
+    fn leave_failed(&mut self) -> std::io::Result<()> {
+        let path = segment_path(&self.directory, self.first);
+        if self.synced.next == self.first {
+            std::fs::rename(&path, path.with_extension("failed"))?;
+        } else {
+            // It is read on from there into the next file. After a power cut it may be longer again.
+            File::options().write(true).open(&path)?.set_len(self.synced.bytes)?;
+        }
+        self.begin_file(self.synced.next)
     }
 
     fn rotate(&mut self, first: u64) -> std::io::Result<()> {
         self.sync()?;
+        self.begin_file(first)
+    }
+
+    fn begin_file(&mut self, first: u64) -> std::io::Result<()> {
         let bytes = self.bytes;
         *self = Self::starting_at(&self.directory, first)?;
         self.bytes += bytes;
@@ -124,7 +174,7 @@ impl Segments {
     /// Goes on with a number after `last`, which the server already has. Only needed when records
     /// were damaged on this disk after the server had taken them.
     pub(super) fn skip_to(&mut self, last: u64) -> std::io::Result<()> {
-        if last < self.next {
+        if last < self.written.next {
             return Ok(());
         }
         self.rotate(last + 1)
@@ -151,7 +201,7 @@ impl Segments {
 
     /// Number of the last record.
     pub(super) fn last(&self) -> u64 {
-        self.next - 1
+        self.written.next - 1
     }
 }
 
@@ -187,10 +237,12 @@ fn segments(directory: &Path) -> std::io::Result<Vec<u64>> {
     Ok(firsts)
 }
 
-/// How many bytes at the beginning are whole records, how many, and whether the last ends it.
-fn scan(data: &[u8]) -> (usize, u64, bool) {
+/// How many bytes at the beginning are whole records, how many, at most so many, and whether the last ends it.
+fn scan(data: &[u8], most: u64) -> (usize, u64, bool) {
     let (mut good, mut count, mut finished) = (0, 0, false);
-    while let Some((json, length)) = line::decode(&data[good..]) {
+    while count < most
+        && let Some((json, length)) = line::decode(&data[good..])
+    {
         good += length;
         count += 1;
         finished = is_finished(json);
@@ -415,6 +467,49 @@ mod tests {
         assert!(!segment_path(folder.path(), 1).exists());
         let left = cursor(folder.path(), 1).unwrap();
         assert_eq!(read(folder.path(), left, ALL).unwrap().records, ["b"]);
+    }
+
+    /// A log whose open file is one that takes everything and syncs nothing.
+    fn on_a_bad_disk(log: &mut Segments) {
+        log.file = File::options().append(true).open("/dev/null").unwrap();
+    }
+
+    #[test]
+    fn after_a_failed_sync_it_goes_on_in_another_file_behind_what_is_on_disk() {
+        let (folder, mut log) = filled(&["a", "b"]);
+        log.sync().unwrap();
+        let before = log.bytes();
+        log.append(b"c").unwrap();
+        on_a_bad_disk(&mut log);
+        assert_eq!(log.append(b"d").unwrap(), 4);
+        log.sync().unwrap_err();
+        assert_eq!((log.last(), log.bytes(), log.has_failed()), (2, before, true));
+        assert_eq!(log.append(b"e").unwrap(), 3);
+        on_a_bad_disk(&mut log);
+        log.sync().unwrap_err();
+        assert_eq!((log.append(b"f").unwrap(), log.has_failed()), (3, false));
+        log.sync().unwrap();
+        let batch = read(folder.path(), cursor(folder.path(), 1).unwrap(), ALL).unwrap();
+        assert_eq!(batch.records, ["a", "b"]);
+        assert_eq!(read(folder.path(), batch.next, ALL).unwrap().records, ["f"]);
+        let (_, contents) = Segments::open(folder.path()).unwrap();
+        assert_eq!(contents.last, 3);
+    }
+
+    #[test]
+    fn what_comes_back_of_a_failed_file_is_not_read_before_its_successor() {
+        let (folder, mut log) = filled(&["a", "b", "{\"finished\":{}}"]);
+        let path = segment_path(folder.path(), 1);
+        let whole = std::fs::read(&path).unwrap();
+        (log.synced, log.failed) = (End { bytes: (whole.len() / 2) as u64, next: 3 }, true);
+        log.append(b"c").unwrap();
+        log.sync().unwrap();
+        // The cut was not on disk when the power went.
+        std::fs::write(&path, &whole).unwrap();
+        let (_, contents) = Segments::open(folder.path()).unwrap();
+        assert_eq!(contents, Contents { last: 3, finished: false });
+        let batch = read(folder.path(), cursor(folder.path(), 3).unwrap(), ALL).unwrap();
+        assert_eq!(batch.records, ["c"]);
     }
 
     #[test]

@@ -173,6 +173,33 @@ async fn an_attempt_does_not_end_before_it_is_told_what_the_disk_did_not_take() 
     assert!(read[2].starts_with("{\"finished\""), "{}", read[2]);
 }
 
+/// The same with a disk that takes records and does not keep them: its next file syncs nothing.
+async fn forgetting(data: &Path, journal: &Journal) -> AttemptLog {
+    let (log, path) = refusing(data, journal).await;
+    std::fs::remove_dir(&path).unwrap();
+    std::os::unix::fs::symlink("/dev/null", path).unwrap();
+    log
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_written_and_not_synced_is_told_like_what_was_refused() {
+    let data = tempfile::tempdir().unwrap();
+    let (journal, _, _, _task) = open_running(data.path(), u64::MAX);
+    let log = forgetting(data.path(), &journal).await;
+    log.append(&message(MessageKind::Text, "one")).await.unwrap();
+    log.append(&message(MessageKind::Text, "two")).await.unwrap();
+    log.append(&message(MessageKind::Result, "the result")).await.unwrap();
+    is_refused(&log, &finished()).await;
+    assert_eq!(*log.on_disk().borrow(), OnDisk { last: 2, finished: false });
+    log.append_durably(&finished()).await.unwrap();
+    assert_eq!(*log.on_disk().borrow(), OnDisk { last: 5, finished: true });
+    let read = log.read(log.cursor(3).await.unwrap(), LIMIT).await.unwrap().records;
+    assert_eq!(read.len(), 3, "{read:?}");
+    assert!(read[0].contains("\"2 messages were left out"), "{}", read[0]);
+    assert!(read[1].contains("\"the result\""), "{}", read[1]);
+    assert!(read[2].starts_with("{\"finished\""), "{}", read[2]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_the_disk_did_not_take_is_told_as_soon_as_it_does_though_nothing_follows() {
     let data = tempfile::tempdir().unwrap();

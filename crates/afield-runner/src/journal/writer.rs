@@ -118,8 +118,8 @@ pub(super) struct Log {
     open: OpenLog,
     finished: bool,
     dirty: bool,
-    /// An fsync failed: what is on disk is not known any more, and nothing is added.
-    broken: bool,
+    /// What was written and is not on disk for certain, but for what somebody waits for.
+    unsynced: Option<Gap>,
     waiting: Vec<Done>,
     /// What the disk refused since it last took a record, and when it did so last.
     gap: Option<(Gap, Instant)>,
@@ -128,7 +128,7 @@ pub(super) struct Log {
 impl Log {
     pub(super) fn new(open: OpenLog) -> Self {
         let finished = open.on_disk.borrow().finished;
-        Self { open, finished, dirty: false, broken: false, waiting: Vec::new(), gap: None }
+        Self { open, finished, dirty: false, unsynced: None, waiting: Vec::new(), gap: None }
     }
 }
 
@@ -145,7 +145,7 @@ impl Disk {
     }
 
     fn has_gaps(&self) -> bool {
-        self.logs.values().any(|log| log.gap.is_some() && !log.broken)
+        self.logs.values().any(|log| log.gap.is_some())
     }
 
     fn one(&mut self, job: Job) {
@@ -171,6 +171,7 @@ impl Disk {
         let Some(log) = self.logs.get_mut(&command) else { return };
         if let Err(error) = act(&mut log.open.segments) {
             tracing::warn!(%command, %error, "tidying the records failed");
+            log.take_back(&error);
         }
     }
 
@@ -188,9 +189,6 @@ impl Disk {
 
 impl Log {
     fn append(&mut self, record: Spooled, done: Option<Done>) {
-        if self.broken {
-            return answer(done, Err(JournalError::Broken));
-        }
         if done.is_none() && self.rests() {
             return self.miss(record);
         }
@@ -198,7 +196,10 @@ impl Log {
             (Ok(()), done) => {
                 let json = std::str::from_utf8(&record.json);
                 self.finished = json.is_ok_and(super::segments::is_finished);
-                self.waiting.extend(done);
+                match done {
+                    Some(done) => self.waiting.push(done),
+                    None => self.unsynced().add(record),
+                }
             }
             // Whoever waits for it does what is right, and says so.
             (Err(error), Some(done)) => answer(Some(done), Err(error.into())),
@@ -212,7 +213,6 @@ impl Log {
     /// Writes what is missing, once the disk takes it, though nothing follows it.
     fn close_gap(&mut self) {
         if self.gap.is_some()
-            && !self.broken
             && !self.rests()
             && let Err(error) = self.write(None)
         {
@@ -224,11 +224,13 @@ impl Log {
     fn write(&mut self, record: Option<&[u8]>) -> std::io::Result<()> {
         let gap = self.gap.as_ref().map(|(gap, _)| gap.records(self.open.stamp));
         let before = gap.iter().flatten().map(Vec::as_slice);
-        self.open.segments.append_all(&before.chain(record).collect::<Vec<_>>())?;
+        let written = self.open.segments.append_all(&before.chain(record).collect::<Vec<_>>());
+        written.inspect_err(|error| self.take_back(error))?;
         self.dirty = true;
         if let Some((gap, _)) = self.gap.take() {
             let command = self.open.stamp.command_id;
             tracing::warn!(%command, left_out = gap.left_out(), "the disk takes records again");
+            self.unsynced().append(gap);
         }
         Ok(())
     }
@@ -255,19 +257,34 @@ impl Log {
         }
     }
 
+    fn unsynced(&mut self) -> &mut Gap {
+        self.unsynced.get_or_insert_with(|| Gap::since(Timestamp::now()))
+    }
+
     fn sync(&mut self) {
-        self.dirty = false;
-        let result = self.open.segments.sync();
-        if let Err(error) = &result {
-            tracing::error!(%error, "fsync failed; the attempt's journal is closed");
-            self.broken = true;
-        } else {
-            let last = self.open.segments.last();
-            self.open.on_disk.send_replace(OnDisk { last, finished: self.finished });
+        if let Err(error) = self.open.segments.sync() {
+            return self.take_back(&error);
+        }
+        (self.dirty, self.unsynced) = (false, None);
+        let last = self.open.segments.last();
+        self.open.on_disk.send_replace(OnDisk { last, finished: self.finished });
+        self.waiting.drain(..).for_each(|done| answer(Some(done), Ok(())));
+    }
+
+    /// If a sync failed: what was written since the last one is as good as refused.
+    fn take_back(&mut self, error: &std::io::Error) {
+        if !self.dirty || !self.open.segments.has_failed() {
+            return;
+        }
+        (self.dirty, self.finished) = (false, false);
+        let refused = self.gap.take();
+        self.refused(error);
+        if let Some((gap, _)) = &mut self.gap {
+            let lost = self.unsynced.take().into_iter();
+            lost.chain(refused.map(|(gap, _)| gap)).for_each(|lost| gap.append(lost));
         }
         for done in self.waiting.drain(..) {
-            let failed = result.as_ref().err().map(|_| JournalError::Broken);
-            answer(Some(done), failed.map_or(Ok(()), Err));
+            answer(Some(done), Err(std::io::Error::new(error.kind(), error.to_string()).into()));
         }
     }
 }
