@@ -105,6 +105,9 @@ fn from_refusal(refusal: Refusal) -> ErrorBody {
         )
         .with_details(json!({ "command_id": command_id })),
         Refusal::NotPossible { reason } => ErrorBody::new(ErrorCode::Conflict, reason),
+        Refusal::LacksShell { command_id, option, has } => {
+            crate::auth::scopes::lacks_shell_for(command_id, option, has)
+        }
         Refusal::BlobNotFound => not_found("blob"),
         Refusal::AttachmentMissing { name } => {
             let message = format!(

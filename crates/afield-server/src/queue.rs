@@ -317,6 +317,7 @@ pub(crate) async fn edit(
         not_before: ask.not_before,
         expires_at: ask.expires_at,
         retry: ask.retry,
+        by: actor.scopes,
     };
     let edited = core.store.edit_command(actor.org, ask.command_id, edit, now).await;
     let command = edited.map_err(from_store)?;
@@ -379,7 +380,8 @@ pub(crate) async fn retry(
         (_, None) => None,
     };
     let now = Timestamp::now();
-    let back = core.store.put_back(actor.org, which, payload, now.plus(EXPIRY), now).await;
+    let back =
+        core.store.put_back(actor.org, which, payload, actor.scopes, now.plus(EXPIRY), now).await;
     let commands = back.map_err(from_store)?;
     commands.iter().for_each(|command| core.released(command));
     core.routing.again.look(actor.org, Duration::ZERO);
@@ -413,8 +415,8 @@ pub(crate) async fn resolve(
             "its runner is connected and knows what became of it; cancel it instead",
         ));
     }
-    let resolved =
-        core.store.resolve_command(actor.org, command_id, resolution, actor.device, now).await;
+    let by = (actor.device, actor.scopes);
+    let resolved = core.store.resolve_command(actor.org, command_id, resolution, by, now).await;
     let command = resolved.map_err(from_store)?;
     tracing::info!(command = %command.id, ?resolution, by = %actor.device, "resolved");
     if resolution == Resolution::Requeue {

@@ -43,6 +43,7 @@ pub(crate) mod lane;
 pub(crate) mod lease;
 mod payload;
 pub(crate) mod resolve;
+pub(crate) mod rights;
 pub(crate) mod room;
 pub(crate) mod routes;
 pub(crate) mod save;

@@ -141,6 +141,7 @@ macro_rules! for_each_case {
             dead_letters_are_put_back,
             a_dead_letter_is_corrected,
             what_did_not_succeed_is_put_back,
+            what_starts_programs_is_put_back_with_the_scope_alone,
             dead_letters_are_forgotten,
             a_key_is_kept_for_good,
             a_long_result_is_stored_once,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use afield_proto::approval::{Approval, Danger};
+use afield_proto::device::Scopes;
 use afield_proto::handoff::Handoff;
 use afield_proto::{CommandId, ProjectId};
 
@@ -87,6 +88,16 @@ pub enum Refusal {
     NotPossible {
         /// Why, for people.
         reason: String,
+    },
+    /// Whoever asks could not submit the command that is to begin: it starts programs.
+    #[error("command {command_id} needs the scope shell")]
+    LacksShell {
+        /// Which.
+        command_id: CommandId,
+        /// The option by which it does, where it is not a plain command.
+        option: Option<&'static str>,
+        /// What whoever asks may do.
+        has: Scopes,
     },
     /// There is no such blob.
     #[error("there is no such blob")]

@@ -67,6 +67,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Sql> {
         crate::commands::stop::STATEMENTS,
         crate::commands::lane::STATEMENTS,
         crate::commands::lease::STATEMENTS,
+        crate::commands::rights::STATEMENTS,
         crate::commands::room::STATEMENTS,
         crate::commands::routes::STATEMENTS,
         crate::commands::save::STATEMENTS,

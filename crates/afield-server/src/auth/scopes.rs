@@ -2,12 +2,13 @@
 //!
 //! What each request needs stands in the table of requests. A handler asks for more only where that
 //! depends on what a request says: plain commands and the options that come to the same need
-//! `shell`, and nobody gives a scope away that it has not.
+//! `shell`, and nobody gives a scope away that it has not. What a command needs that is to begin again the store
+//! asks, in the transaction that has it begin.
 
 use afield_proto::agent::{ExecuteOptions, PermissionMode};
-use afield_proto::device::Scope;
+use afield_proto::device::{Scope, Scopes};
 use afield_proto::request::{Needs, Request};
-use afield_proto::{ErrorBody, ErrorCode};
+use afield_proto::{CommandId, ErrorBody, ErrorCode};
 
 use crate::socket::conn::Actor;
 
@@ -47,6 +48,28 @@ pub(crate) fn check_options(
 pub(crate) fn check_mode(actor: &Actor, mode: PermissionMode) -> Result<(), ErrorBody> {
     let asked = ExecuteOptions { permission_mode: Some(mode), ..ExecuteOptions::default() };
     check_options(actor, Some(&asked), None)
+}
+
+/// A command that was accepted from somebody else is to begin again.
+pub(crate) fn lacks_shell_for(
+    command_id: CommandId,
+    option: Option<&'static str>,
+    has: Scopes,
+) -> ErrorBody {
+    let what = match option {
+        Some(option) => {
+            format!("has the option {option}, with which its agent could start programs unasked")
+        }
+        None => "is a plain command".to_owned(),
+    };
+    let scope = Scope::Shell;
+    let message = format!(
+        "command {command_id} {what}; to have it begin again needs the scope {scope}, \
+         which this device lacks (it has: {has})"
+    );
+    ErrorBody::new(ErrorCode::Forbidden, message).with_details(
+        serde_json::json!({ "scope": scope, "option": option, "command_id": command_id }),
+    )
 }
 
 fn lacks_shell(actor: &Actor, option: &str) -> ErrorBody {

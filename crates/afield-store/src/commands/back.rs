@@ -2,12 +2,13 @@
 
 use afield_flow::command as life;
 use afield_proto::command::{Command, CommandState, Outcome, OutcomeKind};
+use afield_proto::device::Scopes;
 use afield_proto::queue::AttemptView;
 use afield_proto::{CommandId, OrgId, ProjectId, Timestamp};
 
 use super::edit::set_payload;
 use super::payload::Carried;
-use super::{CommandRow, lane, locked, not_possible, routes, save, steer, with_lane};
+use super::{CommandRow, lane, locked, not_possible, rights, routes, save, steer, with_lane};
 use crate::sql::{params, statements, to_json};
 use crate::tx::Tx;
 use crate::{Error, Store, uploads};
@@ -34,18 +35,20 @@ pub enum WhichDead {
 
 impl Store {
     /// Puts commands that are over back behind their lanes, with their attempts counted anew, and
-    /// with another payload where one is given.
+    /// with another payload where one is given; whoever asks may submit that.
     ///
-    /// **Errors**: [`crate::Refusal::NotPossible`] for one that waits, runs or succeeded, and for a kill.
+    /// **Errors**: [`crate::Refusal::NotPossible`] for one that waits, runs or succeeded, and for a kill;
+    /// [`crate::Refusal::LacksShell`] for one that whoever asks could not submit as it was.
     pub async fn put_back(
         &self,
         org: OrgId,
         which: WhichDead,
         payload: Option<Carried>,
+        by: Scopes,
         expires_at: Timestamp,
         now: Timestamp,
     ) -> Result<Vec<Command>, Error> {
-        self.write((org, which, payload, expires_at, now), put_back).await
+        self.write((org, which, payload, by, expires_at, now), put_back).await
     }
 
     /// Forgets dead commands; their events stay.
@@ -65,12 +68,12 @@ async fn which(tx: &mut Tx, org: OrgId, which: &WhichDead) -> Result<Vec<Command
     }
 }
 
-/// Which, the new payload, when they expire, now.
-type PutBack = (OrgId, WhichDead, Option<Carried>, Timestamp, Timestamp);
+/// Which, the new payload, what whoever asks may do, when they expire, now.
+type PutBack = (OrgId, WhichDead, Option<Carried>, Scopes, Timestamp, Timestamp);
 
 async fn put_back(
     tx: &mut Tx,
-    (org, dead, payload, expires_at, now): &PutBack,
+    (org, dead, payload, by, expires_at, now): &PutBack,
 ) -> Result<Vec<Command>, Error> {
     let mut back = Vec::new();
     for id in which(tx, *org, dead).await? {
@@ -83,8 +86,9 @@ async fn put_back(
             )));
         }
         lane::refuse_kill(&row)?;
-        if let Some(payload) = payload {
-            set_payload(tx, &mut row, payload, *now).await?;
+        match payload {
+            Some(payload) => set_payload(tx, &mut row, payload, *now).await?,
+            None => rights::check(tx, &row, *by).await?,
         }
         back.push(again(tx, row, *expires_at, *now).await?);
     }

@@ -1,11 +1,12 @@
 //! Editing and moving a command that waits.
 
 use afield_proto::command::{Command, CommandKind};
+use afield_proto::device::Scopes;
 use afield_proto::queue::{Place, Priority, RetryPolicy};
 use afield_proto::{CommandId, OrgId, Timestamp};
 
 use super::payload::{Carried, encode_payload, summary};
-use super::{CommandRow, changed, lane, locked, not_possible, save, waiting};
+use super::{CommandRow, changed, lane, locked, not_possible, rights, save, waiting};
 use crate::sql::{params, statements};
 use crate::tx::Tx;
 use crate::{Error, Store, uploads};
@@ -28,12 +29,15 @@ pub struct EditCommand {
     pub expires_at: Option<Timestamp>,
     /// How it is tried again.
     pub retry: Option<RetryPolicy>,
+    /// What whoever asks may do: as much as `payload` needs, where there is one.
+    pub by: Scopes,
 }
 
 impl Store {
     /// Changes a command that waits.
     ///
-    /// **Errors**: [`crate::Refusal::NotPossible`] when it does not wait.
+    /// **Errors**: [`crate::Refusal::NotPossible`] when it does not wait; [`crate::Refusal::LacksShell`] when it is
+    /// to begin more often or later than it was accepted, and whoever asks could not submit it.
     pub async fn edit_command(
         &self,
         org: OrgId,
@@ -64,8 +68,12 @@ async fn edit_command(
     (org, id, edit, now): &(OrgId, CommandId, EditCommand, Timestamp),
 ) -> Result<Command, Error> {
     let mut row = waiting(tx, *org, *id).await?;
-    if let Some(payload) = &edit.payload {
-        set_payload(tx, &mut row, payload, *now).await?;
+    match &edit.payload {
+        Some(payload) => set_payload(tx, &mut row, payload, *now).await?,
+        None if edit.retry.is_some() || edit.expires_at.is_some() => {
+            rights::check(tx, &row, edit.by).await?;
+        }
+        None => {}
     }
     row.command.priority = edit.priority.unwrap_or(row.command.priority);
     row.command.expires_at = edit.expires_at.or(row.command.expires_at);

@@ -2,13 +2,14 @@
 
 use afield_flow::command as life;
 use afield_proto::command::{Command, CommandState, Outcome, OutcomeKind};
+use afield_proto::device::Scopes;
 use afield_proto::fact::Fact;
 use afield_proto::queue::{EXPIRY, Resolution};
 use afield_proto::{CommandId, DeviceId, OrgId, Timestamp};
 
 use super::back::again;
 use super::stop::{end_kills, in_a_turn};
-use super::{CommandRow, changed, end, not_possible, steer, with_lane};
+use super::{CommandRow, changed, end, not_possible, rights, steer, with_lane};
 use crate::tx::Tx;
 use crate::{Error, Store, approvals, projects};
 
@@ -16,24 +17,31 @@ impl Store {
     /// Decides what became of a command that a runner was given and nobody hears of, or that was
     /// interrupted.
     ///
-    /// **Errors**: [`crate::Refusal::NotPossible`] in any other state.
+    /// **Errors**: [`crate::Refusal::NotPossible`] in any other state; [`crate::Refusal::LacksShell`] when it is to
+    /// begin again and whoever asks could not submit it.
     pub async fn resolve_command(
         &self,
         org: OrgId,
         id: CommandId,
         resolution: Resolution,
-        by: DeviceId,
+        by: (DeviceId, Scopes),
         now: Timestamp,
     ) -> Result<Command, Error> {
         self.write((org, id, resolution, by, now), resolve_command).await
     }
 }
 
+/// Which, how, who decides and what they may do, now.
+type Resolve = (OrgId, CommandId, Resolution, (DeviceId, Scopes), Timestamp);
+
 async fn resolve_command(
     tx: &mut Tx,
-    (org, id, resolution, by, now): &(OrgId, CommandId, Resolution, DeviceId, Timestamp),
+    (org, id, resolution, (by, scopes), now): &Resolve,
 ) -> Result<Command, Error> {
     let mut row = with_lane(tx, *org, *id).await?;
+    if *resolution == Resolution::Requeue {
+        rights::check(tx, &row, *scopes).await?;
+    }
     let state = row.command.state;
     match state {
         CommandState::Interrupted if *resolution == Resolution::Requeue => {

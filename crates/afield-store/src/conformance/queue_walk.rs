@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use afield_proto::command::{Command, CommandState, Outcome as Ended, OutcomeKind};
+use afield_proto::device::Scopes;
 use afield_proto::queue::{Failure, Hold, Place as To, Priority, Resolution, RetryPolicy};
 use afield_proto::runner::{Attempt, Record, RunnerExecute, RunnerRecords};
 use afield_proto::{CommandId, ProjectId, Timestamp};
@@ -258,7 +259,9 @@ impl Walk {
         let Some(id) = self.pick_known() else { return Ok(()) };
         let (World { store, org, .. }, now) = (&self.world, self.now);
         let which = WhichDead::Named(vec![id]);
-        let back = refused(store.put_back(*org, which, None, at(now + 5_000), at(now)).await)?;
+        let back = refused(
+            store.put_back(*org, which, None, Scopes::NONE, at(now + 5_000), at(now)).await,
+        )?;
         let Some(command) = back.into_iter().flatten().next() else { return Ok(()) };
         self.came_back(&command);
         Ok(())
@@ -289,7 +292,8 @@ impl Walk {
         let ways = [Resolution::Succeeded, Resolution::Failed, Resolution::Requeue];
         let how = self.pick(&ways).ok_or("there are ways")?;
         let (World { store, org, phone, .. }, now) = (&self.world, at(self.now));
-        let resolved = refused(store.resolve_command(*org, id, how, *phone, now).await)?;
+        let resolved =
+            refused(store.resolve_command(*org, id, how, (*phone, Scopes::NONE), now).await)?;
         let Some(command) = resolved else { return Ok(()) };
         self.given.retain(|given| given.0.command_id != id);
         match how {
@@ -351,7 +355,7 @@ impl Walk {
         for (attempt, _) in std::mem::take(&mut self.given) {
             let World { store, org, phone, .. } = &self.world;
             let (id, failed) = (attempt.command_id, Resolution::Failed);
-            store.resolve_command(*org, id, failed, *phone, at(self.now)).await?;
+            store.resolve_command(*org, id, failed, (*phone, Scopes::NONE), at(self.now)).await?;
         }
         while self.world.store.next_sweep().await?.is_some_and(|next| next <= at(self.now)) {
             self.sweep().await?;

@@ -133,7 +133,7 @@ pub async fn waiting_commands_are_edited(place: Place) -> Outcome {
         priority: Some(Priority::High),
         not_before: Some(at(50)),
         expires_at: Some(at(90)),
-        retry: None,
+        ..EditCommand::default()
     };
     let edited = world.store.edit_command(world.org, id, edit, at(3)).await?;
     assert_eq!((edited.summary.as_str(), edited.agent), ("after", AgentKind::Command));

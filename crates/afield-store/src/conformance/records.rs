@@ -2,6 +2,7 @@
 
 use afield_proto::agent::MessageKind;
 use afield_proto::command::{CommandState, Outcome as Ended, OutcomeKind};
+use afield_proto::device::Scopes;
 use afield_proto::output::{OutputLines, OutputStream};
 use afield_proto::project::ProjectState;
 use afield_proto::queue::Resolution;
@@ -247,7 +248,10 @@ pub async fn reconciling_interrupts_what_the_server_forgot_it_gave(place: Place)
     assert_eq!(world.given(9).await?, [behind]);
     for id in ids {
         let requeue = Resolution::Requeue;
-        world.store.resolve_command(world.org, id, requeue, world.phone, at(9)).await?;
+        world
+            .store
+            .resolve_command(world.org, id, requeue, (world.phone, Scopes::NONE), at(9))
+            .await?;
     }
     let one = world.attempts(usize::MAX, 10).await?;
     let behind = Attempt { command_id: behind, attempt: 1, fence: 1 };
@@ -277,7 +281,10 @@ pub async fn a_refused_order_is_interrupted_and_raises_the_fence(place: Place) -
         }
         let id = attempt.command_id;
         let requeue = Resolution::Requeue;
-        world.store.resolve_command(world.org, id, requeue, world.phone, at(6)).await?;
+        world
+            .store
+            .resolve_command(world.org, id, requeue, (world.phone, Scopes::NONE), at(6))
+            .await?;
         attempt = world.attempts(1, 7).await?[0];
         assert_eq!(attempt.fence, next);
     }

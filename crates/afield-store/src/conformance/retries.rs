@@ -1,8 +1,10 @@
 //! Attempts that failed: tried again, waited for, given up among the dead letters, put back.
 
-use afield_proto::agent::AgentKind;
-use afield_proto::command::{Command, CommandState, Outcome as Ended, OutcomeKind};
-use afield_proto::queue::{Failure, RetryPolicy};
+use afield_proto::agent::{AgentKind, ExecuteOptions};
+use afield_proto::command::{Command, CommandKind, CommandState, Outcome as Ended, OutcomeKind};
+use afield_proto::device::Scopes;
+use afield_proto::project::ProjectSettings;
+use afield_proto::queue::{Failure, Priority, Resolution, RetryPolicy};
 use afield_proto::runner::Attempt;
 use afield_proto::{CommandId, ProjectId};
 
@@ -118,7 +120,7 @@ pub async fn a_retry_that_comes_too_late_is_a_dead_letter(place: Place) -> Outco
     // Put back and not begun, it expires like any other.
     world
         .store
-        .put_back(world.org, WhichDead::Named(vec![waits]), None, at(6000), at(5000))
+        .put_back(world.org, WhichDead::Named(vec![waits]), None, Scopes::NONE, at(6000), at(5000))
         .await?;
     world.store.sweep_queue(at(6000)).await?;
     assert_eq!(world.state(waits).await?, CommandState::Expired);
@@ -206,7 +208,8 @@ pub async fn dead_letters_are_put_back(place: Place) -> Outcome {
     let state = Some(CommandState::Dead);
     let foreign = CommandFilter { runner_id, state, limit: 9, ..CommandFilter::default() };
     assert!(world.store.commands(world.org, foreign).await?.is_empty(), "another runner's");
-    let put_back = |which| world.store.put_back(world.org, which, None, at(9000), at(20));
+    let put_back =
+        |which| world.store.put_back(world.org, which, None, Scopes::NONE, at(9000), at(20));
     let back = put_back(WhichDead::All(Some(one.id), 9)).await?;
     assert_eq!(back.iter().map(|command| command.id).collect::<Vec<_>>(), [a, b]);
     assert!(back.iter().all(|command| command.state == CommandState::Queued));
@@ -245,19 +248,83 @@ pub async fn a_dead_letter_is_corrected(place: Place) -> Outcome {
     let edit = EditCommand { payload, ..EditCommand::default() };
     let early = world.store.edit_command(world.org, id, edit.clone(), at(11)).await;
     assert_refused!(early, Refusal::NotPossible { .. });
-    world.store.put_back(world.org, WhichDead::Named(vec![id]), None, at(900), at(12)).await?;
+    world
+        .store
+        .put_back(world.org, WhichDead::Named(vec![id]), None, Scopes::NONE, at(900), at(12))
+        .await?;
     world.store.edit_command(world.org, id, edit, at(13)).await?;
     let order = world.leases(14).await?.pop().ok_or("it starts")?;
     assert_eq!((order.prompt.as_str(), order.attempt.attempt), ("right", 3));
     Ok(())
 }
 
+/// What starts programs begins again, more often or later only for those who could submit it; what the project
+/// grants counts for everybody.
+pub async fn what_starts_programs_is_put_back_with_the_scope_alone(place: Place) -> Outcome {
+    let world = World::open(&place).await?;
+    let project = world.project("/a").await?;
+    let (none, shell) = (Scopes::NONE, "prompt,shell".parse()?);
+    let options = ExecuteOptions { mcp_config: Some("a.json".into()), ..ExecuteOptions::default() };
+    let plain = SubmitCommand {
+        kind: CommandKind::Shell,
+        agent: AgentKind::Command,
+        ..world.queued(project.id, "x")
+    };
+    let unasked = SubmitCommand { options: options.clone(), ..world.queued(project.id, "x") };
+    let mut ids = Vec::new();
+    for submit in [plain, unasked] {
+        let id = world.accept(submit, 2).await?;
+        for edit in [
+            EditCommand { retry: Some(policy(3)), ..EditCommand::default() },
+            EditCommand { expires_at: Some(at(900)), ..EditCommand::default() },
+        ] {
+            let refused = world.store.edit_command(world.org, id, edit.clone(), at(3)).await;
+            assert_refused!(refused, Refusal::LacksShell { command_id, .. } if command_id == id);
+            let edit = EditCommand { by: shell, ..edit };
+            world.store.edit_command(world.org, id, edit, at(3)).await?;
+        }
+        let later = EditCommand { priority: Some(Priority::Low), ..EditCommand::default() };
+        world.store.edit_command(world.org, id, later, at(3)).await?;
+        let attempt = attempt(&world, 4).await?;
+        world.run(attempt, OutcomeKind::Interrupted).await?;
+        let requeue = |by| {
+            let by = (world.phone, by);
+            world.store.resolve_command(world.org, id, Resolution::Requeue, by, at(5))
+        };
+        assert_refused!(requeue(none).await, Refusal::LacksShell { .. });
+        requeue(shell).await?;
+        world.store.cancel_command(world.org, id, world.phone, at(6)).await?;
+        ids.push(id);
+    }
+    let put_back = |id, by| {
+        let which = WhichDead::Named(vec![id]);
+        world.store.put_back(world.org, which, None, by, at(9000), at(20))
+    };
+    assert_refused!(put_back(ids[0], none).await, Refusal::LacksShell { option: None, .. });
+    let refused = put_back(ids[1], none).await;
+    assert_refused!(refused, Refusal::LacksShell { option: Some("mcp_config"), .. });
+    assert_eq!(world.state(ids[1]).await?, CommandState::Cancelled);
+    let settings = ProjectSettings { options: Some(options), ..ProjectSettings::default() };
+    world.store.update_project(world.org, project.id, settings, at(21)).await?;
+    put_back(ids[1], none).await?;
+    put_back(ids[0], shell).await?;
+    check_lanes(&world).await
+}
+
 /// Everything that is over and did not succeed can be put back; a kill is sent anew instead.
 pub async fn what_did_not_succeed_is_put_back(place: Place) -> Outcome {
     let world = World::open(&place).await?;
     let project = world.project("/a").await?;
-    let put_back =
-        |id| world.store.put_back(world.org, WhichDead::Named(vec![id]), None, at(9000), at(200));
+    let put_back = |id| {
+        world.store.put_back(
+            world.org,
+            WhichDead::Named(vec![id]),
+            None,
+            Scopes::NONE,
+            at(9000),
+            at(200),
+        )
+    };
     let cancelled = world.enqueue(project.id, "x").await?;
     world.store.cancel_command(world.org, cancelled, world.phone, at(3)).await?;
     let expires = SubmitCommand { expires_at: Some(at(9)), ..world.queued(project.id, "x") };

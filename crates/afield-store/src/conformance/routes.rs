@@ -2,6 +2,7 @@
 
 use afield_proto::agent::{AgentKind, ExecuteOptions};
 use afield_proto::command::{CommandState, OutcomeKind};
+use afield_proto::device::Scopes;
 use afield_proto::project::{Project, ProjectSettings};
 use afield_proto::queue::{Hold, Payload, Resolution};
 use afield_proto::route::{DECISIONS_MAX, RouteCause, RouteDecision, RouteMode, RouteWish};
@@ -159,7 +160,10 @@ pub async fn what_was_given_before_a_restore_is_placed_by_a_person_alone(on: Pla
     assert!(world.store.waiting_routes(world.org, None).await?.waiting.is_empty());
     check_lanes(&world).await?;
     let requeue = Resolution::Requeue;
-    world.store.resolve_command(world.org, unplaced, requeue, world.phone, at(5)).await?;
+    world
+        .store
+        .resolve_command(world.org, unplaced, requeue, (world.phone, Scopes::NONE), at(5))
+        .await?;
     let moved = world.store.place_command(world.org, place(unplaced, room, &other), at(6)).await?;
     assert_eq!(moved.map(|command| command.project_id), Some(other.id));
     Ok(())
@@ -265,7 +269,10 @@ pub async fn a_route_lives_with_its_command(on: Place) -> Outcome {
     assert_eq!((kept.placed, kept.decisions.len()), (true, DECISIONS_MAX));
     world.store.cancel_command(world.org, id, world.phone, at(4)).await?;
     assert!(world.store.waiting_routes(world.org, None).await?.waiting.is_empty());
-    world.store.put_back(world.org, WhichDead::Named(vec![id]), None, at(99), at(5)).await?;
+    world
+        .store
+        .put_back(world.org, WhichDead::Named(vec![id]), None, Scopes::NONE, at(99), at(5))
+        .await?;
     let waiting = world.store.waiting_routes(world.org, None).await?.waiting;
     assert_eq!(waiting.len(), 1, "what was put back may be placed again");
     world.store.cancel_command(world.org, id, world.phone, at(6)).await?;

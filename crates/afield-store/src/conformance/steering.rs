@@ -2,6 +2,7 @@
 
 use afield_proto::agent::AgentKind;
 use afield_proto::command::{Command, CommandState, OutcomeKind};
+use afield_proto::device::Scopes;
 use afield_proto::queue::{ChainStep, Hold, Steer};
 use afield_proto::runner::{Attempt, Record};
 use afield_proto::{CommandId, ProjectId, Topic};
@@ -169,7 +170,7 @@ pub async fn words_wait_and_are_cancelled(place: Place) -> Outcome {
     assert_eq!(world.drain(10).await?, [held]);
     let expires = at(1000);
     let which = crate::WhichDead::Named(vec![early]);
-    let back = world.store.put_back(world.org, which, None, expires, at(11)).await?;
+    let back = world.store.put_back(world.org, which, None, Scopes::NONE, expires, at(11)).await?;
     assert_eq!((back[0].steer, back[0].into), (None, None));
     assert_eq!(world.drain(12).await?, [early]);
     check_lanes(&world).await

@@ -1,6 +1,7 @@
 //! Ends that no runner reports: commands expire, are cancelled, or a person decides.
 
 use afield_proto::command::{CommandState, OutcomeKind};
+use afield_proto::device::Scopes;
 use afield_proto::project::ProjectState;
 use afield_proto::queue::Resolution;
 use afield_proto::runner::{Attempt, AttemptReport};
@@ -170,7 +171,8 @@ pub async fn nothing_is_left_without_a_turn(place: Place) -> Outcome {
 }
 
 async fn resolve(world: &World, id: CommandId, how: Resolution) -> Result<CommandState, Error> {
-    let resolved = world.store.resolve_command(world.org, id, how, world.phone, at(7)).await?;
+    let resolved =
+        world.store.resolve_command(world.org, id, how, (world.phone, Scopes::NONE), at(7)).await?;
     Ok(resolved.state)
 }
 

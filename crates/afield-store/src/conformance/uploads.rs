@@ -3,6 +3,7 @@
 
 use afield_proto::attachment::{Attachment, StoredBlob, TEXT};
 use afield_proto::command::{CommandState, OutcomeKind};
+use afield_proto::device::Scopes;
 use afield_proto::{CommandId, DeviceId, OrgId, ProjectId};
 use futures::future::join;
 
@@ -133,7 +134,7 @@ pub async fn unused_uploads_go(place: Place) -> Outcome {
     assert_eq!(world.store.remove_unused_uploads(at(50)).await?, None);
     assert!(world.is_kept(&needed).await && !world.is_kept(&unused).await);
     let back = WhichDead::Named(vec![id]);
-    world.store.put_back(world.org, back, None, at(900), at(60)).await?;
+    world.store.put_back(world.org, back, None, Scopes::NONE, at(900), at(60)).await?;
     let orders = world.store.lease_commands(world.org, world.runner, 9, at(61)).await?;
     assert_eq!(orders[0].attachments.len(), 1, "tried again with all it had");
     world.run(orders[0].attempt, OutcomeKind::Succeeded).await?;

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use afield_proto::proof::Proof;
 use testkit::client::ClientError;
+use testkit::harness::code;
 use testkit::http::{send, status};
 use testkit::keyed::{Keyed, challenge, unknown_token};
 
@@ -194,7 +195,7 @@ async fn scopes_are_what_the_server_says() {
             json!({ "attempt": { "command_id": project, "attempt": 1, "fence": 1 }, "first_record": 1, "records": [] }),
         ),
     ] {
-        assert_eq!(testkit::harness::code(viewer.ask(kind, data).await), "FORBIDDEN", "{kind}");
+        assert_eq!(code(viewer.ask(kind, data).await), "FORBIDDEN", "{kind}");
     }
 }
 
@@ -262,7 +263,66 @@ async fn only_with_the_scope_shell_options_let_an_agent_start_programs() {
         owner.ask("command_submit", asks[1].1.clone()).await.unwrap();
     }
     let never = json!({ "project_id": project, "permission_mode": "bypassPermissions" });
-    assert_eq!(testkit::harness::code(phone.ask("agent_set_mode", never).await), "FORBIDDEN");
+    assert_eq!(code(phone.ask("agent_set_mode", never).await), "FORBIDDEN");
+}
+
+/// What starts programs begins again only for those who could have sent it; what waits anyway is everybody's
+/// who may send prompts.
+#[tokio::test]
+async fn only_with_the_scope_shell_what_starts_programs_is_put_back() {
+    let afield = demo().await;
+    let mut owner = afield.client().await;
+    let project = afield.project(&mut owner, "p").await;
+    follow(&mut owner, &project, 0).await;
+    let made = ["token", "create", "--name", "p", "--scopes", "view,approve,prompt", "--json"];
+    let made: Value = serde_json::from_str(&afield.cli(&made).await.stdout).unwrap();
+    let token = made["token"].as_str().unwrap();
+    let mut phone = Client::connect(&afield.url, token).await.unwrap();
+    let target = json!({ "project_id": project });
+    let plain = json!({
+        "target": target,
+        "kind": "shell",
+        "payload": { "options": { "argv": ["/bin/false"] } },
+        "retry": { "attempts": 2, "wait_ms": 50, "on": ["failed"] },
+    });
+    let dead = owner.ask("command_submit", plain.clone()).await.unwrap();
+    assert_eq!(finished(&mut owner, &dead).await["state"], "dead");
+    owner.ask("command_hold", json!({})).await.unwrap();
+    let options = json!({ "permission_mode": "bypassPermissions" });
+    let payload = json!({ "prompt": "x", "agent": "demo", "options": options });
+    let ask = json!({ "target": target, "payload": payload });
+    let over = owner.ask("command_submit", ask).await.unwrap();
+    owner.ask("command_cancel", json!({ "command_id": over["id"] })).await.unwrap();
+    let waits = owner.ask("command_submit", plain).await.unwrap();
+    for (command, option) in [(&dead, Value::Null), (&over, json!("permission_mode"))] {
+        let mut asks = vec![json!({ "command_ids": [command["id"]] })];
+        if command == &dead {
+            asks.push(json!({ "all_dead": true }));
+        }
+        for ask in asks {
+            assert_eq!(code(phone.ask("command_retry", ask.clone()).await), "FORBIDDEN", "{ask}");
+            let (status, error) = says(&afield, token, "POST /api/v1/commands/retry", &ask).await;
+            assert_eq!((status, &error["details"]["scope"]), (403, &json!("shell")), "{error}");
+            assert_eq!(error["details"]["option"], option, "{error}");
+            assert_eq!(error["details"]["command_id"], command["id"], "{error}");
+        }
+    }
+    let id = waits["id"].as_str().unwrap();
+    let path = format!("PATCH /api/v1/commands/{id}");
+    for more in
+        [json!({ "retry": { "attempts": 9 } }), json!({ "expires_at": "2199-01-01T00:00:00Z" })]
+    {
+        assert_eq!(says(&afield, token, &path, &more).await.0, 403, "{more}");
+        let mut ask = more;
+        ask["command_id"] = waits["id"].clone();
+        assert_eq!(code(phone.ask("command_edit", ask.clone()).await), "FORBIDDEN", "{ask}");
+    }
+    phone.ask("command_edit", json!({ "command_id": id, "priority": "low" })).await.unwrap();
+    phone.ask("command_move", json!({ "command_id": id, "to": "first" })).await.unwrap();
+    phone.ask("command_release", json!({})).await.unwrap();
+    assert_eq!(finished(&mut owner, &waits).await["state"], "dead", "it was accepted, and ran");
+    let back = owner.ask("command_retry", json!({ "all_dead": true })).await.unwrap();
+    assert_eq!(back["commands"].as_array().unwrap().len(), 2);
 }
 
 #[tokio::test]
@@ -293,7 +353,7 @@ async fn what_a_project_grants_holds_for_the_prompts_of_every_device() {
     phone.ask("command_edit", edit(options)).await.unwrap();
     phone.ask("command_edit", edit(json!({ "allowed_tools": ["Read(src/**)"] }))).await.unwrap();
     let wider = edit(json!({ "allowed_tools": ["Bash"] }));
-    assert_eq!(testkit::harness::code(phone.ask("command_edit", wider).await), "FORBIDDEN");
+    assert_eq!(code(phone.ask("command_edit", wider).await), "FORBIDDEN");
 }
 
 #[tokio::test]
