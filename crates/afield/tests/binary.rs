@@ -107,6 +107,23 @@ fn stdout(output: &Output) -> String {
 }
 
 #[test]
+fn a_limit_that_lets_nobody_in_is_refused_at_the_start() {
+    let home = tempfile::tempdir().unwrap();
+    for part in ["server", "up"] {
+        let mut command = afield(home.path());
+        command.env("AFIELD_LIMITS__CONNECTIONS", "0").args([part, "--listen", "127.0.0.1:0"]);
+        let refused = command.output().unwrap();
+        let said = String::from_utf8_lossy(&refused.stderr);
+        assert_eq!(refused.status.code(), Some(2), "{part}: {said}");
+        assert!(said.contains("limits.connections (in $AFIELD_LIMITS__CONNECTIONS)"), "{said}");
+        assert!(
+            said.contains("write 1 or more, or leave it out for the default of 10000"),
+            "{said}"
+        );
+    }
+}
+
+#[test]
 fn the_main_job_from_add_to_history() {
     let up = Up::start(&[]);
     let token = up.json(&["token", "create", "--name", "N", "--scopes", "all"]);

@@ -6,16 +6,14 @@ use std::path::PathBuf;
 use afield_server::{Limits, Options, PushOptions, Tls};
 use afield_store::{Location, PostgresServer};
 
-use crate::config::{Config, Loaded, TlsMode, seconds};
+use crate::config::{self, Config, Loaded, TlsMode, seconds};
 use crate::data_dir::DataDir;
 use crate::failure::Failure;
-
-/// Commands that are over are kept so long at least: their keys are promised for a day.
-const KEPT_HOURS_MIN: u32 = 24;
 
 /// What the server is told.
 pub(super) fn options(loaded: &Loaded, data_dir: &DataDir) -> Result<Options, Failure> {
     let config = &loaded.config;
+    check_limits(loaded)?;
     let listen = config.server.listen.to_socket_addrs().ok().and_then(|mut found| found.next());
     let listen = listen.ok_or_else(|| {
         Failure::usage(format!("server.listen: {:?} is no address", config.server.listen))
@@ -29,7 +27,7 @@ pub(super) fn options(loaded: &Loaded, data_dir: &DataDir) -> Result<Options, Fa
         behind_proxy: config.server.behind_proxy,
         allowed_hosts: allowed_hosts(config)?,
         push: push(config)?,
-        limits: limits(config)?,
+        limits: limits(config),
         version: env!("CARGO_PKG_VERSION").to_owned(),
     })
 }
@@ -87,15 +85,53 @@ fn tls(config: &Config) -> Result<Tls, Failure> {
     }
 }
 
-fn limits(config: &Config) -> Result<Limits, Failure> {
-    let limits = &config.limits;
-    if limits.finished_kept_hours < KEPT_HOURS_MIN {
-        let least = format!("limits.finished_kept_hours must be {KEPT_HOURS_MIN} or more");
-        return Err(
-            Failure::usage(least).with_next("a key given with a command is remembered so long")
-        );
+/// Limits that may be 0, which means what it says: no attachments, no wait, no pairing. With any other at 0 nothing or
+/// nobody gets through, or it is the same as 1.
+const MAY_BE_ZERO: [&str; 9] = [
+    "attachments_bytes_per_org",
+    "breaker_open_seconds",
+    "failover_grace_seconds",
+    "handoff_grace_seconds",
+    "held_messages",
+    "pairings_open",
+    "shutdown_timeout_seconds",
+    "state_bytes",
+    "state_keys",
+];
+/// Limits of which more than 1 is needed, and what for.
+const NEEDED: [(&str, i64, &str); 4] = [
+    ("finished_kept_hours", 24, "a key given with a command is remembered so long"),
+    ("message_bytes", 4096, "a request has to fit"),
+    ("outbound_bytes", 65_536, "a reply has to fit"),
+    ("runner_message_bytes", 524_288, "a batch of output has to fit"),
+];
+
+/// **Errors**: the first limit with which the server would be of no use.
+fn check_limits(loaded: &Loaded) -> Result<(), Failure> {
+    for (key, (value, origin)) in &loaded.values {
+        let Some((name, value)) = key.strip_prefix("limits.").zip(value.as_integer()) else {
+            continue;
+        };
+        let needed = NEEDED.iter().find(|(needed, ..)| *needed == name);
+        let zero = i64::from(!MAY_BE_ZERO.contains(&name));
+        let least = needed.map_or(zero, |(_, least, _)| *least);
+        if value < least {
+            let why = needed.map(|(.., why)| format!("{why}; ")).unwrap_or_default();
+            let said = format!("{key} (in {origin}) must be {least} or more, not {value}");
+            let defaults = toml::Table::try_from(config::Limits::default()).unwrap_or_default();
+            let default =
+                defaults.get(name).map(|value| format!(" of {value}")).unwrap_or_default();
+            let next =
+                format!("{why}write {least} or more, or leave it out for the default{default}");
+            return Err(Failure::usage(said).with_next(next));
+        }
     }
-    Ok(Limits {
+    Ok(())
+}
+
+fn limits(config: &Config) -> Limits {
+    let limits = &config.limits;
+    Limits {
         message_bytes: limits.message_bytes,
         runner_message_bytes: limits.runner_message_bytes,
         connections: limits.connections,
@@ -133,16 +169,17 @@ fn limits(config: &Config) -> Result<Limits, Failure> {
         shutdown_timeout: seconds(limits.shutdown_timeout_seconds),
         segment_messages: limits.segment_messages,
         segment_bytes: limits.segment_bytes,
-    })
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{FILE_NAME, Sources, load};
 
     #[test]
     fn the_configurations_defaults_are_the_servers() {
-        let ours = format!("{:?}", limits(&Config::default()).unwrap());
+        let ours = format!("{:?}", limits(&Config::default()));
         assert_eq!(ours, format!("{:?}", Limits::default()));
     }
 
@@ -159,8 +196,6 @@ mod tests {
         assert!(allowed_hosts(&config).is_ok());
         config.push.contact = "me@example.org".into();
         assert!(push(&config).is_err());
-        config.limits.finished_kept_hours = 23;
-        assert!(limits(&config).is_err());
         config.store.url = "mysql://x".into();
         let data_dir = DataDir::resolve(Some("/nowhere".into())).unwrap();
         assert!(location(&config, &data_dir).is_err());
@@ -170,5 +205,39 @@ mod tests {
         assert!(location(&config, &data_dir).is_err());
         config.store.url.push_str("?sslmode=require");
         assert!(location(&config, &data_dir).is_ok());
+    }
+    /// What is said of a file with these limits, if it is refused.
+    fn refused(limits: &str) -> Option<String> {
+        let data_dir = tempfile::tempdir().unwrap();
+        std::fs::write(data_dir.path().join(FILE_NAME), format!("[limits]\n{limits}\n")).unwrap();
+        let sources = Sources { data_dir: data_dir.path().to_owned(), ..Sources::default() };
+        check_limits(&load(&sources).unwrap()).err().map(|failure| format!("{failure:?}"))
+    }
+
+    #[test]
+    fn a_limit_that_lets_nothing_through_is_refused_by_its_key_and_place() {
+        let all = toml::Table::try_from(Config::default().limits).unwrap();
+        for name in all.keys() {
+            let said = refused(&format!("{name} = 0"));
+            match MAY_BE_ZERO.contains(&name.as_str()) {
+                true => assert_eq!(said, None),
+                false => {
+                    let said = said.unwrap_or_else(|| panic!("{name} = 0 is taken"));
+                    assert!(said.contains(&format!("limits.{name} (in ")), "{said}");
+                    assert!(said.contains("or more, not 0"), "{said}");
+                }
+            }
+        }
+        for (name, least, why) in NEEDED {
+            assert_eq!(refused(&format!("{name} = {least}")), None);
+            let said = refused(&format!("{name} = {}", least - 1)).unwrap();
+            assert!(
+                said.contains(&format!("must be {least} or more")) && said.contains(why),
+                "{said}"
+            );
+        }
+        let named = MAY_BE_ZERO.into_iter().chain(NEEDED.map(|(name, ..)| name));
+        named.for_each(|name| assert!(all.contains_key(name), "there is no limit {name}"));
+        assert_eq!(refused(""), None);
     }
 }
