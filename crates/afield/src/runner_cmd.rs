@@ -32,7 +32,7 @@ use crate::identity::{Given, Wish, become_device};
 use crate::nearby::server_for;
 use crate::parent::{self, News};
 use crate::serve::LogFlags;
-use crate::stop::Signals;
+use crate::stop::{Signals, survive_file_size_limit};
 use crate::{Outcome, logging, out};
 use orders::Orders;
 
@@ -61,6 +61,7 @@ pub(crate) struct Args {
 pub(crate) async fn run(global: &Global, args: Args) -> Outcome {
     let loaded = load_config(global, None, args.log.values())?;
     logging::start_service(&loaded.config.log, global.verbose)?;
+    survive_file_size_limit()?;
     let data_dir = global.data_dir()?;
     data_dir.ensure()?;
     if let Some(code) = &args.pair {

@@ -19,7 +19,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::nearby::{self, Announced, Subject};
 use crate::parent::{self, News};
-use crate::stop::Signals;
+use crate::stop::{Signals, survive_file_size_limit};
 use crate::{Outcome, logging, out};
 
 pub(crate) use flags::{Flags, LogFlags};
@@ -46,6 +46,7 @@ pub(crate) struct Args {
 pub(crate) async fn run(global: &Global, args: Args) -> Outcome {
     let loaded = load_config(global, args.flags.config.clone(), args.flags.values())?;
     logging::start_service(&loaded.config.log, global.verbose)?;
+    survive_file_size_limit()?;
     let data_dir = global.data_dir()?;
     data_dir.ensure()?;
     let _lock = lock(&data_dir).await?;
@@ -79,7 +80,7 @@ pub(crate) async fn run(global: &Global, args: Args) -> Outcome {
     }
     if broken {
         return Err(Failure::new(Exit::Failed, "the store failed, and nothing more is accepted")
-            .with_next("see the log; check free space and the disk, then start again"));
+            .with_next("see the log; check the disk, its free space and the limit on file sizes (ulimit -f), then start again"));
     }
     Ok(Exit::Done)
 }

@@ -13,7 +13,7 @@ use crate::connect::Global;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::parent::News;
-use crate::stop::Signals;
+use crate::stop::{Signals, survive_file_size_limit};
 use crate::{Outcome, out, qr, serve};
 use child::Child;
 use plan::Plan;
@@ -37,6 +37,7 @@ pub(crate) struct Args {
 /// Does it.
 pub(crate) async fn run(global: &Global, args: Args) -> Outcome {
     let loaded = load_config(global, args.flags.config.clone(), args.flags.values())?;
+    survive_file_size_limit()?;
     let data_dir = global.data_dir()?;
     data_dir.ensure()?;
     data_dir.runner().ensure()?;

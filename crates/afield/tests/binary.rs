@@ -19,6 +19,17 @@ fn afield(home: &Path) -> Command {
     command
 }
 
+/// The same with a limit on the size of files: 2 or 4 MB, as shells count in blocks of 512 or 1024 bytes.
+fn limited(home: &Path) -> Command {
+    let plain = afield(home);
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", "ulimit -f 4000; exec \"$0\" \"$@\""]).arg(plain.get_program());
+    command.args(plain.get_args()).env_clear();
+    command.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
 /// `afield up`, killed with everything it started when dropped.
 struct Up {
     home: TempDir,
@@ -29,6 +40,10 @@ struct Up {
 
 impl Up {
     fn start(arguments: &[&str]) -> Self {
+        Self::start_as(afield, arguments)
+    }
+
+    fn start_as(afield: fn(&Path) -> Command, arguments: &[&str]) -> Self {
         let home = tempfile::tempdir().unwrap();
         std::fs::create_dir(home.path().join("shop")).unwrap();
         std::fs::write(home.path().join("shop/readme.txt"), "hello").unwrap();
@@ -121,6 +136,31 @@ fn a_limit_that_lets_nobody_in_is_refused_at_the_start() {
             "{said}"
         );
     }
+}
+
+#[test]
+fn a_file_past_the_limit_of_the_process_is_said_and_kills_nothing() {
+    let mut up = Up::start_as(limited, &[]);
+    let added = up.run(&["projects", "add", "."]);
+    assert!(added.status.success(), "{added:?}");
+    let ran = stdout(&up.run(&["run", "--", "grep", "SigIgn", "/proc/self/status"]));
+    let ignored = ran.split_whitespace().find_map(|word| u64::from_str_radix(word, 16).ok());
+    let bit = 1 << (Signal::SIGXFSZ as u32 - 1);
+    assert_eq!(ignored.map(|signals| signals & bit), Some(0), "programs get the default: {ran}");
+    up.run(&["queue", "hold", "--all"]);
+    let prompt = "x".repeat(100_000);
+    let refused = (0..60)
+        .map(|_| up.run(&["run", "--detach", "--agent", "demo", &prompt]))
+        .find(|sent| !sent.status.success() || !sent.stderr.is_empty());
+    let refused = refused.expect("6 MB do not fit into the limit");
+    let event: Value = serde_json::from_str(&up.lines.next().unwrap().unwrap()).unwrap();
+    let (word, message) = (&event["event"], event["message"].as_str().unwrap());
+    assert_eq!(word, "restarting", "{refused:?}");
+    assert!(message.contains("the server ended (exit code 1)"), "{message}");
+    up.signal(Signal::SIGTERM);
+    let said = up.all_gone();
+    assert!(said.contains("the database failed, nothing is acknowledged any more"), "{said}");
+    assert!(said.contains("ulimit -f"), "{said}");
 }
 
 #[test]
