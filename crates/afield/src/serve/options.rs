@@ -206,6 +206,7 @@ mod tests {
         config.store.url.push_str("?sslmode=require");
         assert!(location(&config, &data_dir).is_ok());
     }
+
     /// What is said of a file with these limits, if it is refused.
     fn refused(limits: &str) -> Option<String> {
         let data_dir = tempfile::tempdir().unwrap();
