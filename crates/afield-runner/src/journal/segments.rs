@@ -172,12 +172,14 @@ impl Segments {
     }
 
     /// Goes on with a number after `last`, which the server already has. Only needed when records
-    /// were damaged on this disk after the server had taken them.
+    /// were damaged on this disk after the server had taken them. What is left of those goes: files whose
+    /// numbers do not follow each other are taken for damage.
     pub(super) fn skip_to(&mut self, last: u64) -> std::io::Result<()> {
         if last < self.written.next {
             return Ok(());
         }
-        self.rotate(last + 1)
+        self.rotate(last + 1)?;
+        self.acknowledge(last)
     }
 
     /// Gives back the files whose records the server has up to `number`.
@@ -519,5 +521,8 @@ mod tests {
         assert_eq!(log.append(b"b").unwrap(), 8);
         let batch = read(folder.path(), cursor(folder.path(), 8).unwrap(), ALL).unwrap();
         assert_eq!((batch.first, batch.records), (8, vec!["b".to_owned()]));
+        log.sync().unwrap();
+        let (_, contents) = Segments::open(folder.path()).unwrap();
+        assert_eq!(contents.last, 8, "the next runner reads on");
     }
 }
