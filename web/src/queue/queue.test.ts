@@ -68,11 +68,11 @@ describe("the words of the queue", () => {
     expect(stateWords(command("a", { waiting_for: "runner" }), nobody).text).toBe("no machine fits");
     expect([isUnplaced(command("a", { waiting_for: "hold" }), undefined), isUnplaced(command("a"), runner(false)), isUnplaced(command("a", { state: "dead" }), undefined)]).toEqual([true, false, false]);
     const message = "no runner with a project fits labels has \"gpu\"; when it was looked at: box (has no label gpu)";
-    expect(said({ reason: "runner", message }, EMPTY)).toEqual({
+    expect(said({ reason: "runner", message }, EMPTY, 0)).toEqual({
       text: "No runner with a project fits labels has \"gpu\"; when it was looked at: box (has no label gpu).",
       next: "It starts by itself when a machine fits.",
     });
-    expect(said({ reason: "runner", message: "waiting for runner box", runner_id: "r" }, EMPTY).next).toBe("It starts by itself when that machine is back.");
+    expect(said({ reason: "runner", message: "waiting for runner box", runner_id: "r" }, EMPTY, 0).next).toBe("It starts by itself when that machine is back.");
   });
 
   it("name the hold that is over it", () => {

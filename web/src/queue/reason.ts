@@ -2,6 +2,7 @@
 import type { Waiting, WaitReason } from "../generated/protocol";
 import { titleOf } from "./words";
 import type { World } from "../state/world";
+import { moment } from "../text/times";
 import { visible } from "../text/visible";
 
 export interface Reason {
@@ -26,9 +27,9 @@ const NEXT: Record<WaitReason, string> = {
 /** What waits for a machine, and for none of those that are there. */
 const FITS_NOBODY = "It starts by itself when a machine fits.";
 
-/** The server's words hold ids; people know names. */
-export function said(waiting: Waiting, world: World): Reason {
-  const named = waiting.message.replace(ID, (id) => nameOf(id, world) ?? id.slice(-6));
+/** The server's words hold ids and points in time of no place; people know names and their own clock. */
+export function said(waiting: Waiting, world: World, now: number): Reason {
+  const named = waiting.message.replace(ID, (id) => nameOf(id, world) ?? id.slice(-6)).replace(TIME, (at) => moment(at, now));
   return {
     text: sentence(visible(named)),
     next: waiting.reason === "runner" && waiting.runner_id === undefined ? FITS_NOBODY : (NEXT[waiting.reason] ?? ""),
@@ -37,6 +38,7 @@ export function said(waiting: Waiting, world: World): Reason {
   };
 }
 
+const TIME = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z/g;
 const ID = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g;
 
 function nameOf(id: string, { commands, devices, runners }: World): string | undefined {
