@@ -206,15 +206,20 @@ async fn says(afield: &Afield, token: &str, line: &str, body: &Value) -> (u16, V
     (status(&response), testkit::http::json(&response))
 }
 
+/// A device that may send prompts and run no plain commands, and its token.
+async fn without_shell(afield: &Afield) -> (Client, String) {
+    let made = ["token", "create", "--name", "p", "--scopes", "view,approve,prompt", "--json"];
+    let made: Value = serde_json::from_str(&afield.cli(&made).await.stdout).unwrap();
+    let token = made["token"].as_str().unwrap().to_owned();
+    (Client::connect(&afield.url, &token).await.unwrap(), token)
+}
+
 #[tokio::test]
 async fn only_with_the_scope_shell_options_let_an_agent_start_programs() {
     let afield = demo().await;
     let mut owner = afield.client().await;
     let project = afield.project(&mut owner, "p").await;
-    let made = ["token", "create", "--name", "p", "--scopes", "view,approve,prompt", "--json"];
-    let made: Value = serde_json::from_str(&afield.cli(&made).await.stdout).unwrap();
-    let token = made["token"].as_str().unwrap();
-    let mut phone = Client::connect(&afield.url, token).await.unwrap();
+    let (mut phone, token) = without_shell(&afield).await;
     owner.ask("command_hold", json!({})).await.unwrap();
     let target = json!({ "project_id": project });
     let plain = json!({ "target": target, "payload": { "prompt": "x", "agent": "demo" } });
@@ -257,7 +262,7 @@ async fn only_with_the_scope_shell_options_let_an_agent_start_programs() {
             (format!("PATCH /api/v1/commands/{id}"), &asks[3]),
             (format!("PATCH /api/v1/projects/{project}"), &asks[5]),
         ] {
-            let (status, error) = says(&afield, token, &line, data).await;
+            let (status, error) = says(&afield, &token, &line, data).await;
             assert_eq!((status, &error["details"]["option"]), (403, &json!(option)), "{error}");
         }
         owner.ask("command_submit", asks[1].1.clone()).await.unwrap();
@@ -274,10 +279,7 @@ async fn only_with_the_scope_shell_what_starts_programs_is_put_back() {
     let mut owner = afield.client().await;
     let project = afield.project(&mut owner, "p").await;
     follow(&mut owner, &project, 0).await;
-    let made = ["token", "create", "--name", "p", "--scopes", "view,approve,prompt", "--json"];
-    let made: Value = serde_json::from_str(&afield.cli(&made).await.stdout).unwrap();
-    let token = made["token"].as_str().unwrap();
-    let mut phone = Client::connect(&afield.url, token).await.unwrap();
+    let (mut phone, token) = without_shell(&afield).await;
     let target = json!({ "project_id": project });
     let plain = json!({
         "target": target,
@@ -301,7 +303,7 @@ async fn only_with_the_scope_shell_what_starts_programs_is_put_back() {
         }
         for ask in asks {
             assert_eq!(code(phone.ask("command_retry", ask.clone()).await), "FORBIDDEN", "{ask}");
-            let (status, error) = says(&afield, token, "POST /api/v1/commands/retry", &ask).await;
+            let (status, error) = says(&afield, &token, "POST /api/v1/commands/retry", &ask).await;
             assert_eq!((status, &error["details"]["scope"]), (403, &json!("shell")), "{error}");
             assert_eq!(error["details"]["option"], option, "{error}");
             assert_eq!(error["details"]["command_id"], command["id"], "{error}");
@@ -312,7 +314,7 @@ async fn only_with_the_scope_shell_what_starts_programs_is_put_back() {
     for more in
         [json!({ "retry": { "attempts": 9 } }), json!({ "expires_at": "2199-01-01T00:00:00Z" })]
     {
-        assert_eq!(says(&afield, token, &path, &more).await.0, 403, "{more}");
+        assert_eq!(says(&afield, &token, &path, &more).await.0, 403, "{more}");
         let mut ask = more;
         ask["command_id"] = waits["id"].clone();
         assert_eq!(code(phone.ask("command_edit", ask.clone()).await), "FORBIDDEN", "{ask}");
@@ -330,9 +332,7 @@ async fn what_a_project_grants_holds_for_the_prompts_of_every_device() {
     let afield = demo().await;
     let mut owner = afield.client().await;
     let project = afield.project(&mut owner, "p").await;
-    let made = ["token", "create", "--name", "p", "--scopes", "view,approve,prompt", "--json"];
-    let made: Value = serde_json::from_str(&afield.cli(&made).await.stdout).unwrap();
-    let mut phone = Client::connect(&afield.url, made["token"].as_str().unwrap()).await.unwrap();
+    let (mut phone, _) = without_shell(&afield).await;
     let update = |options: Value| {
         let settings = json!({ "agent": "demo", "options": options });
         json!({ "project_id": project, "settings": settings })
