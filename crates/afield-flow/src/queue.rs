@@ -124,7 +124,7 @@ pub struct Situation<'a> {
     pub asks: bool,
 }
 
-/// The precise reason a command is not running; `None` when it runs or is over.
+/// The precise reason a command does not go on; `None` when it is being worked on, or over.
 pub fn explain(situation: &Situation<'_>, now: Timestamp) -> Option<Waiting> {
     match situation.command.state {
         CommandState::Queued => Some(explain_queued(situation, now)),
@@ -134,7 +134,7 @@ pub fn explain(situation: &Situation<'_>, now: Timestamp) -> Option<Waiting> {
             ..waiting(WaitReason::Approval, "its agent asks a person; answer the approval")
         }),
         CommandState::Running if !situation.online => {
-            Some(away(situation, "what became of it is known when it comes back: runner"))
+            Some(away(situation, "what became of it is heard once its runner is back:"))
         }
         _ => None,
     }

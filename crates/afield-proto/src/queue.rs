@@ -225,7 +225,7 @@ pub enum Resolution {
     Requeue,
 }
 
-/// Why a command is not running.
+/// Why a command does not go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]
 #[serde(rename_all = "snake_case")]
@@ -371,7 +371,7 @@ pub struct CommandDetail {
     pub attempts: Vec<AttemptView>,
     /// How far it came, of its latest attempt.
     pub chain: Vec<ChainLink>,
-    /// Why it is not running, while it could be.
+    /// Why it does not go on, while it could.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting: Option<Waiting>,
     /// How it came to its runner, when it was sent to whichever fits.

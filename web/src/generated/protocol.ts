@@ -766,7 +766,7 @@ attempts: Array<AttemptView>,
  */
 chain: Array<ChainLink>, 
 /**
- * Why it is not running, while it could be.
+ * Why it does not go on, while it could.
  */
 waiting?: Waiting, 
 /**
@@ -2891,7 +2891,7 @@ export type CommandExplainReply = {
  */
 command: Command, 
 /**
- * Why it is not running; absent when it runs or is over.
+ * Why it does not go on; absent when it is being worked on, or over.
  */
 waiting?: Waiting, 
 /**

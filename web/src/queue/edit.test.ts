@@ -28,12 +28,12 @@ describe("a reason", () => {
     const [command, device] = ["0190a000-0000-7000-8000-00000000000c", "0190a000-0000-7000-8000-00000000000d"];
     const world = { ...EMPTY, commands: new Map([[command, { id: command, kind: "prompt", summary: "tidy \u202eup" } as never]]), devices: new Map([[device, { name: "phone" } as never]]) };
     const waiting: Waiting = { reason: "order", message: `behind command ${command} held by ${device}`, command_id: command };
-    expect(said(waiting, world, NOW)).toEqual({ text: "Behind command “tidy ⟨RLO⟩up” held by phone.", next: "It starts when that one is over.", command });
-    expect(said(waiting, EMPTY, NOW).text).toBe("Behind command 00000c held by 00000d.");
+    expect(said(waiting, "queued", world, NOW)).toEqual({ text: "Behind command “tidy ⟨RLO⟩up” held by phone.", next: "It starts when that one is over.", command });
+    expect(said(waiting, "queued", EMPTY, NOW).text).toBe("Behind command 00000c held by 00000d.");
   });
 
   it("has this device's time where the server has its own", () => {
     const told: Waiting = { reason: "hold", message: `everything is held since ${new Date(NOW).toISOString()}` };
-    expect(said(told, EMPTY, NOW).text).toBe(`Everything is held since ${moment(new Date(NOW).toISOString(), NOW)}.`);
+    expect(said(told, "queued", EMPTY, NOW).text).toBe(`Everything is held since ${moment(new Date(NOW).toISOString(), NOW)}.`);
   });
 });

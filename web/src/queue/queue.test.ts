@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { Command, Hold, RunnerState } from "../generated/protocol";
+import type { Command, Hold, RunnerState, Waiting } from "../generated/protocol";
 import { EMPTY } from "../state/world";
 import { fromField, toField } from "../text/times";
 import { mayDo, mayDoWithAll } from "./may";
@@ -68,11 +68,13 @@ describe("the words of the queue", () => {
     expect(stateWords(command("a", { waiting_for: "runner" }), nobody).text).toBe("no machine fits");
     expect([isUnplaced(command("a", { waiting_for: "hold" }), undefined), isUnplaced(command("a"), runner(false)), isUnplaced(command("a", { state: "dead" }), undefined)]).toEqual([true, false, false]);
     const message = "no runner with a project fits labels has \"gpu\"; when it was looked at: box (has no label gpu)";
-    expect(said({ reason: "runner", message }, EMPTY, 0)).toEqual({
+    expect(said({ reason: "runner", message }, "queued", EMPTY, 0)).toEqual({
       text: "No runner with a project fits labels has \"gpu\"; when it was looked at: box (has no label gpu).",
       next: "It starts by itself when a machine fits.",
     });
-    expect(said({ reason: "runner", message: "waiting for runner box", runner_id: "r" }, EMPTY, 0).next).toBe("It starts by itself when that machine is back.");
+    const away: Waiting = { reason: "runner", message: "waiting for runner box", runner_id: "r" };
+    expect(said(away, "queued", EMPTY, 0).next).toBe("It starts by itself when that machine is back.");
+    expect(said(away, "running", EMPTY, 0).next).toBe("That machine says what became of it when it is back.");
   });
 
   it("name the hold that is over it", () => {

@@ -1,5 +1,5 @@
 /** Why a command waits, with the names of things, and what to do about it. Pure. */
-import type { Waiting, WaitReason } from "../generated/protocol";
+import type { CommandState, Waiting, WaitReason } from "../generated/protocol";
 import { titleOf } from "./words";
 import type { World } from "../state/world";
 import { moment } from "../text/times";
@@ -26,16 +26,24 @@ const NEXT: Record<WaitReason, string> = {
 
 /** What waits for a machine, and for none of those that are there. */
 const FITS_NOBODY = "It starts by itself when a machine fits.";
+/** What was given to a machine that went away. */
+const BEGUN = "That machine says what became of it when it is back.";
 
 /** The server's words hold ids and points in time of no place; people know names and their own clock. */
-export function said(waiting: Waiting, world: World, now: number): Reason {
+export function said(waiting: Waiting, state: CommandState, world: World, now: number): Reason {
   const named = waiting.message.replace(ID, (id) => nameOf(id, world) ?? id.slice(-6)).replace(TIME, (at) => moment(at, now));
   return {
     text: sentence(visible(named)),
-    next: waiting.reason === "runner" && waiting.runner_id === undefined ? FITS_NOBODY : (NEXT[waiting.reason] ?? ""),
+    next: nextOf(waiting, state),
     ...(waiting.until === undefined ? {} : { until: waiting.until }),
     ...(waiting.command_id === undefined ? {} : { command: waiting.command_id }),
   };
+}
+
+function nextOf({ reason, runner_id }: Waiting, state: CommandState): string {
+  if (reason !== "runner") return NEXT[reason] ?? "";
+  if (runner_id === undefined) return FITS_NOBODY;
+  return state === "queued" ? NEXT.runner : BEGUN;
 }
 
 const TIME = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z/g;

@@ -73,7 +73,7 @@ shape! {
     CommandExplainReply {
         /// The command.
         command: Command,
-        /// Why it is not running; absent when it runs or is over.
+        /// Why it does not go on; absent when it is being worked on, or over.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         waiting: Option<Waiting>,
         /// How it came to its runner, when it was sent to whichever fits.

@@ -159,7 +159,10 @@ async fn why_it_waits_goes_back_to_what_runs_on_a_machine_that_went_away() {
     assert_eq!(causes[0]["command"]["id"], head["command_id"]);
     assert_eq!(causes[1]["command"]["id"], runs);
     let why = text_of(&afield, &["queue", "explain", last]).await;
-    let root = format!("{} is running: what became of it is known when it comes back", tail(&runs));
+    let root = format!(
+        "{} is running: what became of it is heard once its runner is back: box",
+        tail(&runs)
+    );
     assert!(why.contains(&root), "{why}");
     assert!(why.contains(&format!("queue resolve {}", tail(&runs))), "{why}");
 }
