@@ -1,3 +1,5 @@
+//! Segments of real files: torn, damaged, full and failing.
+
 use super::*;
 
 const ALL: BatchLimit = BatchLimit { count: 1000, bytes: usize::MAX, up_to: u64::MAX };
