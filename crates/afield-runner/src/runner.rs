@@ -4,11 +4,13 @@
 //! answered from the journal, a lower fence is refused, and everything is held against the policy
 //! right before it starts.
 //!
-//! How the connection comes and goes is in [`hello`], how what was done is delivered in [`delivery`],
-//! what is asked beside the work in [`questions`].
+//! How the connection comes and goes is in [`hello`], how orders are read and answered in
+//! [`orders`], how what was done is delivered in [`delivery`], what is asked beside the work in
+//! [`questions`].
 
 mod delivery;
 mod hello;
+mod orders;
 mod questions;
 
 use std::collections::{BTreeMap, HashMap};
@@ -19,19 +21,17 @@ use std::time::Duration;
 
 use afield_proto::command::{Outcome, OutcomeKind};
 use afield_proto::runner::{
-    Acknowledged, Attempt, AttemptReport, Record, RunnerAnswer, RunnerExecute, RunnerInterrupt,
-    RunnerKill, RunnerKilled, RunnerRecords, RunnerSteer, RunnerSteered,
+    Acknowledged, Attempt, AttemptReport, Record, RunnerExecute, RunnerRecords,
 };
-use afield_proto::{CommandId, ErrorBody, ErrorCode, Timestamp};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-use serde_json::value::{RawValue, to_raw_value};
+use afield_proto::{CommandId, ErrorBody, Timestamp};
+use serde_json::value::to_raw_value;
 use tokio::sync::{Semaphore, SemaphorePermit, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
-use crate::attachments::{self, File, Source, Words};
+use self::orders::not_running;
+use crate::attachments::{self, File, Source};
 use crate::facts::Facts;
 use crate::journal::{self, AttemptLog, Journal, JournalError, Writer};
 use crate::link::Link;
@@ -417,89 +417,4 @@ async fn stopped(
             None => std::future::pending().await,
         }
     }
-}
-
-fn not_running() -> ErrorBody {
-    ErrorBody::new(ErrorCode::ProcessNotFound, "this attempt does not run here")
-}
-
-type Reply = Result<Box<RawValue>, ErrorBody>;
-
-impl RunnerHandle {
-    /// Takes an order of the server. `None` when it has no reply.
-    pub async fn order(&self, name: &str, data: &RawValue) -> Option<Reply> {
-        match name {
-            "runner_execute" => self.told(data, |order| self.0.execute(order)),
-            "runner_answer" => {
-                let order: RunnerAnswer = read(data).ok()?;
-                self.wish(order.attempt, Wish::Answer(order.approval_id, order.answer)).await;
-                None
-            }
-            "runner_interrupt" => {
-                let order: RunnerInterrupt = read(data).ok()?;
-                self.wish(order.attempt, Wish::Interrupt).await;
-                None
-            }
-            "runner_kill" => Some(self.kill(data).await),
-            "runner_steer" => Some(self.steer(data).await),
-            "runner_set_mode" => Some(self.set_mode(data).await),
-            "runner_inspect" => Some(self.inspect(data).await),
-            "runner_resolve_path" => Some(self.resolve(data).await),
-            "runner_measure" => Some(self.measure().await),
-            _ => {
-                let message = format!("this runner knows no order {name:?}");
-                Some(Err(ErrorBody::new(ErrorCode::ValidationFailed, message)))
-            }
-        }
-    }
-
-    fn told<T: DeserializeOwned>(&self, data: &RawValue, take: impl FnOnce(T)) -> Option<Reply> {
-        match read(data) {
-            Ok(order) => take(order),
-            Err(error) => tracing::warn!(%error, "an order can't be read"),
-        }
-        self.0.count();
-        None
-    }
-
-    async fn wish(&self, attempt: Attempt, wish: Wish) -> bool {
-        match self.0.wishes(attempt) {
-            Some(wishes) => wishes.send(wish).await.is_ok(),
-            None => false,
-        }
-    }
-
-    async fn kill(&self, data: &RawValue) -> Reply {
-        let RunnerKill { attempt } = read(data)?;
-        let (done, killed) = oneshot::channel();
-        let killed = if self.wish(attempt, Wish::Kill(done)).await {
-            killed.await.unwrap_or_default()
-        } else {
-            Vec::new()
-        };
-        write(&RunnerKilled { attempt, killed })
-    }
-
-    async fn steer(&self, data: &RawValue) -> Reply {
-        let RunnerSteer { attempt, command_id, prompt: text, attachments } = read(data)?;
-        if self.0.wishes(attempt).is_none() {
-            return Err(not_running());
-        }
-        let files = self.0.source(command_id).fetch(&attachments).await?;
-        let (done, taken) = oneshot::channel();
-        if !self.wish(attempt, Wish::Steer(command_id, Words { text, files }, done)).await {
-            return Err(not_running());
-        }
-        let taken = taken.await.map_err(|_| not_running())?;
-        write(&RunnerSteered { taken })
-    }
-}
-
-fn read<T: DeserializeOwned>(data: &RawValue) -> Result<T, ErrorBody> {
-    serde_json::from_str(data.get())
-        .map_err(|error| ErrorBody::new(ErrorCode::ValidationFailed, error.to_string()))
-}
-
-fn write(reply: &impl Serialize) -> Reply {
-    to_raw_value(reply).map_err(|error| ErrorBody::new(ErrorCode::InternalError, error.to_string()))
 }

@@ -9,7 +9,8 @@ use afield_proto::{ErrorBody, ErrorCode};
 use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 
-use super::{Reply, RunnerHandle, not_running, read, write};
+use super::RunnerHandle;
+use super::orders::{Reply, not_running, read, write};
 use crate::work::Wish;
 
 /// Time for an agent to say that it changed its mode.
