@@ -55,11 +55,12 @@ async fn what_is_typed_on_both_sides_of_a_cut_line_is_on_both_afterwards() {
     let begun = |copy: &SharedState| copy.all().len() == 2;
     shows(&train, "what was begun", begun).await;
     cut(&proxy);
+    home.set(key("draft:s"), Some("begun, at home".into())).unwrap();
+    home.set(key("read:s"), Some(5.into())).unwrap();
+    // Later, or in the same millisecond by the replica that was made later.
     train.set(key("draft:s"), Some("begun, on the train".into())).unwrap();
     train.set(key("pref:theme"), Some("dark".into())).unwrap();
     train.set(key("read:s"), Some(7.into())).unwrap();
-    home.set(key("draft:s"), Some("begun, at home".into())).unwrap();
-    home.set(key("read:s"), Some(5.into())).unwrap();
     home.settled().await;
     assert!(train.all().iter().all(|local| local.waits), "{:?}", train.all());
     let began = Instant::now();
