@@ -4,7 +4,7 @@
  * Screens read its fields and call its methods; nothing else talks to link, outbox or disk.
  */
 import { forgetFilesExcept } from "../attachments/kept";
-import type { Command, CommandId, Handoff, ProjectId, Scope } from "../generated/protocol";
+import type { Command, CommandId, Handoff, Project, ProjectId, Scope } from "../generated/protocol";
 import { type Identity, Prover } from "../identity/identity";
 import { dial } from "../link/dial";
 import { Link, type Listener } from "../link/link";
@@ -45,6 +45,8 @@ export class App {
   readonly #frames = new Frames((events) => this.#fold(events));
   #transcripts = $state.raw<ReadonlyMap<ProjectId, Transcript>>(new Map());
   #touched: Set<string> | undefined;
+  #reloaded: Promise<void> = Promise.resolve();
+  #planned: Promise<void> | undefined;
   #stopWaking: () => void = () => {};
   #snapshots: ReturnType<typeof setInterval> | undefined;
 
@@ -195,11 +197,10 @@ export class App {
   }
 
   async #connected(): Promise<void> {
-    const topics = await askTopics(this.#link);
-    await Promise.all([topics.org, topics.person].map((topic) => this.#followOnce(topic)));
+    const [topics, { projects }] = await Promise.all([askTopics(this.#link), this.#link.request("project_list")]);
+    await Promise.all([this.#follow([topics.org, topics.person]), this.#followProjects(projects)]);
     this.world = withHandoff(withRegisters(this.world, topics.registers), topics.handoff);
     await this.#reload();
-    await Promise.all([...this.world.projects.keys()].map((id) => this.#followOnce(`project:${id}`)));
     await Promise.all([...this.#transcripts.keys()].filter((id) => this.world.projects.has(id)).map((id) => this.load(id)));
     void this.#askLastLines();
     void this.#outbox.deliver();
@@ -208,19 +209,46 @@ export class App {
     void this.#keep();
   }
 
-  /** Asks the lists anew. What is told while they are on their way is newer than they are. */
-  async #reload(): Promise<void> {
+  /** Asks the lists anew, one time after another; who comes before one began shares it. */
+  #reload(): Promise<void> {
+    this.#planned ??= this.#reloaded
+      .catch(() => {})
+      .then(() => {
+        this.#planned = undefined;
+        return this.#askLists();
+      });
+    return (this.#reloaded = this.#planned);
+  }
+
+  /**
+   * What is told while the lists are on their way is newer than they are. What is told of a project before it is
+   * followed is missed, so after following one that only they knew of, they are asked for again.
+   */
+  async #askLists(): Promise<void> {
     const touched = new Set<string>();
     this.#touched = touched;
     const lists = await askLists(this.#link);
     this.#frames.flush();
     this.world = replace(this.world, lists, touched);
     this.loaded = true;
-    if (this.#touched === touched) this.#touched = undefined;
+    this.#touched = undefined;
+    if (await this.#followProjects(this.world.projects.values())) await this.#askLists();
   }
 
-  async #followOnce(topic: string): Promise<void> {
-    if (!this.#link.isFollowing(topic)) await this.#link.follow(topic);
+  #followProjects(projects: Iterable<Project>): Promise<boolean> {
+    return this.#follow([...projects].map(({ id }) => `project:${id}`));
+  }
+
+  /** Whether any of them was not followed yet. */
+  async #follow(topics: string[]): Promise<boolean> {
+    const fresh = topics.filter((topic) => !this.#link.isFollowing(topic));
+    await Promise.all(fresh.map((topic) => this.#link.follow(topic)));
+    return fresh.length > 0;
+  }
+
+  /** A project nobody told of before: what happened in it since is in the lists. */
+  async #meet(project: Project): Promise<void> {
+    if (await this.#followProjects([project])) await this.#reload();
   }
 
   async #askLastLines(): Promise<void> {
@@ -240,7 +268,7 @@ export class App {
     this.#frames.add(event);
     // A connection that goes meanwhile is no loss: the next one follows every project there is.
     const { fact } = event;
-    if (fact.type === "project_state") void this.#followOnce(`project:${fact.data.id}`).catch(() => {});
+    if (fact.type === "project_state") void this.#meet(fact.data).catch(() => {});
     if (fact.type === "project_deleted") void this.#link.unfollow(`project:${fact.data.project_id}`).catch(() => {});
   }
 

@@ -49,6 +49,7 @@ export async function askLists(link: Link): Promise<Lists> {
     devices: devices.devices,
     presence: presence.devices,
     commands: [...waiting.commands, ...dead.commands, ...interrupted.commands, ...failed.commands],
+    failedSince: failed.commands.length < FAILED_LISTED ? "" : (failed.commands.at(-1)?.created_at ?? ""),
     approvals: approvals.approvals,
   };
 }

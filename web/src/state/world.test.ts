@@ -9,7 +9,7 @@ const project = (id: string, state: Project["state"] = "IDLE") => ({ id, state, 
 const command = (id: string, state: Command["state"], created_at = AT) => ({ id, state, created_at, project_id: "p", kind: "prompt" }) as Command;
 const approval = (approval_id: string, state: Approval["state"], requested_at = AT) => ({ approval_id, state, requested_at, project_id: "p" }) as Approval;
 const told = (fact: Fact, seq = 1): TopicEvent => ({ topic: "project:p", at: AT, project_id: "p", seq, fact });
-const lists = (some: Partial<Lists>): Lists => ({ projects: [], runners: [], devices: [], presence: [], commands: [], approvals: [], ...some });
+const lists = (some: Partial<Lists>): Lists => ({ projects: [], runners: [], devices: [], presence: [], commands: [], failedSince: "", approvals: [], ...some });
 
 describe("the world", () => {
   it("follows projects as they come, change and go", () => {
@@ -45,10 +45,21 @@ describe("the world", () => {
     expect(world.commands.has("o99")).toBe(false);
   });
 
-  it("forgets what was purged here, or on another screen", () => {
+  it("forgets what was purged here", () => {
     const world = fold(EMPTY, [told({ type: "command_state", data: command("d", "dead") }), told({ type: "command_state", data: command("f", "failed") })]);
     expect([...without(world, ["f"]).commands.keys()]).toEqual(["d"]);
-    expect([...replace(world, lists({}), new Set()).commands.keys()]).toEqual(["f"]);
+  });
+
+  it("forgets what was purged, decided or put back on another screen", () => {
+    const states = ["dead", "interrupted", "failed", "succeeded", "cancelled"] as const;
+    const world = fold(
+      EMPTY,
+      states.map((state) => told({ type: "command_state", data: command(state, state, "2026-01-02T00:00:00Z") })),
+    );
+    expect([...replace(world, lists({}), new Set()).commands.keys()]).toEqual(["succeeded", "cancelled"]);
+    expect([...replace(world, lists({}), new Set(states)).commands.keys()].sort()).toEqual([...states].sort());
+    const older = replace(world, lists({ failedSince: "2026-01-03T00:00:00Z" }), new Set());
+    expect(older.commands.get("failed")?.state).toBe("failed");
   });
 
   it("takes no older version of a register", () => {

@@ -70,6 +70,9 @@ const LINE_MAX = 240;
 
 const OVER = new Set<Command["state"]>(["succeeded", "failed", "cancelled", "expired", "interrupted", "dead"]);
 
+/** Ends that wait for a decision: a fresh connection is told of every one. */
+const LISTED_WHOLE = new Set<Command["state"]>(["dead", "interrupted"]);
+
 export function isOver(command: Command): boolean {
   return OVER.has(command.state);
 }
@@ -87,6 +90,8 @@ export interface Lists {
   readonly devices: readonly Device[];
   readonly presence: readonly DevicePresence[];
   readonly commands: readonly Command[];
+  /** `commands` has every one that failed and was made at this time or later. */
+  readonly failedSince: string;
   readonly approvals: readonly Approval[];
 }
 
@@ -100,8 +105,9 @@ export function replace(world: World, lists: Lists, touched: ReadonlySet<string>
     }
     return fresh;
   };
-  // What is dead is listed whole; what is no more in that list was purged or put back.
-  const over = [...world.commands.values()].filter((command) => isOver(command) && command.state !== "dead").map((command) => [command.id, command] as const);
+  // What is listed whole and no more in that list was put back, decided or purged.
+  const isListed = ({ state, created_at }: Command) => LISTED_WHOLE.has(state) || (state === "failed" && created_at >= lists.failedSince);
+  const over = [...world.commands.values()].filter((command) => isOver(command) && !isListed(command)).map((command) => [command.id, command] as const);
   const commands = current(world.commands, lists.commands, (row) => row.id);
   return {
     ...world,

@@ -1,0 +1,51 @@
+/** What happens while a page is still finding out what there is. */
+import { type Page } from "@playwright/test";
+import { anyWidth, enter, expect, test } from "./harness";
+
+interface Held {
+  /** The page asked to follow a project. */
+  readonly asked: Promise<void>;
+  /** The server hears of it. */
+  readonly release: () => void;
+}
+
+/** Keeps back what this page asks of a project's topic. */
+async function holdFollowing(page: Page): Promise<Held> {
+  let [asked, release] = [() => {}, () => {}];
+  const isAsked = new Promise<void>((resolve) => (asked = resolve));
+  const until = new Promise<void>((resolve) => (release = resolve));
+  await page.routeWebSocket(/\/ws$/, (socket) => {
+    const server = socket.connectToServer();
+    socket.onMessage(async (message) => {
+      if (/"subscribe".*"project:/.test(String(message))) {
+        asked();
+        await until;
+      }
+      server.send(message);
+    });
+  });
+  return { asked: isAsked, release };
+}
+
+test("what fails before its project is followed needs somebody all the same", anyWidth, async ({ page, afield }) => {
+  const directory = await afield.directory("broken");
+  await afield.cli("projects", "add", directory, "--agent", "demo");
+  const { asked, release } = await holdFollowing(page);
+  const entered = enter(page, afield);
+  await asked;
+  await expect(afield.cli("run", "-p", directory, "fail please")).rejects.toThrow();
+  release();
+  await entered;
+  await expect(page.getByRole("link", { name: /Needs me.*1 waiting/ })).toBeVisible();
+});
+
+test("what fails in a new project before it is followed needs somebody all the same", anyWidth, async ({ page, afield }) => {
+  const directory = await afield.directory("broken");
+  const { asked, release } = await holdFollowing(page);
+  await enter(page, afield);
+  await afield.cli("projects", "add", directory, "--agent", "demo");
+  await asked;
+  await expect(afield.cli("run", "-p", directory, "fail please")).rejects.toThrow();
+  release();
+  await expect(page.getByRole("link", { name: /Needs me.*1 waiting/ })).toBeVisible();
+});
