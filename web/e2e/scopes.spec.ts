@@ -33,6 +33,9 @@ test("a device is offered what its scopes allow; to administer is no more than t
   await guest.goto(`${afield.url}/more`);
   await expect(guest.getByRole("link", { name: "Audit log" })).toBeVisible();
   await expect(guest.getByRole("link", { name: "Defaults of projects" })).toHaveCount(0);
+  await guest.goto(`${afield.url}/more/defaults`);
+  await expect(guest.getByRole("heading", { name: "Needs the scope prompt" })).toBeVisible();
+  await expectSound(guest);
   await guest.goto(`${afield.url}/more/tokens`);
   await guest.getByRole("button", { name: "New token" }).click();
   await expect(guest.getByRole("checkbox", { name: /^Administer/ })).toBeEnabled();
@@ -45,13 +48,15 @@ test("a device is offered what its scopes allow; to administer is no more than t
 test("what needs the scope shell is said to, and not offered without it", anyWidth, async ({ paired: page, afield, browser, shot }) => {
   await addProject(page, afield, "demo");
   await afield.cli("queue", "hold", "--all");
-  const sent = await afield.cli("run", "-p", `${afield.folder}/demo`, "--agent", "command", "--detach", "--json", "--", "echo", "hello");
+  const sent = await afield.cli("run", "-p", `${afield.folder}/demo`, "--agent", "command", "--detach", "--json", "echo hello");
   const { command_id } = JSON.parse(sent) as { command_id: string };
   const guest = await another(browser, afield, "view", "prompt");
   const neverAsk = guest.getByRole("option", { name: /^Never asks? \(needs the scope shell\)$/ });
 
   await guest.goto(`${afield.url}/more/defaults`);
   await expect(neverAsk).toBeDisabled();
+  const plain = guest.getByRole("option", { name: "Plain commands (needs the scope shell)" });
+  await expect(plain).toBeDisabled();
   await expectSound(guest);
   await guest.goto(`${afield.url}/new`);
   await guest.getByLabel("Prompt").fill("look around");
@@ -59,7 +64,7 @@ test("what needs the scope shell is said to, and not offered without it", anyWid
   await expect(neverAsk).toBeDisabled();
   await expectSound(guest);
   await guest.goto(`${afield.url}/more/device`);
-  await expect(guest.getByRole("option", { name: "Plain commands (needs the scope shell)" })).toBeDisabled();
+  await expect(plain).toBeDisabled();
   await guest.goto(`${afield.url}/queue/${command_id}`);
   await guest.getByRole("button", { name: "Edit" }).click();
   const dialog = guest.getByRole("dialog", { name: "Edit" });

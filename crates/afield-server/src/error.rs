@@ -108,6 +108,9 @@ fn from_refusal(refusal: Refusal) -> ErrorBody {
         Refusal::LacksShell { command_id, option, has } => {
             crate::auth::scopes::lacks_shell_for(command_id, option, has)
         }
+        Refusal::WiderTurn { command_id, option, has } => {
+            crate::auth::scopes::wider_turn(command_id, option, has)
+        }
         Refusal::BlobNotFound => not_found("blob"),
         Refusal::AttachmentMissing { name } => {
             let message = format!(

@@ -36,7 +36,7 @@ pub(crate) async fn create(
 ) -> Result<Project, ErrorBody> {
     check_path_text(&ask.path)?;
     check_settings(&ask.settings)?;
-    scopes::check_options(actor, ask.settings.options.as_ref(), None)?;
+    scopes::check_settings(actor, &ask.settings, &ProjectSettings::default())?;
     let runner_id = match ask.runner_id {
         Some(runner) => runner,
         None => only_runner(core, actor).await?,
@@ -119,7 +119,7 @@ pub(crate) async fn update(
     check_settings(&ask.settings)?;
     let project_id = named(ask.project_id)?;
     let before = core.store.settings(actor.org, project_id).await.map_err(from_store)?;
-    scopes::check_options(actor, ask.settings.options.as_ref(), before.options.as_ref())?;
+    scopes::check_settings(actor, &ask.settings, &before)?;
     let updated =
         core.store.update_project(actor.org, project_id, ask.settings, Timestamp::now()).await;
     updated.map_err(from_store)

@@ -170,10 +170,10 @@ fn drafted(
     }
     let accept = match (ask.mode, kind) {
         (SendMode::Queue, _) => Accept::Queue,
-        (SendMode::Steer, CommandKind::Prompt) => Accept::Steer,
+        (SendMode::Steer, CommandKind::Prompt) => Accept::Steer(actor.scopes),
         (SendMode::Steer | SendMode::Interrupt, _) => Accept::First,
     };
-    if accept == Accept::Steer && ask.not_before.is_some() {
+    if matches!(accept, Accept::Steer(_)) && ask.not_before.is_some() {
         return Err(invalid("a prompt for the running turn is for now; leave not_before out"));
     }
     Ok(SubmitCommand {

@@ -156,6 +156,7 @@ macro_rules! for_each_case {
             words_go_into_the_running_turn,
             words_without_a_turn_are_first_in_the_queue,
             words_wait_and_are_cancelled,
+            a_wider_turn_takes_words_of_those_who_could_begin_it,
             a_database_of_the_first_version_goes_on,
             the_waiting_room_is_out_of_sight,
             what_waits_is_placed_once,

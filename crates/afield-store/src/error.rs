@@ -99,6 +99,16 @@ pub enum Refusal {
         /// What whoever asks may do.
         has: Scopes,
     },
+    /// Words are to go into a turn that whoever asks could not have begun: its agent starts programs unasked.
+    #[error("the turn of command {command_id} needs the scope shell")]
+    WiderTurn {
+        /// Whose turn.
+        command_id: CommandId,
+        /// The option by which it does.
+        option: &'static str,
+        /// What whoever asks may do.
+        has: Scopes,
+    },
     /// There is no such blob.
     #[error("there is no such blob")]
     BlobNotFound,

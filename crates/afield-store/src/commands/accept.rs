@@ -9,6 +9,7 @@ use afield_flow::queue::{POSITION_STEP, waiting_for};
 use afield_proto::agent::{AgentKind, ExecuteOptions};
 use afield_proto::attachment::Attachment;
 use afield_proto::command::{Command, CommandKind, CommandState, Outcome, OutcomeKind};
+use afield_proto::device::Scopes;
 use afield_proto::fact::Fact;
 use afield_proto::queue::{Payload, Place, Priority, RetryPolicy};
 use afield_proto::route::RouteWish;
@@ -52,8 +53,9 @@ pub enum Accept {
     Queue,
     /// Before what waits in its lane.
     First,
-    /// Into the running turn; before what waits in its lane, when there is none that takes it.
-    Steer,
+    /// Into the running turn, by a device that may do this; before what waits in its lane, when there is no turn
+    /// that takes it.
+    Steer(Scopes),
 }
 
 /// A command to be accepted.
@@ -112,7 +114,7 @@ impl Store {
     /// Accepts a command: when this returns, it is on disk.
     ///
     /// **Errors**: [`Refusal::ProjectNotFound`], [`Refusal::KeyConflict`],
-    /// [`Refusal::ProcessActive`], [`Refusal::SessionNotFound`].
+    /// [`Refusal::ProcessActive`], [`Refusal::SessionNotFound`], [`Refusal::WiderTurn`].
     pub async fn submit_command(
         &self,
         submit: SubmitCommand,
@@ -153,7 +155,7 @@ impl Draft {
         slot: Option<(DeviceId, bool)>,
         now: Timestamp,
     ) -> Option<Self> {
-        let slot = slot.filter(|_| submit.accept != Accept::Steer);
+        let slot = slot.filter(|_| !matches!(submit.accept, Accept::Steer(_)));
         slot.map(|(runner_id, head)| {
             let id = CommandId::generate();
             let lane = lane(submit, id, false, now);
@@ -269,7 +271,7 @@ async fn place(
     }
     match (submit.accept, slot.last) {
         (_, None) => Ok(Position { at: POSITION_STEP, head: true }),
-        (Accept::First | Accept::Steer, Some(_)) => {
+        (Accept::First | Accept::Steer(_), Some(_)) => {
             let (project, org) = (slot.number, submit.org);
             let behind = steer::behind(tx, aim, lane).await?;
             let to = behind.map_or(Place::First, Place::After);

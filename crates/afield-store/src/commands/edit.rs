@@ -37,7 +37,8 @@ impl Store {
     /// Changes a command that waits.
     ///
     /// **Errors**: [`crate::Refusal::NotPossible`] when it does not wait; [`crate::Refusal::LacksShell`] when it is
-    /// to begin more often or later than it was accepted, and whoever asks could not submit it.
+    /// to begin more often or later than it was accepted, and whoever asks could not submit it;
+    /// [`crate::Refusal::WiderTurn`] when its words are on their way into a turn that whoever asks could not have begun.
     pub async fn edit_command(
         &self,
         org: OrgId,
@@ -69,7 +70,12 @@ async fn edit_command(
 ) -> Result<Command, Error> {
     let mut row = waiting(tx, *org, *id).await?;
     match &edit.payload {
-        Some(payload) => set_payload(tx, &mut row, payload, *now).await?,
+        Some(payload) => {
+            if let Some(turn) = row.command.into {
+                rights::check_words(tx, turn, edit.by).await?;
+            }
+            set_payload(tx, &mut row, payload, *now).await?;
+        }
         None if edit.retry.is_some() || edit.expires_at.is_some() => {
             rights::check(tx, &row, edit.by).await?;
         }

@@ -10,7 +10,9 @@ use afield_proto::{CommandId, DeviceId, OrgId, SessionId, Timestamp};
 
 use super::accept::{Accept, SubmitCommand};
 use super::payload::{StoredPayload, prompt_message};
-use super::{CommandRow, command_row, end, find_locked, lane, locked, save, stop, with_lane};
+use super::{
+    CommandRow, command_row, end, find_locked, lane, locked, rights, save, stop, with_lane,
+};
 use crate::sql::{params, statements};
 use crate::tx::Tx;
 use crate::{Error, Store};
@@ -83,10 +85,10 @@ impl Store {
 }
 
 /// The turn a command goes into, if it is to go into one and there is one that takes it.
+///
+/// **Errors**: [`crate::Refusal::WiderTurn`]
 pub(super) async fn aim(tx: &mut Tx, submit: &SubmitCommand, project: i64) -> Result<Aim, Error> {
-    if submit.accept != Accept::Steer {
-        return Ok(Aim::default());
-    }
+    let Accept::Steer(by) = submit.accept else { return Ok(Aim::default()) };
     let turn = tx
         .opt(&TURN, params![project], |row| {
             let found: (CommandId, AgentKind) = (row.id(0)?, row.word(1)?);
@@ -97,6 +99,7 @@ pub(super) async fn aim(tx: &mut Tx, submit: &SubmitCommand, project: i64) -> Re
     Ok(match turn {
         Some(((_, AgentKind::Command), _)) => Aim { steer: Some(Steer::Refused), into: None },
         Some(((id, _), session)) if in_session(session) => {
+            rights::check_words(tx, id, by).await?;
             Aim { steer: Some(Steer::Offered), into: Some(id) }
         }
         Some(_) | None => Aim { steer: Some(Steer::Idle), into: None },

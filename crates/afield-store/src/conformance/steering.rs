@@ -1,8 +1,9 @@
 //! Prompts that go into a running turn.
 
-use afield_proto::agent::AgentKind;
+use afield_proto::agent::{AgentKind, ExecuteOptions};
 use afield_proto::command::{Command, CommandState, OutcomeKind};
 use afield_proto::device::Scopes;
+use afield_proto::project::ProjectSettings;
 use afield_proto::queue::{ChainStep, Hold, Steer};
 use afield_proto::runner::{Attempt, Record};
 use afield_proto::{CommandId, ProjectId, Topic};
@@ -11,10 +12,11 @@ use super::lanes::check_lanes;
 use super::migration::is_prompt;
 use super::world::{assert_refused, finished, started};
 use super::{Outcome, Place, World, at};
-use crate::{Accept, Cancel, Error, Refusal, SteerOrder, SubmitCommand};
+use crate::commands::Carried;
+use crate::{Accept, Cancel, EditCommand, Error, Refusal, SteerOrder, SubmitCommand};
 
 fn steer(world: &World, project: ProjectId, prompt: &str) -> SubmitCommand {
-    SubmitCommand { accept: Accept::Steer, ..world.queued(project, prompt) }
+    SubmitCommand { accept: Accept::Steer(Scopes::NONE), ..world.queued(project, prompt) }
 }
 
 async fn submitted(world: &World, submit: SubmitCommand) -> Result<Command, Error> {
@@ -173,5 +175,36 @@ pub async fn words_wait_and_are_cancelled(place: Place) -> Outcome {
     let back = world.store.put_back(world.org, which, None, Scopes::NONE, expires, at(11)).await?;
     assert_eq!((back[0].steer, back[0].into), (None, None));
     assert_eq!(world.drain(12).await?, [early]);
+    check_lanes(&world).await
+}
+
+/// Words go into a turn that starts programs unasked only from those who could have begun it; what the project
+/// grants counts for everybody.
+pub async fn a_wider_turn_takes_words_of_those_who_could_begin_it(place: Place) -> Outcome {
+    let world = World::open(&place).await?;
+    let project = world.project("/a").await?.id;
+    let options = ExecuteOptions { mcp_config: Some("a.json".into()), ..ExecuteOptions::default() };
+    let wide = SubmitCommand { options: options.clone(), ..world.queued(project, "turn") };
+    let turn = world.accept(wide, 2).await?;
+    let by =
+        |scopes| SubmitCommand { accept: Accept::Steer(scopes), ..steer(&world, project, "x") };
+    let (narrow, shell) = (Scopes::NONE, "prompt,shell".parse()?);
+    let attempt = world.lease().await?.attempt;
+    assert_eq!(attempt.command_id, turn);
+    let refused = submitted(&world, by(narrow)).await;
+    assert_refused!(refused, Refusal::WiderTurn { command_id, option: "mcp_config", .. } if command_id == turn);
+    let offered = submitted(&world, by(shell)).await?;
+    assert_eq!((offered.steer, offered.into), (Some(Steer::Offered), Some(turn)));
+    let edit = |by| {
+        let payload = Some(Carried::words("y", AgentKind::Claude));
+        let edit = EditCommand { payload, by, ..EditCommand::default() };
+        world.store.edit_command(world.org, offered.id, edit, at(6))
+    };
+    assert_refused!(edit(narrow).await, Refusal::WiderTurn { .. });
+    assert_eq!(edit(shell).await?.summary, "y");
+    let settings = ProjectSettings { options: Some(options), ..ProjectSettings::default() };
+    world.store.update_project(world.org, project, settings, at(7)).await?;
+    assert_eq!(submitted(&world, by(narrow)).await?.into, Some(turn));
+    assert_eq!(edit(narrow).await?.id, offered.id);
     check_lanes(&world).await
 }

@@ -214,6 +214,36 @@ async fn without_shell(afield: &Afield) -> (Client, String) {
     (Client::connect(&afield.url, &token).await.unwrap(), token)
 }
 
+/// Words of such a device get a turn of their own beside one that was begun with wider rights.
+#[tokio::test]
+async fn only_with_the_scope_shell_words_go_into_a_turn_that_starts_programs() {
+    let afield = with_mock().await;
+    let mut owner = afield.client().await;
+    let project = afield.project(&mut owner, "p").await;
+    follow(&mut owner, &project, 0).await;
+    let options = json!({ "allowed_tools": ["Bash(*)"] });
+    let ask = json!({ "project_id": project, "prompt": "[[mock:steer n=1]]", "options": options });
+    let turn = owner.ask("execute", ask).await.unwrap();
+    owner.event("agent_message", |data| data["direction"] == "claude").await.unwrap();
+    let (mut phone, _) = without_shell(&afield).await;
+    let words = |mode: &str| {
+        let target = json!({ "project_id": project });
+        json!({ "target": target, "payload": { "prompt": "x" }, "mode": mode, "key": "k" })
+    };
+    let Err(ClientError::Refused(error)) = phone.ask("command_submit", words("steer")).await else {
+        panic!("it was taken");
+    };
+    assert_eq!(error["code"], "FORBIDDEN", "{error}");
+    assert_eq!(error["details"]["option"], "allowed_tools", "{error}");
+    assert_eq!(error["details"]["command_id"], turn["id"], "{error}");
+    assert!(error["message"].as_str().unwrap().contains("With the mode queue"), "{error}");
+    let waits = phone.ask("command_submit", words("queue")).await.unwrap();
+    assert_eq!(waits["state"], "queued", "nothing was kept of what was refused");
+    let taken = owner.ask("command_submit", words("steer")).await.unwrap();
+    assert_eq!(taken["into"], turn["id"]);
+    assert_eq!(finished(&mut owner, &turn).await["state"], "succeeded");
+}
+
 #[tokio::test]
 async fn only_with_the_scope_shell_options_let_an_agent_start_programs() {
     let afield = demo().await;
@@ -267,6 +297,10 @@ async fn only_with_the_scope_shell_options_let_an_agent_start_programs() {
         }
         owner.ask("command_submit", asks[1].1.clone()).await.unwrap();
     }
+    let plain = json!({ "project_id": project, "settings": { "agent": "command" } });
+    assert_eq!(code(phone.ask("project_update", plain.clone()).await), "FORBIDDEN");
+    owner.ask("project_update", plain.clone()).await.unwrap();
+    phone.ask("project_update", plain).await.unwrap();
     let never = json!({ "project_id": project, "permission_mode": "bypassPermissions" });
     assert_eq!(code(phone.ask("agent_set_mode", never).await), "FORBIDDEN");
 }
