@@ -174,7 +174,7 @@ test("what is not sent yet is in the queue, in the dark as well", anyWidth, asyn
   await shot("queue-unsent-dark");
 });
 
-test("what has arguments instead of words can be edited", anyWidth, async ({ paired: page, afield }) => {
+test("what has arguments instead of words can be edited", anyWidth, async ({ paired: page, afield, shot }) => {
   await addProject(page, afield, "demo");
   await afield.cli("queue", "hold", "--all");
   await afield.cli("run", "-p", `${afield.folder}/demo`, "--agent", "command", "--detach", "--", "echo", "hello");
@@ -182,7 +182,11 @@ test("what has arguments instead of words can be edited", anyWidth, async ({ pai
   await page.getByRole("link", { name: /echo hello/ }).click();
   await page.getByRole("button", { name: "Edit" }).click();
   const dialog = page.getByRole("dialog", { name: "Edit" });
+  await expect(dialog.getByText("echo hello")).toBeVisible();
+  await expect(dialog.getByRole("textbox", { name: "Command line" })).toHaveCount(0);
   await dialog.getByLabel("Priority").selectOption("high");
+  await expectSound(page);
+  await shot("command-edit-program");
   await dialog.getByRole("button", { name: "Save" }).click();
   await expect(dialog).toBeHidden();
   await expect(page.getByText("high", { exact: true })).toBeVisible();

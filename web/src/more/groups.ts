@@ -43,6 +43,12 @@ const GROUPS: readonly Group[] = [
   },
 ];
 
+/** What a device lacks for the place at this address. */
+export function lackingFor(path: string, scopes: readonly Scope[]): Scope | undefined {
+  const needs = GROUPS.flatMap(({ places }) => places).find((place) => place.path === path)?.needs;
+  return needs !== undefined && !scopes.includes(needs) ? needs : undefined;
+}
+
 export function groupsFor(scopes: readonly Scope[]): Group[] {
   const may = ({ needs }: Place) => needs === undefined || scopes.includes(needs);
   const allowed = GROUPS.map(({ title, places }) => ({ title, places: places.filter(may) }));

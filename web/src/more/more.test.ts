@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { Device, ProjectSettings } from "../generated/protocol";
 import { match } from "../shell/routes";
 import { fit, fitWords } from "./about/versions";
-import { groupsFor } from "./groups";
+import { groupsFor, lackingFor } from "./groups";
 import { looksFrom } from "./looks";
 import { draftOf, isChanged, settingsOf } from "./settings/defaults";
 import { installHint } from "./settings/install-hint";
@@ -22,6 +22,13 @@ describe("the places behind More", () => {
     expect(paths("view")).toContain("/more/history");
     expect(paths("admin")).toContain("/more/audit");
     expect(paths("admin")).not.toContain("/more/defaults");
+  });
+
+  it("say what a device lacks that came by the address", () => {
+    expect(lackingFor("/more/defaults", ["view"])).toBe("prompt");
+    expect(lackingFor("/more/audit", ["view", "prompt"])).toBe("admin");
+    expect(lackingFor("/more/audit", ["admin"])).toBeUndefined();
+    expect(lackingFor("/more/device", [])).toBeUndefined();
   });
 });
 
