@@ -2,7 +2,7 @@ import type { Page } from "@playwright/test";
 import { addProject, anyWidth, enter, expect, test } from "./harness";
 import { ATTACKS, DEEP, POLLUTION } from "./hostile/attacks";
 import { attacksIn, Guard, said } from "./hostile/guard";
-import { type Data, rewriting } from "./hostile/rewriting";
+import { type Data, MADE_UP, rewriting } from "./hostile/rewriting";
 
 /** Everything an agent can say, said as each of these. */
 const KINDS = ["text", "prompt", "thinking", "tool_use", "tool_result", "stdout", "stderr", "result", "warning"] as const;
@@ -84,11 +84,10 @@ test("no name of a project, machine, device or command is more than words", anyW
     const [project] = (data["projects"] ?? []) as Data[];
     const [runner] = (data["runners"] ?? []) as Data[];
     const [device] = (data["devices"] ?? []) as Data[];
-    if (type === "project_list") return { projects: texts.map((text, index) => ({ ...project, id: `p-${index}`, runner_id: "r-0", path: `/srv/${text}`, settings: index % 2 === 0 ? { name: text } : {} })) };
+    if (type === "project_list") return { projects: texts.map((text, index) => ({ ...project, id: MADE_UP + index, runner_id: "r-0", path: `/srv/${text}`, settings: index % 2 === 0 ? { name: text } : {} })) };
     if (type === "runner_list") return { runners: texts.map((text, index) => ({ ...runner, runner_id: `r-${index}`, name: text, facts: { ...runner?.["facts"], os: text, host: text, version: text, roots: [text] } })) };
     if (type === "device_list") return { devices: texts.map((text, index) => ({ ...device, id: `d-${index}`, name: text, credential: "token", kind: "cli", about: { system: text, version: text } })) };
-    if (type === "command_list") return { commands: texts.map((text, index) => ({ id: `c-${index}`, project_id: "p-0", runner_id: "r-0", kind: "prompt", agent: "demo", state: "queued", summary: text, attempt: 0, submitted_by: "d-0", created_at: NOW })) };
-    if (type === "subscribe") return { ...data, verdict: "ok" };
+    if (type === "command_list") return { commands: texts.map((text, index) => ({ id: `c-${index}`, project_id: `${MADE_UP}0`, runner_id: "r-0", kind: "prompt", agent: "demo", state: "queued", summary: text, attempt: 0, submitted_by: "d-0", created_at: NOW })) };
     return data;
   });
   for (const screen of ["projects", "machines", "queue", "new", "more/tokens", "more/about", "more/defaults", "more/history"]) {

@@ -38,7 +38,7 @@ export interface Listener {
   event(event: TopicEvent): void;
   /** These events of a topic will not come. */
   missing(topic: string, missing: Missing): void;
-  /** Connected, nothing followed yet: load what no topic tells, then follow. */
+  /** Connected, and what was followed before is again: follow the rest, then load what no topic tells. */
   connected(): Promise<void>;
 }
 
