@@ -168,6 +168,33 @@ describe("the link", () => {
     ]);
   });
 
+  it("goes on without a project that was deleted meanwhile", async () => {
+    await world.open();
+    const follow = (topic: string) => {
+      const followed = world.link.follow(topic);
+      world.socket.answer("subscribe", { topic, seq: 4, verdict: "ok" });
+      return followed;
+    };
+    await Promise.all([follow("project:gone"), follow("project:p")]);
+    world.socket.onclose?.({ code: 1006, reason: "" });
+    await vi.advanceTimersByTimeAsync(1000);
+    world.socket.onopen?.();
+    const [gone, still] = world.socket.sent;
+    world.socket.say({ type: "error", id: gone?.id, data: { code: "PROJECT_NOT_FOUND", message: "gone" } });
+    world.socket.say({ type: "subscribe", id: still?.id, data: { topic: "project:p", seq: 4, verdict: "ok" } });
+    await vi.advanceTimersByTimeAsync(0);
+    expect(world.is).toBe("live");
+    expect([world.link.isFollowing("project:gone"), world.link.isFollowing("project:p")]).toEqual([false, true]);
+  });
+
+  it("does not follow what it was refused", async () => {
+    await world.open();
+    const refused = expect(world.link.follow("project:gone")).rejects.toThrow(Refusal);
+    world.socket.say({ type: "error", id: world.socket.sent.at(-1)?.id, data: { code: "PROJECT_NOT_FOUND", message: "gone" } });
+    await refused;
+    expect(world.link.isFollowing("project:gone")).toBe(false);
+  });
+
   it("does not try again what a person has to solve", async () => {
     await world.open();
     world.socket.onclose?.({ code: 4401, reason: "" });

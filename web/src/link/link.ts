@@ -107,7 +107,12 @@ export class Link {
   async follow(topic: string, after?: number): Promise<SubscribeReply> {
     const cursor = this.#cursors.get(topic) ?? new Cursor(after);
     this.#cursors.set(topic, cursor);
-    return this.#subscribe(topic, cursor);
+    try {
+      return await this.#subscribe(topic, cursor);
+    } catch (error) {
+      this.#cursors.delete(topic);
+      throw error;
+    }
   }
 
   isFollowing(topic: string): boolean {
@@ -132,6 +137,16 @@ export class Link {
     this.#drop("the network went");
     clearTimeout(this.#timer);
     this.#become({ is: "offline", since: this.#around.now() });
+  }
+
+  /** A project that was deleted meanwhile is followed no more; the lists say that it is gone. */
+  async #goOn(topic: string, cursor: Cursor): Promise<void> {
+    try {
+      await this.#subscribe(topic, cursor);
+    } catch (error) {
+      if (!(error instanceof Refusal && error.code === "PROJECT_NOT_FOUND")) throw error;
+      this.#cursors.delete(topic);
+    }
   }
 
   async #subscribe(topic: string, cursor: Cursor): Promise<SubscribeReply> {
@@ -185,7 +200,7 @@ export class Link {
     this.#noteHeard();
     this.#become({ is: "catching-up", since: this.#around.now() });
     try {
-      await Promise.all([...this.#cursors].map(([topic, cursor]) => this.#subscribe(topic, cursor)));
+      await Promise.all([...this.#cursors].map(([topic, cursor]) => this.#goOn(topic, cursor)));
       await this.#listener.connected();
       if (this.#socket !== socket) return;
       this.#tries = 0;
