@@ -1,6 +1,6 @@
 /** What happens while a page is still finding out what there is. */
 import { type Page } from "@playwright/test";
-import { anyWidth, enter, expect, test } from "./harness";
+import { addProject, another, anyWidth, enter, expect, test } from "./harness";
 
 interface Held {
   /** The page asked to follow a project. */
@@ -48,4 +48,30 @@ test("what fails in a new project before it is followed needs somebody all the s
   await expect(afield.cli("run", "-p", directory, "fail please")).rejects.toThrow();
   release();
   await expect(page.getByRole("link", { name: /Needs me.*1 waiting/ })).toBeVisible();
+});
+
+test("a new page counts a failure as the one that saw it does: until its project went on", anyWidth, async ({ paired: page, afield, browser }) => {
+  const [broken, mended] = [await afield.directory("broken"), await afield.directory("mended")];
+  for (const directory of [broken, mended]) {
+    await afield.cli("projects", "add", directory, "--agent", "demo");
+    await expect(afield.cli("run", "-p", directory, "fail please")).rejects.toThrow();
+  }
+  const needs = (at: Page, count: number) => at.getByRole("link", { name: `Needs me : ${count} waiting` });
+  await expect(needs(page, 2)).toBeVisible();
+  await afield.cli("run", "-p", mended, "hello");
+  await expect(needs(page, 1)).toBeVisible();
+  await expect(needs(await another(browser, afield), 1)).toBeVisible();
+});
+
+test("the last line of a project is the newest, not the one that was kept", anyWidth, async ({ paired: page, afield }) => {
+  await addProject(page, afield, "demo");
+  const say = (word: string) => afield.cli("run", "-p", `${afield.folder}/demo`, "--agent", "command", "--", "echo", word);
+  await page.goto(`${afield.url}/projects`);
+  const row = page.getByRole("link", { name: /demo/ });
+  await say("monday");
+  await expect(row).toContainText("monday");
+  await page.goto("about:blank");
+  await say("tuesday");
+  await page.goto(`${afield.url}/projects`);
+  await expect(row).toContainText("tuesday");
 });

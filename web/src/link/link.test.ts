@@ -248,6 +248,13 @@ describe("the link", () => {
     expect(world.dials).toHaveLength(2);
   });
 
+  it("asks a silent server whatever became of the clock", async () => {
+    await world.open();
+    vi.setSystemTime(Date.now() - 3_600_000);
+    await vi.advanceTimersByTimeAsync(80_000);
+    expect(world.is).toBe("reconnecting");
+  });
+
   it("asks a silent server, and drops one that does not answer", async () => {
     await world.open();
     await vi.advanceTimersByTimeAsync(75_000);

@@ -126,7 +126,7 @@ export class Link {
   /** Something happened that may have helped (network, focus, waking up): look at once. */
   nudge(): void {
     if (this.#ended || this.#status.is === "refused") return;
-    if (this.#socket) return void this.#probe();
+    if (this.#socket) return this.#probe();
     this.#tries = 0;
     this.#plan(0);
   }
@@ -266,15 +266,20 @@ export class Link {
   #noteHeard(): void {
     this.#heardAt = this.#around.now();
     clearTimeout(this.#watch);
-    this.#watch = setTimeout(() => void this.#probe(), SILENCE_MAX_MS);
+    this.#watch = setTimeout(() => void this.#ask(), SILENCE_MAX_MS);
     this.#listener.state(this.state);
   }
 
-  /** Asks the cheapest question there is. A server that does not answer is not there. */
-  async #probe(): Promise<void> {
-    const socket = this.#socket;
+  /** Asks if there was silence. A clock that was set back knows of none. */
+  #probe(): void {
     const silence = this.#around.now() - (this.#heardAt ?? 0);
-    if (!socket || silence < SILENCE_DOUBT_MS) return;
+    if (silence < 0 || silence >= SILENCE_DOUBT_MS) void this.#ask();
+  }
+
+  /** Asks the cheapest question there is. A server that does not answer is not there. */
+  async #ask(): Promise<void> {
+    const socket = this.#socket;
+    if (!socket) return;
     try {
       await this.request("hold_list", {}, PROBE_TIMEOUT_MS);
     } catch (error) {

@@ -11,15 +11,21 @@ const detail = { id: "a", payload: { prompt: "old", agent: "demo" }, not_before:
 
 describe("an edit", () => {
   it("sends what was touched, with the rest of what it carries", () => {
-    expect(changes(detail, { ...draftOf(detail), prompt: " new " }, NOW)).toEqual({ payload: { prompt: "new", agent: "demo" } });
-    expect(changes(detail, { ...draftOf(detail), priority: "high" }, NOW)).toEqual({ priority: "high" });
-    expect(changes(detail, draftOf(detail), NOW)).toBeUndefined();
+    expect(changes(draftOf(detail), detail, { ...draftOf(detail), prompt: " new " }, NOW)).toEqual({ payload: { prompt: "new", agent: "demo" } });
+    expect(changes(draftOf(detail), detail, { ...draftOf(detail), priority: "high" }, NOW)).toEqual({ priority: "high" });
+    expect(changes(draftOf(detail), detail, draftOf(detail), NOW)).toBeUndefined();
+  });
+
+  it("leaves alone what somebody else changed since the form was filled", () => {
+    const now = { ...detail, payload: { prompt: "theirs", agent: "demo" }, priority: "low" } as CommandDetail;
+    expect(changes(draftOf(detail), now, { ...draftOf(detail), priority: "high" }, NOW)).toEqual({ priority: "high" });
+    expect(changes(draftOf(detail), now, draftOf(detail), NOW)).toBeUndefined();
   });
 
   it("of its time starts it now when the time is taken away", () => {
-    expect(changes(detail, { ...draftOf(detail), notBefore: "" }, NOW)).toEqual({ not_before: "2026-01-01T00:00:00.000Z" });
-    expect(changes(detail, { ...draftOf(detail), expires: "" }, NOW)).toBeUndefined();
-    expect(changes(detail, { ...draftOf(detail), expires: toField("2026-02-02T10:00:00Z") }, NOW)).toEqual({ expires_at: "2026-02-02T10:00:00.000Z" });
+    expect(changes(draftOf(detail), detail, { ...draftOf(detail), notBefore: "" }, NOW)).toEqual({ not_before: "2026-01-01T00:00:00.000Z" });
+    expect(changes(draftOf(detail), detail, { ...draftOf(detail), expires: "" }, NOW)).toBeUndefined();
+    expect(changes(draftOf(detail), detail, { ...draftOf(detail), expires: toField("2026-02-02T10:00:00Z") }, NOW)).toEqual({ expires_at: "2026-02-02T10:00:00.000Z" });
   });
 });
 

@@ -22,11 +22,10 @@ export function draftOf({ payload, priority, not_before, expires_at }: CommandDe
 }
 
 /**
- * Nothing when nothing was touched. Taking the time away means that it may start now; an expiry can
- * be moved, not taken away.
+ * Nothing when nothing was touched since the form was filled with `before`; `detail` is what the command is now.
+ * Taking the time away means that it may start now; an expiry can be moved, not taken away.
  */
-export function changes(detail: CommandDetail, draft: Draft, now: number): Edit | undefined {
-  const before = draftOf(detail);
+export function changes(before: Draft, detail: CommandDetail, draft: Draft, now: number): Edit | undefined {
   const edit: Edit = {};
   if (draft.prompt.trim() !== before.prompt) edit.payload = { ...detail.payload, prompt: draft.prompt.trim() };
   if (draft.priority !== before.priority) edit.priority = draft.priority;

@@ -164,7 +164,8 @@ export const PRIORITIES: readonly [Priority, string][] = [
 ];
 
 /** "2 waiting, 1 to decide" */
-export function countWords(waiting: number, undecided: number): string {
-  const parts = [...(waiting === 0 ? [] : [`${waiting} waiting or running`]), ...(undecided === 0 ? [] : [`${undecided} to decide`])];
+/** `more`: there are others that were not listed. */
+export function countWords(waiting: number, undecided: number, more = false): string {
+  const parts = [...(waiting === 0 ? [] : [`${more ? "more than " : ""}${waiting} waiting or running`]), ...(undecided === 0 ? [] : [`${undecided} to decide`])];
   return parts.join(", ") || "Nothing waits";
 }

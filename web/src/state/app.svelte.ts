@@ -19,7 +19,7 @@ import { askLists, askTopics, latest } from "./catch-up";
 import { Frames } from "./frames";
 import { keepSnapshot, loadSnapshot } from "./snapshot";
 import { NOTHING, oldest, type PageAsk, type Transcript, withEvents, withPage } from "./transcript";
-import { EMPTY, fold, oneLine, type Queue, replace, subject, withLastLine, withHandoff, without, withRegisters, type World } from "./world";
+import { EMPTY, fold, type MapName, oneLine, type Queue, replace, subject, withLastLine, withHandoff, without, withRegisters, type World } from "./world";
 
 const PAGE_MESSAGES = 100;
 /** Projects whose last line is asked for at the start. */
@@ -44,7 +44,9 @@ export class App {
   readonly #blobs = new Blobs((hash) => download(this.#prover, hash));
   readonly #frames = new Frames((events) => this.#fold(events));
   #transcripts = $state.raw<ReadonlyMap<ProjectId, Transcript>>(new Map());
-  #touched: Set<string> | undefined;
+  #touched: Map<MapName, Set<string>> | undefined;
+  /** The last lines are this page's own, not those of the snapshot. */
+  #linesAsked = false;
   #reloaded: Promise<void> = Promise.resolve();
   #planned: Promise<void> | undefined;
   #stopWaking: () => void = () => {};
@@ -167,6 +169,8 @@ export class App {
 
   /** Loads a page of a project's messages: the newest, or around a gap. **Errors**: as `request`. */
   async load(projectId: ProjectId, ask: PageAsk = {}): Promise<void> {
+    // From here on live messages are taken: one may overtake the page that was read before it.
+    if (!this.#transcripts.has(projectId)) this.#setTranscript(projectId, NOTHING);
     const page = await this.#link.request("get_messages", { project_id: projectId, limit: PAGE_MESSAGES, ...ask });
     this.#frames.flush();
     this.#setTranscript(projectId, withPage(this.transcript(projectId), ask, page));
@@ -192,8 +196,15 @@ export class App {
     const second = (at: number | undefined) => Math.floor((at ?? 0) / 1000);
     const same = state.status === this.link.status && second(state.heardAt) === second(this.link.heardAt);
     if (same) return;
+    if (isUp(this.link.status) && !isUp(state.status)) this.#lost();
     this.link = state;
     if (state.status.is === "live" && state.heardAt !== undefined) this.knownAt = state.heardAt;
+  }
+
+  /** What the agent was saying goes on without us. */
+  #lost(): void {
+    void this.#keep();
+    this.#transcripts = new Map([...this.#transcripts].map(([id, transcript]) => [id, { ...transcript, streaming: undefined }]));
   }
 
   async #connected(): Promise<void> {
@@ -225,7 +236,7 @@ export class App {
    * followed is missed, so after following one that only they knew of, they are asked for again.
    */
   async #askLists(): Promise<void> {
-    const touched = new Set<string>();
+    const touched = new Map<MapName, Set<string>>();
     this.#touched = touched;
     const lists = await askLists(this.#link);
     this.#frames.flush();
@@ -252,8 +263,10 @@ export class App {
   }
 
   async #askLastLines(): Promise<void> {
-    for (const { id } of latest(this.world.projects.values(), LINES_ASKED)) {
-      if (this.world.lastLines.has(id)) continue;
+    const isKnown = ({ id, last_active }: Project) => this.#linesAsked && (this.world.lastLines.get(id)?.at ?? "") >= last_active;
+    const asked = latest(this.world.projects.values(), LINES_ASKED).filter((project) => !isKnown(project));
+    this.#linesAsked = true;
+    for (const { id } of asked) {
       const page = await this.#link.request("get_messages", { project_id: id, limit: 1 }).catch(() => undefined);
       const message = page?.messages[0];
       if (!message?.text) continue;
@@ -263,8 +276,8 @@ export class App {
   }
 
   #event(event: TopicEvent): void {
-    const id = subject(event.fact);
-    if (id !== undefined) this.#touched?.add(id);
+    const about = subject(event.fact);
+    if (about && this.#touched) this.#touched.set(about[0], (this.#touched.get(about[0]) ?? new Set()).add(about[1]));
     this.#frames.add(event);
     // A connection that goes meanwhile is no loss: the next one follows every project there is.
     const { fact } = event;
@@ -305,10 +318,10 @@ export class App {
   }
 
   readonly #keep = async (): Promise<void> => {
-    const { heardAt } = this.link;
-    if (!this.loaded || heardAt === undefined) return;
+    // A page without a connection has nothing new, and another one may have kept what is newer.
+    if (!this.loaded || this.knownAt === undefined || this.link.status.is !== "live") return;
     this.#frames.flush();
     // **Optional feature**: where the disk is full, the app opens without a network as it last could.
-    await keepSnapshot(heardAt, this.world, this.#transcripts).catch((error: unknown) => console.warn("what is known is not kept:", error));
+    await keepSnapshot(this.knownAt, this.world, this.#transcripts).catch((error: unknown) => console.warn("what is known is not kept:", error));
   };
 }

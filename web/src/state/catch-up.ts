@@ -1,12 +1,10 @@
 /** What a fresh connection asks for, beside what its topics tell. */
-import type { DevicePresence, Handoff, Project, StateRegister } from "../generated/protocol";
+import type { Command, CommandState, DevicePresence, Handoff, Project, ProjectId, StateRegister } from "../generated/protocol";
 import type { Link } from "../link/link";
 import type { Lists } from "./world";
 
-/** Commands listed of each state; those that are over and older are met in history. */
-const COMMANDS_LISTED = 200;
-/** Failures are looked at while they are fresh. */
-const FAILED_LISTED = 30;
+/** As many as the server lists at once. */
+const COMMANDS_LISTED = 1000;
 
 /** Where the org's and the person's facts are told. */
 export interface Topics {
@@ -32,26 +30,41 @@ async function allRegisters(link: Link, first: { registers: StateRegister[]; mor
 }
 
 export async function askLists(link: Link): Promise<Lists> {
-  const [projects, runners, devices, presence, waiting, dead, interrupted, failed, approvals] = await Promise.all([
+  const [projects, runners, devices, presence, waiting, dead, interrupted, approvals] = await Promise.all([
     link.request("project_list"),
     link.request("runner_list"),
     link.request("device_list"),
     link.request("device_presence"),
     link.request("command_list", { waiting: true, limit: COMMANDS_LISTED }),
-    link.request("command_list", { state: "dead", limit: COMMANDS_LISTED }),
-    link.request("command_list", { state: "interrupted", limit: COMMANDS_LISTED }),
-    link.request("command_list", { state: "failed", limit: FAILED_LISTED }),
+    everyOne(link, "dead"),
+    everyOne(link, "interrupted"),
     link.request("approval_list"),
   ]);
+  const failed = await Promise.all(projects.projects.filter(({ state }) => state === "ERROR").map(({ id }) => lastFailed(link, id)));
   return {
     projects: projects.projects,
     runners: runners.runners,
     devices: devices.devices,
     presence: presence.devices,
-    commands: [...waiting.commands, ...dead.commands, ...interrupted.commands, ...failed.commands],
-    failedSince: failed.commands.length < FAILED_LISTED ? "" : (failed.commands.at(-1)?.created_at ?? ""),
+    commands: [...waiting.commands, ...dead, ...interrupted, ...failed.flat()],
+    moreWaits: waiting.commands.length === COMMANDS_LISTED,
     approvals: approvals.approvals,
   };
+}
+
+async function everyOne(link: Link, state: CommandState): Promise<Command[]> {
+  const all: Command[] = [];
+  for (let page = COMMANDS_LISTED; page === COMMANDS_LISTED; ) {
+    const before = all.at(-1)?.id;
+    const { commands } = await link.request("command_list", { state, limit: COMMANDS_LISTED, ...(before && { before_id: before }) });
+    page = commands.length;
+    all.push(...commands);
+  }
+  return all;
+}
+
+async function lastFailed(link: Link, project_id: ProjectId): Promise<Command[]> {
+  return (await link.request("command_list", { project_id, state: "failed", limit: 1 })).commands;
 }
 
 /** The projects somebody is likely to look at first. */

@@ -4,7 +4,7 @@
  * A failure waits until somebody put it away, or the same project went on to something else.
  */
 import type { Approval, Command, ProjectId } from "../generated/protocol";
-import type { World } from "./world";
+import { isOver, type World } from "./world";
 
 export type Need =
   | { readonly is: "approval"; readonly key: string; readonly since: string; readonly approval: Approval }
@@ -28,16 +28,17 @@ export function failuresSeenKey(projectId: ProjectId): string {
   return `pref:failures-seen-${projectId}`;
 }
 
-/** The last thing each project did, where that failed and nobody put it away. */
-function failures({ commands, registers }: World): Command[] {
+/** What each project ended with, where that failed and nobody put it away. Whether it went on since the project itself says. */
+function failures({ projects, commands, registers }: World): Command[] {
   const latest = new Map<ProjectId, Command>();
   for (const command of commands.values()) {
     const known = latest.get(command.project_id);
-    if (known === undefined || known.created_at < command.created_at) latest.set(command.project_id, command);
+    if (isOver(command) && (known === undefined || endOf(known) < endOf(command))) latest.set(command.project_id, command);
   }
   return [...latest.values()].filter((command) => {
     const seen = registers.get(failuresSeenKey(command.project_id))?.value;
-    return command.state === "failed" && !(typeof seen === "string" && endOf(command) <= seen);
+    const isLast = projects.get(command.project_id)?.state === "ERROR";
+    return isLast && command.state === "failed" && !(typeof seen === "string" && endOf(command) <= seen);
   });
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { GetMessagesReply, HistoryMessage, MessageKind } from "../generated/protocol";
+import type { Command, GetMessagesReply, HistoryMessage, MessageKind } from "../generated/protocol";
 import type { TopicEvent } from "../link/wire";
 import { ending } from "./snapshot";
 import { hasOlder, MESSAGES_MAX, NOTHING, oldest, rows, withEvents, withPage } from "./transcript";
@@ -81,5 +81,13 @@ describe("a transcript", () => {
     const kept = ending(withEvents(NOTHING, events));
     expect(kept.messages).toHaveLength(200);
     expect(oldest(kept)).toBe(101);
+  });
+
+  it("leaves unsaid what was being said by a command that is over", () => {
+    const state = (id: string, is: Command["state"]): TopicEvent => ({ topic: "project:p", at: "", project_id: "p", seq: 9, fact: { type: "command_state", data: { id, state: is } as Command } });
+    const said = withEvents(NOTHING, [live(undefined, "partial", "Half a sen")]);
+    expect(withEvents(said, [state("c", "running")]).streaming?.text).toBe("Half a sen");
+    expect(withEvents(said, [state("d", "interrupted")]).streaming?.text).toBe("Half a sen");
+    expect(withEvents(said, [state("c", "interrupted")]).streaming).toBeUndefined();
   });
 });

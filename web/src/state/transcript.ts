@@ -50,11 +50,12 @@ export function withPage(transcript: Transcript, ask: PageAsk, page: GetMessages
   return { ...transcript, messages: merged(transcript.messages, page.messages), known, lost };
 }
 
-/** Takes live events, all of this project's topic, in order. */
+/** Takes live events, all of this project's topic, in order. What was being said by a command that is over stays unsaid. */
 export function withEvents(transcript: Transcript, events: readonly TopicEvent[]): Transcript {
   let { streaming } = transcript;
   const added: HistoryMessage[] = [];
   for (const { fact, seq } of events) {
+    if (fact.type === "command_state" && fact.data.state !== "running" && fact.data.id === streaming?.commandId) streaming = undefined;
     if (fact.type !== "agent_message") continue;
     streaming = streamed(streaming, fact.data);
     if (seq !== undefined) added.push({ ...fact.data, seq });

@@ -1,15 +1,15 @@
 import { describe, expect, it } from "vitest";
-import type { Approval, Command, Fact, Project, StateRegister } from "../generated/protocol";
+import type { Approval, Command, DevicePresence, Fact, Project, RunnerState, StateRegister } from "../generated/protocol";
 import type { TopicEvent } from "../link/wire";
 import { failuresSeenKey, needsMe } from "./needs";
-import { EMPTY, fold, type Lists, replace, without, withRegisters } from "./world";
+import { EMPTY, fold, type Lists, replace, subject, without, withRegisters } from "./world";
 
 const AT = "2026-01-01T00:00:00Z";
 const project = (id: string, state: Project["state"] = "IDLE") => ({ id, state, path: `/p/${id}`, runner_id: "r", session_id: null, settings: {}, created_at: AT, last_active: AT }) as Project;
 const command = (id: string, state: Command["state"], created_at = AT) => ({ id, state, created_at, project_id: "p", kind: "prompt" }) as Command;
 const approval = (approval_id: string, state: Approval["state"], requested_at = AT) => ({ approval_id, state, requested_at, project_id: "p" }) as Approval;
 const told = (fact: Fact, seq = 1): TopicEvent => ({ topic: "project:p", at: AT, project_id: "p", seq, fact });
-const lists = (some: Partial<Lists>): Lists => ({ projects: [], runners: [], devices: [], presence: [], commands: [], failedSince: "", approvals: [], ...some });
+const lists = (some: Partial<Lists>): Lists => ({ projects: [], runners: [], devices: [], presence: [], commands: [], moreWaits: false, approvals: [], ...some });
 
 describe("the world", () => {
   it("follows projects as they come, change and go", () => {
@@ -28,13 +28,13 @@ describe("the world", () => {
   it("prefers what was told while a list was on its way", () => {
     const world = fold(EMPTY, [told({ type: "command_state", data: command("c", "succeeded") })]);
     const stale = lists({ commands: [command("c", "running"), command("d", "queued")] });
-    const next = replace(world, stale, new Set(["c"]));
+    const next = replace(world, stale, new Map([["commands", new Set(["c"])]]));
     expect(next.commands.get("c")?.state).toBe("succeeded");
     expect(next.commands.get("d")?.state).toBe("queued");
   });
 
   it("does not bring back what was deleted while a list was on its way", () => {
-    expect(replace(EMPTY, lists({ projects: [project("p")] }), new Set(["p"])).projects.size).toBe(0);
+    expect(replace(EMPTY, lists({ projects: [project("p")] }), new Map([["projects", new Set(["p"])]])).projects.size).toBe(0);
   });
 
   it("keeps all that is not over, and the newest of what is", () => {
@@ -51,15 +51,28 @@ describe("the world", () => {
   });
 
   it("forgets what was purged, decided or put back on another screen", () => {
-    const states = ["dead", "interrupted", "failed", "succeeded", "cancelled"] as const;
+    const states = ["dead", "interrupted", "failed", "cancelled"] as const;
     const world = fold(
       EMPTY,
-      states.map((state) => told({ type: "command_state", data: command(state, state, "2026-01-02T00:00:00Z") })),
+      states.map((state) => told({ type: "command_state", data: command(state, state) })),
     );
-    expect([...replace(world, lists({}), new Set()).commands.keys()]).toEqual(["succeeded", "cancelled"]);
-    expect([...replace(world, lists({}), new Set(states)).commands.keys()].sort()).toEqual([...states].sort());
-    const older = replace(world, lists({ failedSince: "2026-01-03T00:00:00Z" }), new Set());
-    expect(older.commands.get("failed")?.state).toBe("failed");
+    expect([...replace(world, lists({}), new Map()).commands.keys()]).toEqual(["failed", "cancelled"]);
+    expect([...replace(world, lists({}), new Map([["commands", new Set(states)]])).commands.keys()].sort()).toEqual([...states].sort());
+  });
+
+  it("keeps a machine apart from whether it is there", () => {
+    const runner = { runner_id: "r", name: "vm", online: true } as RunnerState;
+    const presence = (word: DevicePresence["presence"]) => ({ device_id: "r", presence: word }) as DevicePresence;
+    const state: Fact = { type: "runner_state", data: runner };
+    const away: Fact = { type: "device_presence", data: presence("away") };
+    const after = (fact: Fact) => {
+      const [name, id] = subject(fact) ?? [];
+      const world = fold(EMPTY, [told(away), told(fact)]);
+      return replace(world, lists({ runners: [runner], presence: [presence("online")] }), new Map(name && id ? [[name, new Set([id])]] : []));
+    };
+    expect([...after(away).runners.keys()]).toEqual(["r"]);
+    expect(after(away).presence.get("r")?.presence).toBe("away");
+    expect(after(state).presence.get("r")?.presence).toBe("online");
   });
 
   it("takes no older version of a register", () => {
@@ -80,10 +93,16 @@ describe("the world", () => {
   });
 
   it("counts a failure until it is put away, or its project went on", () => {
-    const failed = fold(EMPTY, [told({ type: "command_state", data: command("f", "failed", "2026-01-01T01:00:00Z") })]);
+    const failed = fold(EMPTY, [
+      told({ type: "project_state", data: project("p", "ERROR") }),
+      told({ type: "command_state", data: command("e", "succeeded", "2026-01-01T00:30:00Z") }),
+      told({ type: "command_state", data: command("f", "failed", "2026-01-01T01:00:00Z") }),
+    ]);
     const needs = (world: typeof failed) => needsMe(world).map((need) => need.key);
     expect(needs(failed)).toEqual(["f"]);
-    expect(needs(fold(failed, [told({ type: "command_state", data: command("g", "queued", "2026-01-01T02:00:00Z") })]))).toEqual([]);
+    expect(needs(fold(failed, [told({ type: "command_state", data: command("g", "queued", "2026-01-01T02:00:00Z") })]))).toEqual(["f"]);
+    expect(needs(fold(failed, [told({ type: "project_state", data: project("p", "EXECUTING") })]))).toEqual([]);
+    expect(needs(fold(failed, [told({ type: "project_state", data: project("p") })]))).toEqual([]);
     const seen = (value: string) => withRegisters(failed, [{ key: failuresSeenKey("p"), version: 1, value } as StateRegister]);
     expect(needs(seen("2026-01-01T01:00:00Z"))).toEqual([]);
     expect(needs(seen("2026-01-01T00:00:00Z"))).toEqual(["f"]);

@@ -50,6 +50,8 @@ export interface World {
   readonly registers: ReadonlyMap<string, StateRegister>;
   readonly handoff?: Handoff;
   readonly queue?: Queue;
+  /** More waits than is in `commands`. */
+  readonly moreWaits?: boolean;
 }
 
 export const EMPTY: World = {
@@ -83,22 +85,22 @@ export function fold(world: World, events: readonly TopicEvent[]): World {
   return draft.done();
 }
 
-/** The lists of a fresh connection. Ids in `touched` were told about meanwhile: facts are newer. */
+/** The lists of a fresh connection. What is in `touched` was told about meanwhile: facts are newer. */
 export interface Lists {
   readonly projects: readonly Project[];
   readonly runners: readonly RunnerState[];
   readonly devices: readonly Device[];
   readonly presence: readonly DevicePresence[];
   readonly commands: readonly Command[];
-  /** `commands` has every one that failed and was made at this time or later. */
-  readonly failedSince: string;
+  /** More waits than was listed. */
+  readonly moreWaits: boolean;
   readonly approvals: readonly Approval[];
 }
 
-export function replace(world: World, lists: Lists, touched: ReadonlySet<string>): World {
-  const current = <T>(old: ReadonlyMap<string, T>, rows: readonly T[], id: (row: T) => string) => {
+export function replace(world: World, lists: Lists, touched: Touched): World {
+  const current = <T>(name: MapName, old: ReadonlyMap<string, T>, rows: readonly T[], id: (row: T) => string) => {
     const fresh = new Map(rows.map((row) => [id(row), row]));
-    for (const key of touched) {
+    for (const key of touched.get(name) ?? []) {
       const told = old.get(key);
       if (told === undefined) fresh.delete(key);
       else fresh.set(key, told);
@@ -106,17 +108,17 @@ export function replace(world: World, lists: Lists, touched: ReadonlySet<string>
     return fresh;
   };
   // What is listed whole and no more in that list was put back, decided or purged.
-  const isListed = ({ state, created_at }: Command) => LISTED_WHOLE.has(state) || (state === "failed" && created_at >= lists.failedSince);
-  const over = [...world.commands.values()].filter((command) => isOver(command) && !isListed(command)).map((command) => [command.id, command] as const);
-  const commands = current(world.commands, lists.commands, (row) => row.id);
+  const over = [...world.commands.values()].filter((command) => isOver(command) && !LISTED_WHOLE.has(command.state)).map((command) => [command.id, command] as const);
+  const commands = current("commands", world.commands, lists.commands, (row) => row.id);
   return {
     ...world,
-    projects: current(world.projects, lists.projects, (row) => row.id),
-    runners: current(world.runners, lists.runners, (row) => row.runner_id),
+    projects: current("projects", world.projects, lists.projects, (row) => row.id),
+    runners: current("runners", world.runners, lists.runners, (row) => row.runner_id),
     devices: new Map(lists.devices.map((row) => [row.id, row])),
-    presence: current(world.presence, lists.presence, (row) => row.device_id),
+    presence: current("presence", world.presence, lists.presence, (row) => row.device_id),
     commands: newest(new Map([...over, ...commands]), isOver, (command) => command.created_at),
-    approvals: current(world.approvals, lists.approvals, (row) => row.approval_id),
+    moreWaits: lists.moreWaits,
+    approvals: current("approvals", world.approvals, lists.approvals, (row) => row.approval_id),
   };
 }
 
@@ -144,13 +146,17 @@ export function withLastLine(world: World, projectId: ProjectId, line: LastLine)
   return draft.done();
 }
 
-/** The thing a fact is about, for `touched`. */
-export function subject({ type, data }: Fact): string | undefined {
-  if (type === "project_state" || type === "project_update" || type === "command_state") return data.id;
-  if (type === "project_deleted") return data.project_id;
-  if (type === "approval_state") return data.approval_id;
-  if (type === "runner_state") return data.runner_id;
-  return type === "device_presence" ? data.device_id : undefined;
+/** What was told while lists were on their way: ids, map by map. */
+export type Touched = ReadonlyMap<MapName, ReadonlySet<string>>;
+
+/** The place of what a fact is about: its map and its id there. */
+export function subject({ type, data }: Fact): readonly [MapName, string] | undefined {
+  if (type === "project_state" || type === "project_update") return ["projects", data.id];
+  if (type === "project_deleted") return ["projects", data.project_id];
+  if (type === "command_state") return ["commands", data.id];
+  if (type === "approval_state") return ["approvals", data.approval_id];
+  if (type === "runner_state") return ["runners", data.runner_id];
+  return type === "device_presence" ? ["presence", data.device_id] : undefined;
 }
 
 function apply(draft: Draft, { fact, project_id, seq, at }: TopicEvent): void {
@@ -201,8 +207,9 @@ function newest<T>(rows: ReadonlyMap<string, T>, over: (row: T) => boolean, at: 
   return drop.size === 0 ? rows : new Map([...rows].filter(([id]) => !drop.has(id)));
 }
 
-type Maps = Omit<World, "handoff" | "queue">;
-type MapOf<K extends keyof Maps> = Maps[K] extends ReadonlyMap<infer I, infer V> ? Map<I, V> : never;
+type Maps = Omit<World, "handoff" | "queue" | "moreWaits">;
+export type MapName = keyof Maps;
+type MapOf<K extends MapName> = Maps[K] extends ReadonlyMap<infer I, infer V> ? Map<I, V> : never;
 
 /** A world being changed: each map is copied when it is first written to. */
 class Draft {
@@ -213,7 +220,7 @@ class Draft {
     this.world = world;
   }
 
-  map<K extends keyof Maps>(name: K): MapOf<K> {
+  map<K extends MapName>(name: K): MapOf<K> {
     if (!this.#copied.has(name)) {
       this.#copied.add(name);
       this.world = { ...this.world, [name]: new Map(this.world[name] as ReadonlyMap<string, never>) };
