@@ -43,6 +43,9 @@ test("what waits is moved by hand and by keyboard, and the server has the order"
   await page.mouse.up();
   await expect(page.getByText("Now number 1 of 3.")).toBeAttached();
   expect(await waitingIds(afield)).toEqual([second, first, third]);
+
+  await afield.cli("queue", "move", third ?? "", "--first");
+  await expect(page.getByRole("list").getByRole("link", { name: /thing/ })).toContainText(["third thing", "second thing", "first thing"]);
 });
 
 /** The order of the queue on the browser's disk. */

@@ -144,6 +144,13 @@ export class App {
     return this.#reload();
   }
 
+  /** Machines as they are now, with what no fact tells. **Errors**: as `request`. */
+  async lookAtRunners(): Promise<void> {
+    const { runners } = await this.request("runner_list");
+    this.#frames.flush();
+    this.world = fold(this.world, runners.map((data) => ({ topic: "", at: "", fact: { type: "runner_state", data } })));
+  }
+
   tryNow(): void {
     this.#link.nudge();
   }
