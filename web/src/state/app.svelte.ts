@@ -18,8 +18,9 @@ import { Blobs } from "./blobs";
 import { askLists, askTopics, latest } from "./catch-up";
 import { Frames } from "./frames";
 import { keepSnapshot, loadSnapshot } from "./snapshot";
-import { NOTHING, oldest, type PageAsk, type Transcript, withEvents, withPage } from "./transcript";
-import { EMPTY, fold, type MapName, oneLine, type Queue, replace, subject, withLastLine, withHandoff, without, withRegisters, type World } from "./world";
+import type { Span } from "./spans";
+import { NOTHING, oldest, type PageAsk, type Transcript, withEvents, withoutSpan, withPage } from "./transcript";
+import { EMPTY, fold, type MapName, oneLine, type Queue, replace, subject, withLastLine, withHandoff, without, withoutLine, withRegisters, type World } from "./world";
 
 const PAGE_MESSAGES = 100;
 /** Projects whose last line is asked for at the start. */
@@ -193,10 +194,19 @@ export class App {
     return {
       state: (state) => this.#linkState(state),
       event: (event) => this.#event(event),
-      // What is missing shows in a transcript as what is not known; lists are asked anew below.
-      missing: () => void this.#reload().catch(() => {}),
+      missing: (topic, missing) => this.#miss(topic, missing),
       connected: () => this.#connected(),
     };
+  }
+
+  /** What is missing shows in a transcript as what is not known; lists are asked anew. */
+  #miss(topic: string, missing: Span): void {
+    this.#frames.flush();
+    const id = topic.replace(/^project:/, "");
+    const transcript = this.#transcripts.get(id);
+    if (transcript) this.#transcripts = new Map(this.#transcripts).set(id, withoutSpan(transcript, missing));
+    this.world = withoutLine(this.world, id, missing.first);
+    void this.#reload().catch(() => {});
   }
 
   #linkState(state: LinkState): void {

@@ -22,6 +22,15 @@ export function from(spans: readonly Span[], first: number): readonly Span[] {
   return spans.filter((span) => span.last >= first).map((span) => ({ first: Math.max(span.first, first), last: span.last }));
 }
 
+/** The set without everything in `gone`. */
+export function cut(spans: readonly Span[], gone: Span): readonly Span[] {
+  const parts = spans.flatMap(({ first, last }) => [
+    { first, last: Math.min(last, gone.first - 1) },
+    { first: Math.max(first, gone.last + 1), last },
+  ]);
+  return parts.filter(({ first, last }) => first <= last);
+}
+
 /** What lies between the spans. */
 export function holes(spans: readonly Span[]): readonly Span[] {
   return spans.slice(1).map((span, index) => ({ first: (spans[index]?.last ?? 0) + 1, last: span.first - 1 }));

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { Command, GetMessagesReply, HistoryMessage, MessageKind } from "../generated/protocol";
 import type { TopicEvent } from "../link/wire";
 import { ending } from "./snapshot";
-import { hasOlder, MESSAGES_MAX, NOTHING, oldest, rows, withEvents, withPage } from "./transcript";
+import { hasOlder, MESSAGES_MAX, NOTHING, oldest, rows, withEvents, withoutSpan, withPage } from "./transcript";
 
 const message = (seq: number, kind: MessageKind = "text", text = `m${seq}`): HistoryMessage => ({
   seq,
@@ -89,5 +89,13 @@ describe("a transcript", () => {
     expect(withEvents(said, [state("c", "running")]).streaming?.text).toBe("Half a sen");
     expect(withEvents(said, [state("d", "interrupted")]).streaming?.text).toBe("Half a sen");
     expect(withEvents(said, [state("c", "interrupted")]).streaming).toBeUndefined();
+  });
+
+  it("forgets what a server that was put back never had, and takes what it says under the same numbers", () => {
+    const lost = withPage(NOTHING, {}, page([1, 2, 3, 4], false, 4));
+    const back = withoutSpan(lost, { first: 3, last: 4 });
+    expect(shown(back)).toEqual([1, 2]);
+    expect(shown(withEvents(back, [live(3, "text", "another")]))).toEqual([1, 2, 3]);
+    expect(shown(withEvents(back, [live(5)]))).toEqual([1, 2, "gap 3-4", 5]);
   });
 });

@@ -6,7 +6,7 @@
  */
 import type { AgentMessage, CommandId, GetMessagesReply, HistoryMessage } from "../generated/protocol";
 import type { TopicEvent } from "../link/wire";
-import { from, holes, type Span, withSpan } from "./spans";
+import { cut, from, holes, type Span, withSpan } from "./spans";
 
 /** What the agent is saying at this moment; the whole message replaces it. */
 export interface Streaming {
@@ -62,6 +62,12 @@ export function withEvents(transcript: Transcript, events: readonly TopicEvent[]
   }
   const known = runs(events).reduce(withSpan, transcript.known);
   return bounded({ ...transcript, known, streaming, messages: merged(transcript.messages, added) });
+}
+
+/** Without events that will not come, or that a server which was put back to an earlier state never had. */
+export function withoutSpan(transcript: Transcript, { first, last }: Span): Transcript {
+  const messages = transcript.messages.filter(({ seq }) => seq < first || seq > last);
+  return { ...transcript, messages, known: cut(transcript.known, { first, last }), streaming: undefined };
 }
 
 export function rows({ messages, known, lost }: Transcript): Row[] {

@@ -140,6 +140,15 @@ export function without(world: World, ids: readonly CommandId[]): World {
   return draft.done();
 }
 
+/** Without a last line of this number or later: the server does not know it. */
+export function withoutLine(world: World, projectId: ProjectId, from: number): World {
+  const line = world.lastLines.get(projectId);
+  if (line === undefined || line.seq < from) return world;
+  const draft = new Draft(world);
+  draft.map("lastLines").delete(projectId);
+  return draft.done();
+}
+
 export function withLastLine(world: World, projectId: ProjectId, line: LastLine): World {
   const draft = new Draft(world);
   takeLine(draft, projectId, line);
