@@ -25,7 +25,7 @@ struct Killed {
 }
 
 /// The names of all facts this build knows.
-pub(crate) const NAMES: [&str; 18] = [
+pub(crate) const NAMES: [&str; 19] = [
     "project_state",
     "project_update",
     "project_deleted",
@@ -35,6 +35,7 @@ pub(crate) const NAMES: [&str; 18] = [
     "command_state",
     "approval_state",
     "runner_state",
+    "hold_state",
     "state_changed",
     "handoff_state",
     "device_message",
@@ -69,6 +70,7 @@ pub fn read_fact(frame: &Incoming) -> Result<Option<Fact>, ErrorBody> {
         "command_state" => Fact::CommandState(frame.data()?),
         "approval_state" => Fact::ApprovalState(frame.data()?),
         "runner_state" => Fact::RunnerState(frame.data()?),
+        "hold_state" => Fact::HoldState(frame.data()?),
         "state_changed" => Fact::StateChanged(frame.data()?),
         "handoff_state" => Fact::HandoffState(frame.data()?),
         "device_message" => Fact::DeviceMessage(frame.data()?),

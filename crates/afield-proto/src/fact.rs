@@ -9,6 +9,7 @@ use crate::device::{DeviceMessage, DevicePresence, MessageStatus};
 use crate::handoff::Handoff;
 use crate::live::Skew;
 use crate::project::Project;
+use crate::queue::Hold;
 use crate::runner::{AgentFacts, KilledProcess, RunnerFacts};
 use crate::state::StateRegister;
 use crate::{CommandId, DeviceId, ProjectId, SessionId, Timestamp, Topic};
@@ -54,6 +55,8 @@ pub enum Fact {
     ApprovalState(Approval),
     /// A runner came, went or changed.
     RunnerState(RunnerState),
+    /// A project, a runner or everything is held, or no longer.
+    HoldState(HoldState),
     /// A register of the person's shared state changed.
     StateChanged(StateRegister),
     /// The person's focus moved, was offered, or let go.
@@ -150,6 +153,22 @@ impl RunnerState {
             skew: None,
         }
     }
+}
+
+/// What is held, or no longer. Held commands say so themselves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema, ts_rs::TS))]
+#[cfg_attr(feature = "schema", ts(optional_fields))]
+pub struct HoldState {
+    /// The project; without it and a runner, everything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project_id: Option<ProjectId>,
+    /// The runner.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runner_id: Option<DeviceId>,
+    /// The hold; absent when it was released.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<Hold>,
 }
 
 /// The server's own figures.
@@ -279,6 +298,7 @@ impl Fact {
             Self::CommandState(_) => "command_state",
             Self::ApprovalState(_) => "approval_state",
             Self::RunnerState(_) => "runner_state",
+            Self::HoldState(_) => "hold_state",
             Self::StateChanged(_) => "state_changed",
             Self::HandoffState(_) => "handoff_state",
             Self::DeviceMessage(_) => "device_message",

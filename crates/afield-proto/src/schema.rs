@@ -193,6 +193,7 @@ pub fn typescript() -> String {
         device::MessageStatus,
         fact::SessionResetReason,
         fact::RunnerState,
+        fact::HoldState,
         fact::ServerStats,
         fact::HealthStatus,
         fact::StoreHealth,

@@ -192,6 +192,11 @@ impl Tx {
         let body = self.pending.last().expect("it was just told").body.clone();
         self.pending.push(Pending { org, topic: Topic::Org(org), at, body, events: 1 });
     }
+
+    /// Tells a fact to an org alone: it is about no project, or about more than those who follow one.
+    pub(crate) fn tell_org_only(&mut self, org: OrgId, fact: &Fact, at: Timestamp) {
+        self.tell(org, Topic::Org(org), None, fact, at);
+    }
 }
 
 /// The stored form of a fact.

@@ -2316,6 +2316,19 @@ features?: Array<string>,
  * How its version compares with the server's; absent when it is the same.
  */
 skew?: Skew, };
+export type HoldState = { 
+/**
+ * The project; without it and a runner, everything.
+ */
+project_id?: ProjectId, 
+/**
+ * The runner.
+ */
+runner_id?: DeviceId, 
+/**
+ * The hold; absent when it was released.
+ */
+hold?: Hold, };
 export type ServerStats = { 
 /**
  * When they were taken.
@@ -2491,7 +2504,7 @@ by: DeviceId,
 /**
  * The processes that were stopped.
  */
-killed: Array<KilledProcess>, } } | { "type": "command_state", "data": Command } | { "type": "approval_state", "data": Approval } | { "type": "runner_state", "data": RunnerState } | { "type": "state_changed", "data": StateRegister } | { "type": "handoff_state", "data": Handoff } | { "type": "device_message", "data": DeviceMessage } | { "type": "device_message_state", "data": MessageStatus } | { "type": "device_presence", "data": DevicePresence } | { "type": "server_stats", "data": ServerStats } | { "type": "health_check", "data": HealthCheck } | { "type": "connection_health", "data": ConnectionHealth } | { "type": "gap", "data": LostEvents };
+killed: Array<KilledProcess>, } } | { "type": "command_state", "data": Command } | { "type": "approval_state", "data": Approval } | { "type": "runner_state", "data": RunnerState } | { "type": "hold_state", "data": HoldState } | { "type": "state_changed", "data": StateRegister } | { "type": "handoff_state", "data": Handoff } | { "type": "device_message", "data": DeviceMessage } | { "type": "device_message_state", "data": MessageStatus } | { "type": "device_presence", "data": DevicePresence } | { "type": "server_stats", "data": ServerStats } | { "type": "health_check", "data": HealthCheck } | { "type": "connection_health", "data": ConnectionHealth } | { "type": "gap", "data": LostEvents };
 export type CorrelationId = string | number;
 export type HistoryMessage = { 
 /**

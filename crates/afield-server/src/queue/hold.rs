@@ -74,12 +74,16 @@ pub(crate) async fn release(
 ) -> Result<CommandHoldReply, ErrorBody> {
     let CommandRelease { command_id, project_id, runner_id } = ask;
     check_hold(command_id, project_id, runner_id)?;
+    let now = Timestamp::now();
     let changed = match command_id {
         Some(id) => {
-            let released = core.store.hold_command(actor.org, id, None, Timestamp::now());
+            let released = core.store.hold_command(actor.org, id, None, now);
             released.await.map_err(from_store)?.1
         }
-        None => core.store.release(actor.org, project_id, runner_id).await.map_err(from_store)?,
+        None => {
+            let released = core.store.release(actor.org, project_id, runner_id, now);
+            released.await.map_err(from_store)?
+        }
     };
     core.runners.deliver_all();
     core.routing.again.look(actor.org, Duration::ZERO);

@@ -1,6 +1,7 @@
 //! Holds: what keeps a command, a project, a runner or everything from starting.
 
 use afield_proto::command::Command;
+use afield_proto::fact::{Fact, HoldState};
 use afield_proto::queue::Hold;
 use afield_proto::{CommandId, DeviceId, OrgId, ProjectId, Timestamp};
 
@@ -39,8 +40,9 @@ impl Store {
         org: OrgId,
         project_id: Option<ProjectId>,
         runner_id: Option<DeviceId>,
+        now: Timestamp,
     ) -> Result<bool, Error> {
-        self.write((org, target(project_id, runner_id)), release).await
+        self.write((org, project_id, runner_id, now), release).await
     }
 
     /// Holds of projects, runners and everything, oldest first.
@@ -71,14 +73,27 @@ fn target(project_id: Option<ProjectId>, runner_id: Option<DeviceId>) -> (String
 
 async fn insert_hold(tx: &mut Tx, (org, hold): &(OrgId, Hold)) -> Result<bool, Error> {
     let (target, kind) = target(hold.project_id, hold.runner_id);
-    Ok(tx.execute(&HOLD, params![org, target, kind, hold.by, hold.at]).await? > 0)
+    let held = tx.execute(&HOLD, params![org, target, kind, hold.by, hold.at]).await? > 0;
+    if held {
+        let Hold { project_id, runner_id, at, .. } = *hold;
+        let state = HoldState { project_id, runner_id, hold: Some(hold.clone()) };
+        tx.tell_org_only(*org, &Fact::HoldState(state), at);
+    }
+    Ok(held)
 }
 
 async fn release(
     tx: &mut Tx,
-    (org, (target, _)): &(OrgId, (String, &'static str)),
+    (org, project_id, runner_id, now): &(OrgId, Option<ProjectId>, Option<DeviceId>, Timestamp),
 ) -> Result<bool, Error> {
-    Ok(tx.execute(&RELEASE, params![org, target]).await? > 0)
+    let (project_id, runner_id) = (*project_id, *runner_id);
+    let (target, _) = target(project_id, runner_id);
+    let released = tx.execute(&RELEASE, params![org, target]).await? > 0;
+    if released {
+        let state = HoldState { project_id, runner_id, hold: None };
+        tx.tell_org_only(*org, &Fact::HoldState(state), *now);
+    }
+    Ok(released)
 }
 
 pub(crate) async fn holds(tx: &mut Tx, org: &OrgId) -> Result<Vec<Hold>, Error> {

@@ -240,7 +240,7 @@ impl Walk {
         let target = self.pick_known();
         let World { store, org, .. } = &self.world;
         match (whole, unheld, target) {
-            (true, true, _) => drop(store.release(*org, project, None).await?),
+            (true, true, _) => drop(store.release(*org, project, None, at(self.now)).await?),
             (true, false, _) => {
                 let (command_id, runner_id, at) = (None, None, at(self.now));
                 let hold = Hold { command_id, project_id: project, runner_id, by, at };
@@ -345,7 +345,8 @@ impl Walk {
     /// With nothing held and time enough, everything comes to an end.
     async fn finish_all(&mut self) -> Outcome {
         for project in self.projects.clone() {
-            self.world.store.release(self.world.org, Some(project), None).await?;
+            let World { store, org, .. } = &self.world;
+            store.release(*org, Some(project), None, at(self.now)).await?;
         }
         for id in self.known.iter().map(|known| known.id).collect::<Vec<_>>() {
             let World { store, org, .. } = &self.world;

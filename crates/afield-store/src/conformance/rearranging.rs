@@ -2,8 +2,10 @@
 
 use afield_proto::agent::AgentKind;
 use afield_proto::command::{CommandKind, CommandState, OutcomeKind};
+use afield_proto::fact::HoldState;
 use afield_proto::queue::{Hold, Place as To, Priority};
-use afield_proto::{CommandId, DeviceId, ProjectId};
+use afield_proto::{CommandId, DeviceId, ProjectId, Topic};
+use serde_json::to_value;
 
 use super::lanes::{check_lanes, order};
 use super::world::assert_refused;
@@ -215,7 +217,7 @@ pub async fn a_held_command_waits(place: Place) -> Outcome {
     Ok(())
 }
 
-/// A held project, runner or everything starts nothing; what runs goes on.
+/// A held project, runner or everything starts nothing; what runs goes on. The org is told of what changed.
 pub async fn holds_keep_back_what_they_name(place: Place) -> Outcome {
     let world = World::open(&place).await?;
     let [one, other] = [world.project("/a").await?, world.project("/b").await?];
@@ -225,22 +227,28 @@ pub async fn holds_keep_back_what_they_name(place: Place) -> Outcome {
         (None, Some(world.phone), 2),
         (None, None, 0),
     ];
+    let mut told = Vec::new();
     for (project_id, runner_id, free) in targets {
         let ids = [world.enqueue(one.id, "x").await?, world.enqueue(other.id, "y").await?];
         let hold = Hold { command_id: None, project_id, runner_id, by: world.phone, at: at(3) };
         assert!(world.store.hold(world.org, hold.clone()).await?);
         assert!(!world.store.hold(world.org, Hold { at: at(4), ..hold.clone() }).await?);
         assert_eq!(world.store.holds(world.org).await?, std::slice::from_ref(&hold));
+        for hold in [Some(hold.clone()), None] {
+            told.push(to_value(HoldState { project_id, runner_id, hold })?);
+        }
         let mut ran = world.drain(5).await?;
         assert_eq!(ran.len(), free, "{hold:?}");
         let around = world.store.show_command(world.org, ids[0]).await?.around;
         assert_eq!(around.hold, (free < 2).then_some(hold));
-        assert!(world.store.release(world.org, project_id, runner_id).await?);
-        assert!(!world.store.release(world.org, project_id, runner_id).await?);
+        let release = || world.store.release(world.org, project_id, runner_id, at(5));
+        assert!(release().await?);
+        assert!(!release().await?);
         assert!(world.store.holds(world.org).await?.is_empty());
         ran.extend(world.drain(6).await?);
         ran.sort_unstable();
         assert_eq!(ran, ids);
     }
+    assert_eq!(world.said(Topic::Org(world.org), "hold_state").await?, told);
     Ok(())
 }

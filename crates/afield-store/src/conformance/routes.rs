@@ -197,7 +197,7 @@ pub async fn what_may_have_begun_is_never_placed_again(on: Place) -> Outcome {
     for (runner, project) in [(Some(world.runner), None), (None, Some(here.id)), (None, None)] {
         world.store.hold(world.org, hold(runner, project)).await?;
         assert_eq!(go(free).await?, None, "somebody holds it");
-        world.store.release(world.org, project, runner).await?;
+        world.store.release(world.org, project, runner, at(3)).await?;
     }
     // A retry of what was leased once is a later attempt of the same: it stays too.
     let interrupted = world.store.reconcile_runner(world.org, world.runner, &[], at(3)).await?;

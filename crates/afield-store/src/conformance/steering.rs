@@ -153,7 +153,7 @@ pub async fn words_wait_and_are_cancelled(place: Place) -> Outcome {
         Hold { command_id: None, project_id: None, runner_id: None, by: world.phone, at: at(5) };
     world.store.hold(world.org, everything).await?;
     assert!(offered(&world).await?.0.is_empty(), "everything is held");
-    world.store.release(world.org, None, None).await?;
+    world.store.release(world.org, None, None, at(6)).await?;
     let (orders, more) = offered(&world).await?;
     assert_eq!((ids(&orders), more), (vec![early, late], true));
     assert!(matches!(cancel(late).await?, Cancel::OnItsWay(_)));

@@ -14,6 +14,7 @@ use afield_proto::runner::{Attempt, Record, RunnerExecute, RunnerRecords};
 use afield_proto::{
     ApprovalId, CommandId, DeviceId, OrgId, ProjectId, RequestId, Timestamp, Topic, UserId,
 };
+use serde_json::Value;
 use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 
@@ -353,6 +354,15 @@ impl World {
             event.body.trim_start_matches("{\"type\":\"").split('"').next().map(str::to_owned)
         };
         Ok(self.events(topic).await?.into_iter().filter_map(name).collect())
+    }
+
+    /// What a topic's events of this name say, in order.
+    pub async fn said(&self, topic: Topic, name: &str) -> Result<Vec<Value>, Error> {
+        let read = |event: StoredEvent| {
+            let body: Value = serde_json::from_str(&event.body).expect("an event is JSON");
+            (body["type"] == name).then(|| body["data"].clone())
+        };
+        Ok(self.events(topic).await?.into_iter().filter_map(read).collect())
     }
 }
 

@@ -69,6 +69,12 @@ async fn follow(client: &mut Client, project: &str, after: u64) -> Value {
     client.ask("subscribe", json!({ "topic": topic, "after": after })).await.unwrap()
 }
 
+/// Subscribes to the topic of the client's org, from now on.
+async fn follow_org(client: &mut Client) {
+    let topic = client.ask("device_presence", json!({})).await.unwrap()["topic"].clone();
+    client.ask("subscribe", json!({ "topic": topic })).await.unwrap();
+}
+
 /// Waits for the end of a command and returns its last state.
 async fn finished(client: &mut Client, command: &Value) -> Value {
     let id = command["id"].clone();

@@ -57,6 +57,26 @@ async fn what_is_sent_to_a_busy_project_runs_in_order() {
 }
 
 #[tokio::test]
+async fn who_follows_the_org_is_told_what_is_held() {
+    let afield = demo().await;
+    let (mut owner, mut watcher) = (afield.client().await, afield.client().await);
+    let project = afield.project(&mut owner, "p").await;
+    follow_org(&mut watcher).await;
+    for ask in [json!({ "project_id": project }), json!({})] {
+        let named = |data: &Value| data.get("project_id") == ask.get("project_id");
+        for _ in 0..2 {
+            owner.ask("command_hold", ask.clone()).await.unwrap();
+        }
+        let held = watcher.event("hold_state", named).await.unwrap()["data"]["data"].clone();
+        let holds = owner.ask("hold_list", json!({})).await.unwrap()["holds"].clone();
+        assert_eq!(holds, json!([held["hold"]]), "{held}");
+        owner.ask("command_release", ask.clone()).await.unwrap();
+        let released = watcher.event("hold_state", named).await.unwrap()["data"]["data"].clone();
+        assert_eq!(released, ask, "told once each");
+    }
+}
+
+#[tokio::test]
 async fn a_command_waits_for_its_time_and_expires_at_its_end() {
     let afield = demo().await;
     let mut client = afield.client().await;
