@@ -24,8 +24,13 @@ struct Killed {
     killed: Vec<afield_proto::runner::KilledProcess>,
 }
 
+#[derive(Deserialize)]
+struct GoneCommand {
+    command_id: CommandId,
+}
+
 /// The names of all facts this build knows.
-pub(crate) const NAMES: [&str; 19] = [
+pub(crate) const NAMES: [&str; 20] = [
     "project_state",
     "project_update",
     "project_deleted",
@@ -33,6 +38,7 @@ pub(crate) const NAMES: [&str; 19] = [
     "session_reset",
     "process_killed",
     "command_state",
+    "command_gone",
     "approval_state",
     "runner_state",
     "hold_state",
@@ -68,6 +74,10 @@ pub fn read_fact(frame: &Incoming) -> Result<Option<Fact>, ErrorBody> {
             Fact::ProcessKilled { command_id, by, killed }
         }
         "command_state" => Fact::CommandState(frame.data()?),
+        "command_gone" => {
+            let GoneCommand { command_id } = frame.data()?;
+            Fact::CommandGone { command_id }
+        }
         "approval_state" => Fact::ApprovalState(frame.data()?),
         "runner_state" => Fact::RunnerState(frame.data()?),
         "hold_state" => Fact::HoldState(frame.data()?),

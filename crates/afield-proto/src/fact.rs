@@ -51,6 +51,11 @@ pub enum Fact {
     },
     /// A command changed its state.
     CommandState(Command),
+    /// A dead command was forgotten. What it did stays in the history.
+    CommandGone {
+        /// Which.
+        command_id: CommandId,
+    },
     /// An approval was asked, answered or withdrawn.
     ApprovalState(Approval),
     /// A runner came, went or changed.
@@ -296,6 +301,7 @@ impl Fact {
             Self::SessionReset { .. } => "session_reset",
             Self::ProcessKilled { .. } => "process_killed",
             Self::CommandState(_) => "command_state",
+            Self::CommandGone { .. } => "command_gone",
             Self::ApprovalState(_) => "approval_state",
             Self::RunnerState(_) => "runner_state",
             Self::HoldState(_) => "hold_state",

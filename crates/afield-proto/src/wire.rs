@@ -252,7 +252,10 @@ fn write_data(fact: &Fact, text: &mut Vec<u8>) {
         Fact::HealthCheck(data) => serde_json::to_writer(text, data),
         Fact::ConnectionHealth(data) => serde_json::to_writer(text, data),
         Fact::Gap(data) => serde_json::to_writer(text, data),
-        Fact::ProjectDeleted { .. } | Fact::SessionReset { .. } | Fact::ProcessKilled { .. } => {
+        Fact::ProjectDeleted { .. }
+        | Fact::SessionReset { .. }
+        | Fact::ProcessKilled { .. }
+        | Fact::CommandGone { .. } => {
             serde_json::to_value(fact).and_then(|value| serde_json::to_writer(text, &value["data"]))
         }
     };

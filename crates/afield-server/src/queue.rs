@@ -395,8 +395,9 @@ pub(crate) async fn purge(
     ask: CommandPurge,
 ) -> Result<CommandsReply, ErrorBody> {
     let which = which(ask.command_ids, ask.all_dead, ask.project_id)?;
-    let commands = core.store.purge(actor.org, which).await.map_err(from_store)?;
-    core.clock.uploaded(Timestamp::now().plus(core.limits().attachments_kept));
+    let now = Timestamp::now();
+    let commands = core.store.purge(actor.org, which, now).await.map_err(from_store)?;
+    core.clock.uploaded(now.plus(core.limits().attachments_kept));
     Ok(CommandsReply { more: commands.len() == BULK_MAX, commands })
 }
 

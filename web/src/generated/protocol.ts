@@ -2504,7 +2504,11 @@ by: DeviceId,
 /**
  * The processes that were stopped.
  */
-killed: Array<KilledProcess>, } } | { "type": "command_state", "data": Command } | { "type": "approval_state", "data": Approval } | { "type": "runner_state", "data": RunnerState } | { "type": "hold_state", "data": HoldState } | { "type": "state_changed", "data": StateRegister } | { "type": "handoff_state", "data": Handoff } | { "type": "device_message", "data": DeviceMessage } | { "type": "device_message_state", "data": MessageStatus } | { "type": "device_presence", "data": DevicePresence } | { "type": "server_stats", "data": ServerStats } | { "type": "health_check", "data": HealthCheck } | { "type": "connection_health", "data": ConnectionHealth } | { "type": "gap", "data": LostEvents };
+killed: Array<KilledProcess>, } } | { "type": "command_state", "data": Command } | { "type": "command_gone", "data": { 
+/**
+ * Which.
+ */
+command_id: CommandId, } } | { "type": "approval_state", "data": Approval } | { "type": "runner_state", "data": RunnerState } | { "type": "hold_state", "data": HoldState } | { "type": "state_changed", "data": StateRegister } | { "type": "handoff_state", "data": Handoff } | { "type": "device_message", "data": DeviceMessage } | { "type": "device_message_state", "data": MessageStatus } | { "type": "device_presence", "data": DevicePresence } | { "type": "server_stats", "data": ServerStats } | { "type": "health_check", "data": HealthCheck } | { "type": "connection_health", "data": ConnectionHealth } | { "type": "gap", "data": LostEvents };
 export type CorrelationId = string | number;
 export type HistoryMessage = { 
 /**

@@ -3,6 +3,7 @@
 use afield_flow::command as life;
 use afield_proto::command::{Command, CommandState, Outcome, OutcomeKind};
 use afield_proto::device::Scopes;
+use afield_proto::fact::Fact;
 use afield_proto::queue::AttemptView;
 use afield_proto::{CommandId, OrgId, ProjectId, Timestamp};
 
@@ -54,8 +55,13 @@ impl Store {
     /// Forgets dead commands; their events stay.
     ///
     /// **Errors**: [`crate::Refusal::NotPossible`] for one that is not dead.
-    pub async fn purge(&self, org: OrgId, which: WhichDead) -> Result<Vec<Command>, Error> {
-        self.write((org, which), purge).await
+    pub async fn purge(
+        &self,
+        org: OrgId,
+        which: WhichDead,
+        now: Timestamp,
+    ) -> Result<Vec<Command>, Error> {
+        self.write((org, which, now), purge).await
     }
 }
 
@@ -159,7 +165,10 @@ pub(crate) async fn keep_attempt(tx: &mut Tx, row: &CommandRow) -> Result<(), Er
     tx.execute(&INSERT_ATTEMPT, values).await.map(drop)
 }
 
-async fn purge(tx: &mut Tx, (org, dead): &(OrgId, WhichDead)) -> Result<Vec<Command>, Error> {
+async fn purge(
+    tx: &mut Tx,
+    (org, dead, now): &(OrgId, WhichDead, Timestamp),
+) -> Result<Vec<Command>, Error> {
     let mut purged = Vec::new();
     for id in which(tx, *org, dead).await? {
         let row = locked(tx, *org, id).await?;
@@ -168,6 +177,8 @@ async fn purge(tx: &mut Tx, (org, dead): &(OrgId, WhichDead)) -> Result<Vec<Comm
             return Err(not_possible(format!("command {id} is {state}, not dead")));
         }
         forget(tx, id).await?;
+        let gone = Fact::CommandGone { command_id: id };
+        tx.tell_project(*org, row.command.project_id, &gone, *now);
         purged.push(row.command);
     }
     Ok(purged)

@@ -6,7 +6,8 @@ use afield_proto::device::Scopes;
 use afield_proto::project::ProjectSettings;
 use afield_proto::queue::{Failure, Priority, Resolution, RetryPolicy};
 use afield_proto::runner::Attempt;
-use afield_proto::{CommandId, ProjectId};
+use afield_proto::{CommandId, ProjectId, Topic};
+use serde_json::json;
 
 use super::lanes::check_lanes;
 use super::world::{assert_refused, started};
@@ -349,7 +350,7 @@ pub async fn what_did_not_succeed_is_put_back(place: Place) -> Outcome {
     Ok(())
 }
 
-/// Forgotten letters are gone; everything else is refused.
+/// Forgotten letters are gone, which is told; everything else is refused.
 pub async fn dead_letters_are_forgotten(place: Place) -> Outcome {
     let world = World::open(&place).await?;
     let [one, other] = [world.project("/a").await?, world.project("/b").await?];
@@ -357,7 +358,7 @@ pub async fn dead_letters_are_forgotten(place: Place) -> Outcome {
     let c = dead(&world, other.id, 10).await?;
     let failed = world.leased_behind(one.id).await?;
     let failed = world.run(failed, OutcomeKind::Failed).await?.id;
-    let purge = |which| world.store.purge(world.org, which);
+    let purge = |which| world.store.purge(world.org, which, at(30));
     assert_refused!(purge(WhichDead::Named(vec![a, failed])).await, Refusal::NotPossible { .. });
     assert_eq!(purge(WhichDead::Named(vec![a])).await?[0].id, a);
     assert_refused!(world.command(a).await, Refusal::CommandNotFound);
@@ -367,5 +368,9 @@ pub async fn dead_letters_are_forgotten(place: Place) -> Outcome {
     assert_eq!(dead_letters(&world, None).await?, [c]);
     assert_eq!(purge(WhichDead::All(None, 9)).await?.len(), 1);
     assert_eq!(world.state(failed).await?, CommandState::Failed);
+    for (project, ids) in [(one.id, vec![a, b]), (other.id, vec![c])] {
+        let gone: Vec<_> = ids.iter().map(|id| json!({ "command_id": id })).collect();
+        assert_eq!(world.said(Topic::Project(project), "command_gone").await?, gone);
+    }
     check_lanes(&world).await
 }

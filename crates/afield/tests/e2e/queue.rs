@@ -111,7 +111,7 @@ async fn a_failing_command_is_tried_again_and_put_back_from_the_dead() {
         "payload": { "options": { "argv": ["/bin/sh", "-c", "test -e ok"] } },
         "retry": { "attempts": 3, "wait_ms": 50, "on": ["failed"] },
     });
-    let command = client.ask("command_submit", ask).await.unwrap();
+    let command = client.ask("command_submit", ask.clone()).await.unwrap();
     let dead = finished(&mut client, &command).await;
     assert_eq!(dead["state"], "dead", "{dead}");
     let detail = shown(&mut client, &command).await;
@@ -125,6 +125,15 @@ async fn a_failing_command_is_tried_again_and_put_back_from_the_dead() {
     client.event("command_state", ended).await.unwrap();
     let again = client.ask("command_retry", json!({ "command_ids": [command["id"]] })).await;
     assert_eq!(code(again), "CONFLICT");
+    std::fs::remove_file(afield.root().join("p/ok")).unwrap();
+    let command = client.ask("command_submit", ask).await.unwrap();
+    assert_eq!(finished(&mut client, &command).await["state"], "dead");
+    let purge = json!({ "command_ids": [command["id"]] });
+    client.ask("command_purge", purge).await.unwrap();
+    let gone = client.event("command_gone", |_| true).await.unwrap()["data"].clone();
+    let expected = json!({ "command_id": command["id"] });
+    assert_eq!((&gone["data"], &gone["project_id"]), (&expected, &json!(project)));
+    assert_eq!(code(client.ask("command_get", expected).await), "NOT_FOUND");
 }
 
 #[tokio::test]
