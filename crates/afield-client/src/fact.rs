@@ -29,8 +29,13 @@ struct GoneCommand {
     command_id: CommandId,
 }
 
+#[derive(Deserialize)]
+struct GoneDevice {
+    device_id: DeviceId,
+}
+
 /// The names of all facts this build knows.
-pub(crate) const NAMES: [&str; 20] = [
+pub(crate) const NAMES: [&str; 22] = [
     "project_state",
     "project_update",
     "project_deleted",
@@ -41,6 +46,8 @@ pub(crate) const NAMES: [&str; 20] = [
     "command_gone",
     "approval_state",
     "runner_state",
+    "device_state",
+    "device_gone",
     "hold_state",
     "state_changed",
     "handoff_state",
@@ -80,6 +87,11 @@ pub fn read_fact(frame: &Incoming) -> Result<Option<Fact>, ErrorBody> {
         }
         "approval_state" => Fact::ApprovalState(frame.data()?),
         "runner_state" => Fact::RunnerState(frame.data()?),
+        "device_state" => Fact::DeviceState(frame.data()?),
+        "device_gone" => {
+            let GoneDevice { device_id } = frame.data()?;
+            Fact::DeviceGone { device_id }
+        }
         "hold_state" => Fact::HoldState(frame.data()?),
         "state_changed" => Fact::StateChanged(frame.data()?),
         "handoff_state" => Fact::HandoffState(frame.data()?),

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::agent::AgentMessage;
 use crate::approval::Approval;
 use crate::command::Command;
-use crate::device::{DeviceMessage, DevicePresence, MessageStatus};
+use crate::device::{Device, DeviceMessage, DevicePresence, MessageStatus};
 use crate::handoff::Handoff;
 use crate::live::Skew;
 use crate::project::Project;
@@ -60,6 +60,14 @@ pub enum Fact {
     ApprovalState(Approval),
     /// A runner came, went or changed.
     RunnerState(RunnerState),
+    /// A device was let in, changed or thrown out: its row without what changes untold (how present
+    /// it is, when and from where it last connected, how its version compares; of runners `about`).
+    DeviceState(Device),
+    /// A device that was thrown out is shown no more.
+    DeviceGone {
+        /// Which.
+        device_id: DeviceId,
+    },
     /// A project, a runner or everything is held, or no longer.
     HoldState(HoldState),
     /// A register of the person's shared state changed.
@@ -304,6 +312,8 @@ impl Fact {
             Self::CommandGone { .. } => "command_gone",
             Self::ApprovalState(_) => "approval_state",
             Self::RunnerState(_) => "runner_state",
+            Self::DeviceState(_) => "device_state",
+            Self::DeviceGone { .. } => "device_gone",
             Self::HoldState(_) => "hold_state",
             Self::StateChanged(_) => "state_changed",
             Self::HandoffState(_) => "handoff_state",

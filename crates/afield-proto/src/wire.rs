@@ -242,6 +242,7 @@ fn write_data(fact: &Fact, text: &mut Vec<u8>) {
         Fact::CommandState(data) => serde_json::to_writer(text, data),
         Fact::ApprovalState(data) => serde_json::to_writer(text, data),
         Fact::RunnerState(data) => serde_json::to_writer(text, data),
+        Fact::DeviceState(data) => serde_json::to_writer(text, data),
         Fact::HoldState(data) => serde_json::to_writer(text, data),
         Fact::StateChanged(data) => serde_json::to_writer(text, data),
         Fact::HandoffState(data) => serde_json::to_writer(text, data),
@@ -255,7 +256,8 @@ fn write_data(fact: &Fact, text: &mut Vec<u8>) {
         Fact::ProjectDeleted { .. }
         | Fact::SessionReset { .. }
         | Fact::ProcessKilled { .. }
-        | Fact::CommandGone { .. } => {
+        | Fact::CommandGone { .. }
+        | Fact::DeviceGone { .. } => {
             serde_json::to_value(fact).and_then(|value| serde_json::to_writer(text, &value["data"]))
         }
     };

@@ -1,6 +1,9 @@
 //! Who may connect: the owner, devices and their credentials, runners' facts.
 //!
-//! Credentials are stored as hashes only; making and checking them is the server's part.
+//! Credentials are stored as hashes only; making and checking them is the server's part. What their
+//! org is told of devices is in [`told`].
+
+mod told;
 
 use afield_proto::audit::Audited;
 use afield_proto::device::{CredentialKind, Device, DeviceKind, Scopes};
@@ -43,12 +46,13 @@ statements! {
         about = ?6, revoked_at = NULL, forgotten_at = NULL, expires_at = NULL \
         WHERE id = ?1 RETURNING ", device_columns!());
     SET_SCOPES = concat!("UPDATE devices SET scopes = ?3 WHERE org_id = ?1 AND id = ?2 \
-        RETURNING ", device_columns!());
+        AND forgotten_at IS NULL RETURNING ", device_columns!());
     RENAME = concat!("UPDATE devices SET name = ?3 WHERE org_id = ?1 AND id = ?2 \
-        RETURNING ", device_columns!());
+        AND forgotten_at IS NULL RETURNING ", device_columns!());
     LABEL = concat!("UPDATE devices SET labels = ?3, priority = ?4 WHERE org_id = ?1 AND id = ?2 \
-        RETURNING ", device_columns!());
-    FORGET = "UPDATE devices SET forgotten_at = ?3 WHERE org_id = ?1 AND id = ?2";
+        AND forgotten_at IS NULL RETURNING ", device_columns!());
+    FORGET = "UPDATE devices SET forgotten_at = ?3 WHERE org_id = ?1 AND id = ?2 \
+        AND forgotten_at IS NULL";
     DEVICES = concat!("SELECT ", device_columns!(), " FROM devices WHERE org_id = ?1 \
         AND forgotten_at IS NULL ORDER BY id");
     DEVICES_OF = concat!("SELECT ", device_columns!(), " FROM devices WHERE org_id = ?1 \
@@ -257,6 +261,7 @@ async fn create_device(tx: &mut Tx, (new, now): &(NewDevice, Timestamp)) -> Resu
     let Device { id: device_id, kind, scopes, .. } = made;
     let what = Audited::DeviceCreated { device_id, name: made.name.clone(), kind, scopes };
     tx.audit(new.org, new.created_by, what, *now);
+    told::changed(tx, new.org, &made, *now);
     Ok(made)
 }
 
@@ -314,7 +319,9 @@ pub(crate) async fn put_keyed(
     let about = to_json(&keyed.about);
     if again {
         let values = params![keyed.id, keyed.name, kind, scopes, keyed.created_by, about];
-        return tx.one(&REVIVE_KEYED, values, device).await;
+        let back = tx.one(&REVIVE_KEYED, values, device).await?;
+        told::changed(tx, keyed.org, &back, now);
+        return Ok(back);
     }
     let values = params![
         keyed.id,
@@ -329,7 +336,9 @@ pub(crate) async fn put_keyed(
         keyed.public_key,
         about,
     ];
-    tx.one(&INSERT_KEYED, values, device).await
+    let made = tx.one(&INSERT_KEYED, values, device).await?;
+    told::changed(tx, keyed.org, &made, now);
+    Ok(made)
 }
 
 async fn of_org(tx: &mut Tx, org: OrgId, id: DeviceId) -> Result<Device, Error> {
@@ -343,9 +352,11 @@ async fn set_scopes(
 ) -> Result<Device, Error> {
     let before = of_org(tx, *org, *id).await?.scopes;
     let bits = u32::from(scopes.bits());
-    let changed = tx.one(&SET_SCOPES, params![org, id, bits], device).await?;
+    let changed = tx.opt(&SET_SCOPES, params![org, id, bits], device).await?;
+    let changed = changed.ok_or(Refusal::DeviceNotFound)?;
     let what = Audited::ScopesChanged { device_id: *id, before, after: *scopes };
     tx.audit(*org, Some(*by), what, *now);
+    told::changed(tx, *org, &changed, *now);
     Ok(changed)
 }
 
@@ -358,6 +369,7 @@ async fn rename(
     let renamed = renamed.ok_or(Refusal::DeviceNotFound)?;
     let what = Audited::DeviceRenamed { device_id: *id, name: name.clone() };
     tx.audit(*org, Some(*by), what, *now);
+    told::changed(tx, *org, &renamed, *now);
     Ok(renamed)
 }
 
@@ -370,9 +382,11 @@ async fn label_device(
     let priority = label.priority.unwrap_or(before.priority);
     let (words, rank) = (to_json(&labels), i64::from(priority));
     tx.fleet_changed = true;
-    let changed = tx.one(&LABEL, params![org, label.id, words, rank], device).await?;
+    let changed = tx.opt(&LABEL, params![org, label.id, words, rank], device).await?;
+    let changed = changed.ok_or(Refusal::DeviceNotFound)?;
     let what = Audited::DeviceLabelled { device_id: label.id, labels, priority };
     tx.audit(*org, Some(*by), what, *now);
+    told::changed(tx, *org, &changed, *now);
     Ok(changed)
 }
 
@@ -393,7 +407,11 @@ async fn revoke_device(
     let revoked = tx.one(&REVOKE_DEVICE, params![org, id, now], device).await?;
     pairing::refuse_made_by(tx, *org, *id, *now).await?;
     if *forget {
-        tx.execute(&FORGET, params![org, id, now]).await?;
+        if tx.execute(&FORGET, params![org, id, now]).await? > 0 {
+            told::gone(tx, *org, *id, *now);
+        }
+    } else if before.revoked_at.is_none() {
+        told::changed(tx, *org, &revoked, *now);
     }
     if *forget || before.revoked_at.is_none() {
         let what = Audited::DeviceRevoked { device_id: *id, forgotten: *forget };

@@ -2508,7 +2508,11 @@ killed: Array<KilledProcess>, } } | { "type": "command_state", "data": Command }
 /**
  * Which.
  */
-command_id: CommandId, } } | { "type": "approval_state", "data": Approval } | { "type": "runner_state", "data": RunnerState } | { "type": "hold_state", "data": HoldState } | { "type": "state_changed", "data": StateRegister } | { "type": "handoff_state", "data": Handoff } | { "type": "device_message", "data": DeviceMessage } | { "type": "device_message_state", "data": MessageStatus } | { "type": "device_presence", "data": DevicePresence } | { "type": "server_stats", "data": ServerStats } | { "type": "health_check", "data": HealthCheck } | { "type": "connection_health", "data": ConnectionHealth } | { "type": "gap", "data": LostEvents };
+command_id: CommandId, } } | { "type": "approval_state", "data": Approval } | { "type": "runner_state", "data": RunnerState } | { "type": "device_state", "data": Device } | { "type": "device_gone", "data": { 
+/**
+ * Which.
+ */
+device_id: DeviceId, } } | { "type": "hold_state", "data": HoldState } | { "type": "state_changed", "data": StateRegister } | { "type": "handoff_state", "data": Handoff } | { "type": "device_message", "data": DeviceMessage } | { "type": "device_message_state", "data": MessageStatus } | { "type": "device_presence", "data": DevicePresence } | { "type": "server_stats", "data": ServerStats } | { "type": "health_check", "data": HealthCheck } | { "type": "connection_health", "data": ConnectionHealth } | { "type": "gap", "data": LostEvents };
 export type CorrelationId = string | number;
 export type HistoryMessage = { 
 /**

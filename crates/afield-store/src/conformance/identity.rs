@@ -1,8 +1,9 @@
 //! Owner, devices, runners.
 
-use afield_proto::device::{DeviceKind, Scope};
+use afield_proto::device::{Device, DeviceKind, Scope};
 use afield_proto::runner::RunnerFacts;
-use afield_proto::{DeviceId, OrgId};
+use afield_proto::{DeviceId, OrgId, Topic};
+use serde_json::{json, to_value};
 
 use super::world::{assert_refused, new_device};
 use super::{Outcome, Place, World, another_org, at};
@@ -59,6 +60,38 @@ pub async fn devices_are_labelled(place: Place) -> Outcome {
     let foreign = another_org(&world.store).await?.org_id;
     let refused = world.store.label_device(foreign, world.phone, label(None, Some(1)), at(3));
     assert_refused!(refused.await, Refusal::DeviceNotFound);
+    Ok(())
+}
+
+/// An org is told of its devices: as they are listed, without what changes untold.
+pub async fn an_org_is_told_of_its_devices(place: Place) -> Outcome {
+    let world = World::open(&place).await?;
+    let (store, org, by) = (&world.store, world.org, world.phone);
+    let made = store.create_device(new_device(org, world.user, DeviceKind::Cli), at(1)).await?;
+    let id = made.id;
+    store.record_device_seen(id, Some("192.0.2.1".into()), at(2)).await?;
+    let renamed = store.rename_device(org, id, by, "tab", at(3)).await?;
+    assert_eq!(renamed.last_seen_at, Some(at(2)));
+    let narrowed = store.set_device_scopes(org, id, by, "view".parse()?, at(4)).await?;
+    let label = || LabelDevice { id, labels: Some(vec!["gpu".to_owned()]), priority: Some(3) };
+    let labelled = store.label_device(org, by, label(), at(5)).await?;
+    let revoked = store.revoke_device(org, id, by, false, at(6)).await?;
+    for forget in [false, true, true, false] {
+        store.revoke_device(org, id, by, forget, at(7)).await?;
+    }
+    let untold = |device| Device { last_seen_at: None, last_address: None, ..device };
+    let states = [made, renamed, narrowed, labelled, revoked].map(untold).map(to_value);
+    let states = states.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let told = world.said(Topic::Org(org), "device_state").await?;
+    assert_eq!(told[2..], states, "behind the two of the world");
+    let gone = [json!({ "device_id": id })];
+    assert_eq!(world.said(Topic::Org(org), "device_gone").await?, gone);
+    assert_eq!(world.told(Topic::Org(org)).await?.pop().as_deref(), Some("device_gone"));
+    let refused = store.rename_device(org, id, by, "x", at(8)).await;
+    assert_refused!(refused, Refusal::DeviceNotFound);
+    let refused = store.set_device_scopes(org, id, by, "view".parse()?, at(8)).await;
+    assert_refused!(refused, Refusal::DeviceNotFound);
+    assert_refused!(store.label_device(org, by, label(), at(8)).await, Refusal::DeviceNotFound);
     Ok(())
 }
 

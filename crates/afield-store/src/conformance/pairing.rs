@@ -2,7 +2,8 @@
 
 use afield_proto::device::{CredentialKind, DeviceAbout, DeviceKind, Scopes};
 use afield_proto::pairing::{CODE_TRIES, Claim, Pairing, PairingState};
-use afield_proto::{DeviceId, OrgId, PairingId};
+use afield_proto::{DeviceId, OrgId, PairingId, Topic};
+use serde_json::to_value;
 
 use super::world::assert_refused;
 use super::{Outcome, Place, World, at};
@@ -159,7 +160,7 @@ pub async fn a_pairing_is_decided_once(place: Place) -> Outcome {
     Ok(())
 }
 
-/// A key that was thrown out or forgotten is the same device when it is paired again.
+/// A key that was thrown out or forgotten is the same device when it is paired again, and is told so.
 pub async fn a_device_that_comes_back_is_no_ghost(place: Place) -> Outcome {
     let world = World::open(&place).await?;
     let before = world.store.devices(world.org).await?.len();
@@ -175,6 +176,12 @@ pub async fn a_device_that_comes_back_is_no_ghost(place: Place) -> Outcome {
     // Also one that never left.
     assert_eq!(paired(&world, 4, 7).await?.id, first.id);
     assert_eq!(world.store.devices(world.org).await?.len(), before + 1);
+    let told = world.told(Topic::Org(world.org)).await?;
+    let (state, gone) = ("device_state", "device_gone");
+    assert_eq!(told[before..], [state, state, state, gone, state, state]);
+    let told = world.said(Topic::Org(world.org), state).await?;
+    let kept = &world.store.devices(world.org).await?[before];
+    assert_eq!(told.last(), Some(&to_value(kept)?));
     Ok(())
 }
 

@@ -58,7 +58,8 @@ pub async fn records_are_applied_once(place: Place) -> Outcome {
     ];
     assert_eq!(world.told(Topic::Project(project.id)).await?, expected);
     let orgs = ["project_state", "project_state", "project_state"];
-    assert_eq!(world.told(Topic::Org(world.org)).await?, orgs);
+    let told = world.told(Topic::Org(world.org)).await?;
+    assert_eq!(told[2..], orgs, "after its devices");
     world.submit(project.id, "more").await?;
     assert_eq!(world.lease().await?.native_session.as_deref(), Some("native-1"));
     Ok(())

@@ -101,6 +101,46 @@ async fn held_messages_survive_a_restart_and_come_once_and_in_order() {
     assert_eq!(sender.reply(&id).await.unwrap()["state"], "delivered");
 }
 
+/// The row of a device as it is told, from the list.
+async fn row(client: &mut Client, id: &str) -> Value {
+    let list = client.ask("device_list", json!({})).await.unwrap();
+    let mut found = list["devices"].as_array().unwrap().iter().find(|one| one["id"] == id).cloned();
+    let row = found.as_mut().unwrap().as_object_mut().unwrap();
+    for untold in ["presence", "silent_ms", "skew", "last_seen_at", "last_address"] {
+        row.remove(untold);
+    }
+    found.unwrap()
+}
+
+#[tokio::test]
+async fn who_follows_the_org_is_told_of_its_devices() {
+    let afield = demo().await;
+    let (mut owner, mut watcher) = (afield.client().await, afield.client().await);
+    follow_org(&mut watcher).await;
+    let made = Device::new(&afield, "phone", "all").await;
+    let id = json!(made.id);
+    let link = made.connect(&afield).await;
+    let changes = [
+        ("", json!({})),
+        ("device_rename", json!({ "device_id": id, "name": "tablet" })),
+        ("device_set_scopes", json!({ "device_id": id, "scopes": ["view"] })),
+        ("device_label", json!({ "device_id": id, "labels": ["mine"], "priority": 2 })),
+        ("device_revoke", json!({ "device_id": id })),
+    ];
+    for (request, ask) in changes {
+        if !request.is_empty() {
+            owner.ask(request, ask).await.unwrap();
+        }
+        let told = watcher.event("device_state", |data| data["id"] == id).await.unwrap();
+        assert_eq!(told["data"]["data"], row(&mut owner, &made.id).await, "{request}");
+        assert!(!told.to_string().contains(&made.token), "{request}");
+    }
+    drop(link);
+    owner.ask("device_forget", json!({ "device_id": id })).await.unwrap();
+    let gone = watcher.event("device_gone", |_| true).await.unwrap();
+    assert_eq!(gone["data"]["data"], json!({ "device_id": id }));
+}
+
 async fn presence(client: &mut Client, device: &Device) -> Value {
     let list = client.ask("device_presence", json!({})).await.unwrap();
     let found =
