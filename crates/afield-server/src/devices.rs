@@ -148,7 +148,8 @@ pub(crate) async fn set_scopes(
         return Err(invalid("a runner has the scope runner, and no other device has it"));
     }
     let (org, by, now) = (actor.org, actor.device, Timestamp::now());
-    let changed = core.store.set_device_scopes(org, device.id, by, ask.scopes, now).await;
+    let DeviceSetScopes { scopes, base_scopes: base, .. } = ask;
+    let changed = core.store.set_device_scopes(org, device.id, by, base, scopes, now).await;
     let changed = changed.map_err(from_store)?;
     core.renew_device(changed.id);
     tracing::info!(device = %changed.id, %by, scopes = %changed.scopes, "scopes changed");

@@ -146,6 +146,16 @@ fn from_refusal(refusal: Refusal) -> ErrorBody {
             invalid("what is asked is destructive; say confirmed: true when it is meant")
                 .with_details(json!({ "danger": danger }))
         }
+        Refusal::ScopesChanged { scopes } => ErrorBody::new(
+            ErrorCode::Conflict,
+            format!("somebody changed what this device may do: {scopes} by now; look again"),
+        )
+        .with_details(json!({ "scopes": scopes })),
+        Refusal::LabelsChanged { labels } => {
+            let now = if labels.is_empty() { "none".to_owned() } else { labels.join(", ") };
+            let message = format!("somebody changed this device's labels: {now} by now; look again");
+            ErrorBody::new(ErrorCode::Conflict, message).with_details(json!({ "labels": labels }))
+        }
         Refusal::DeviceNotFound => not_found("device"),
         Refusal::PairingNotFound => not_found("pairing"),
         Refusal::PairingLimit { limit } => ErrorBody::new(

@@ -127,13 +127,21 @@ pub(crate) async fn label(
     actor: &Actor,
     ask: DeviceLabel,
 ) -> Result<Device, ErrorBody> {
-    let mut labels = ask.labels;
-    if let Some(labels) = &mut labels {
+    let labels = ask.labels;
+    if let Some(labels) = &labels {
         check_labels("labels", labels).map_err(invalid)?;
+    }
+    let sorted = |mut labels: Vec<String>| {
         labels.sort();
         labels.dedup();
-    }
-    let label = LabelDevice { id: ask.device_id, labels, priority: ask.priority };
+        labels
+    };
+    let label = LabelDevice {
+        id: ask.device_id,
+        labels: labels.map(sorted),
+        base_labels: ask.base_labels.map(sorted),
+        priority: ask.priority,
+    };
     let labelled = core.store.label_device(actor.org, actor.device, label, Timestamp::now()).await;
     core.routing.again.look(actor.org, Duration::ZERO);
     labelled.map_err(from_store)

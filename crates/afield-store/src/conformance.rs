@@ -79,6 +79,7 @@ macro_rules! for_each_case {
             the_owner_is_made_once,
             devices_are_found_by_their_token_and_thrown_out,
             devices_are_labelled,
+            devices_are_changed_as_they_were_seen,
             an_org_is_told_of_its_devices,
             runners_keep_their_facts,
             the_audit_log_tells_what_was_done,

@@ -153,6 +153,18 @@ pub enum Refusal {
     /// There is no such device in this org.
     #[error("there is no such device")]
     DeviceNotFound,
+    /// A device may do something else than whoever asks saw.
+    #[error("the device may do {scopes} by now")]
+    ScopesChanged {
+        /// What it may do.
+        scopes: Scopes,
+    },
+    /// A device has other labels than whoever asks saw.
+    #[error("the device has the labels {labels:?} by now")]
+    LabelsChanged {
+        /// Those it has.
+        labels: Vec<String>,
+    },
     /// A step of a hand-off is not possible.
     #[error("{why}")]
     HandoffRefused {

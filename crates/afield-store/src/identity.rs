@@ -119,6 +119,8 @@ pub struct LabelDevice {
     pub id: DeviceId,
     /// Its labels, all of them.
     pub labels: Option<Vec<String>>,
+    /// The labels it has now, if whoever asks says so.
+    pub base_labels: Option<Vec<String>>,
     /// Its rank.
     pub priority: Option<i32>,
 }
@@ -153,18 +155,19 @@ impl Store {
         self.look(id, device_by_id).await
     }
 
-    /// Changes what a device may do.
+    /// Changes what a device may do; with `base`, only if it may do exactly that now.
     ///
-    /// **Errors**: [`Refusal::DeviceNotFound`]
+    /// **Errors**: [`Refusal::DeviceNotFound`], [`Refusal::ScopesChanged`]
     pub async fn set_device_scopes(
         &self,
         org: OrgId,
         id: DeviceId,
         by: DeviceId,
+        base: Option<Scopes>,
         scopes: Scopes,
         now: Timestamp,
     ) -> Result<Device, Error> {
-        self.write((org, id, by, scopes, now), set_scopes).await
+        self.write((org, id, by, base, scopes, now), set_scopes).await
     }
 
     /// Gives a device another name.
@@ -183,7 +186,7 @@ impl Store {
 
     /// Changes a device's labels and its rank when work is placed; what is absent stays.
     ///
-    /// **Errors**: [`Refusal::DeviceNotFound`]
+    /// **Errors**: [`Refusal::DeviceNotFound`], [`Refusal::LabelsChanged`]
     pub async fn label_device(
         &self,
         org: OrgId,
@@ -346,11 +349,17 @@ async fn of_org(tx: &mut Tx, org: OrgId, id: DeviceId) -> Result<Device, Error> 
     Ok(found.ok_or(Refusal::DeviceNotFound)?)
 }
 
+/// Org, device, who asks, what they saw, what they want, now.
+type SetScopes = (OrgId, DeviceId, DeviceId, Option<Scopes>, Scopes, Timestamp);
+
 async fn set_scopes(
     tx: &mut Tx,
-    (org, id, by, scopes, now): &(OrgId, DeviceId, DeviceId, Scopes, Timestamp),
+    (org, id, by, base, scopes, now): &SetScopes,
 ) -> Result<Device, Error> {
     let before = of_org(tx, *org, *id).await?.scopes;
+    if base.is_some_and(|base| base != before) {
+        return Err(Refusal::ScopesChanged { scopes: before }.into());
+    }
     let bits = u32::from(scopes.bits());
     let changed = tx.opt(&SET_SCOPES, params![org, id, bits], device).await?;
     let changed = changed.ok_or(Refusal::DeviceNotFound)?;
@@ -378,6 +387,9 @@ async fn label_device(
     (org, by, label, now): &(OrgId, DeviceId, LabelDevice, Timestamp),
 ) -> Result<Device, Error> {
     let before = of_org(tx, *org, label.id).await?;
+    if label.base_labels.as_ref().is_some_and(|base| *base != before.labels) {
+        return Err(Refusal::LabelsChanged { labels: before.labels }.into());
+    }
     let labels = label.labels.clone().unwrap_or(before.labels);
     let priority = label.priority.unwrap_or(before.priority);
     let (words, rank) = (to_json(&labels), i64::from(priority));

@@ -3185,7 +3185,11 @@ device_id: DeviceId,
 /**
  * What it may do from now on; never more than the one who says so.
  */
-scopes: Array<Scope>, };
+scopes: Array<Scope>, 
+/**
+ * What whoever asks saw that it may do: refused when it may do something else by now.
+ */
+base_scopes?: Array<Scope>, };
 export type DeviceRename = { 
 /**
  * Which.
@@ -3211,6 +3215,10 @@ device_id: DeviceId,
  * Its labels, all of them.
  */
 labels?: Array<string>, 
+/**
+ * The labels whoever asks saw: refused when it has others by now.
+ */
+base_labels?: Array<string>, 
 /**
  * Its rank among others when work is placed by order: greater is asked first. 0 is usual.
  */

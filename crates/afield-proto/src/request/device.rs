@@ -58,6 +58,10 @@ shape! {
         /// What it may do from now on; never more than the one who says so.
         #[cfg_attr(feature = "schema", schemars(with = "Vec<crate::device::Scope>"), ts(as = "Vec<crate::device::Scope>"))]
         scopes: Scopes,
+        /// What whoever asks saw that it may do: refused when it may do something else by now.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(feature = "schema", schemars(with = "Option<Vec<crate::device::Scope>>"), ts(as = "Option<Vec<crate::device::Scope>>"))]
+        base_scopes: Option<Scopes>,
     }
     /// `device_rename`
     DeviceRename {

@@ -13,6 +13,9 @@ shape! {
         /// Its labels, all of them.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         labels: Option<Vec<String>>,
+        /// The labels whoever asks saw: refused when it has others by now.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        base_labels: Option<Vec<String>>,
         /// Its rank among others when work is placed by order: greater is asked first. 0 is usual.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         priority: Option<i32>,

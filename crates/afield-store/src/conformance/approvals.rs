@@ -192,9 +192,9 @@ pub async fn a_token_is_worth_what_its_device_is(place: Place) -> Outcome {
     assert_refused!(use_it([9; 32], 6).await, Refusal::TokenUnknown);
     assert_refused!(use_it([1; 32], 100).await, Refusal::TokenUnknown);
     let (org, phone, runner) = (world.org, world.phone, world.runner);
-    store.set_device_scopes(org, phone, runner, "view,prompt".parse()?, at(7)).await?;
+    store.set_device_scopes(org, phone, runner, None, "view,prompt".parse()?, at(7)).await?;
     assert_refused!(use_it([1; 32], 8).await, Refusal::TokenUnknown);
-    store.set_device_scopes(org, phone, runner, "approve".parse()?, at(9)).await?;
+    store.set_device_scopes(org, phone, runner, None, "approve".parse()?, at(9)).await?;
     assert!(store.show_one_tap([1; 32], at(10)).await.is_ok());
     store.revoke_device(org, phone, runner, false, at(11)).await?;
     assert_refused!(use_it([1; 32], 12).await, Refusal::TokenUnknown);

@@ -1,6 +1,6 @@
 //! Owner, devices, runners.
 
-use afield_proto::device::{Device, DeviceKind, Scope};
+use afield_proto::device::{Device, DeviceKind, Scope, Scopes};
 use afield_proto::runner::RunnerFacts;
 use afield_proto::{DeviceId, OrgId, Topic};
 use serde_json::{json, to_value};
@@ -47,7 +47,8 @@ pub async fn devices_are_found_by_their_token_and_thrown_out(place: Place) -> Ou
 /// Labels and rank are the owner's, change apart, and are told to the audit log.
 pub async fn devices_are_labelled(place: Place) -> Outcome {
     let world = World::open(&place).await?;
-    let label = |labels, priority| LabelDevice { id: world.runner, labels, priority };
+    let label =
+        |labels, priority| LabelDevice { id: world.runner, labels, base_labels: None, priority };
     let labelled = label(Some(vec!["gpu".to_owned()]), None);
     world.store.label_device(world.org, world.phone, labelled, at(1)).await?;
     let ranked = world.store.label_device(world.org, world.phone, label(None, Some(-2)), at(2));
@@ -63,6 +64,34 @@ pub async fn devices_are_labelled(place: Place) -> Outcome {
     Ok(())
 }
 
+/// Of two who saw the same scopes or labels, one changes them; the other is told what they are.
+pub async fn devices_are_changed_as_they_were_seen(place: Place) -> Outcome {
+    let world = World::open(&place).await?;
+    let (store, org, by, id) = (&world.store, world.org, world.phone, world.runner);
+    let [seen, first, second]: [Scopes; 3] =
+        ["runner".parse()?, "view,runner".parse()?, "runner,approve".parse()?];
+    let scopes = |base, scopes| store.set_device_scopes(org, id, by, base, scopes, at(1));
+    scopes(Some(seen), first).await?;
+    let refused = scopes(Some(seen), second).await;
+    assert_refused!(refused, Refusal::ScopesChanged { scopes } if scopes == first);
+    scopes(Some(first), second).await?;
+    scopes(None, seen).await?;
+    let word = |word: &str| vec![word.to_owned()];
+    let label = |base_labels, labels, priority| {
+        let label = LabelDevice { id, labels, base_labels, priority };
+        store.label_device(org, by, label, at(2))
+    };
+    label(Some(Vec::new()), Some(word("gpu")), None).await?;
+    for labels in [Some(word("big")), None] {
+        let refused = label(Some(Vec::new()), labels, Some(7)).await;
+        assert_refused!(refused, Refusal::LabelsChanged { labels } if labels == word("gpu"));
+    }
+    label(Some(word("gpu")), Some(word("big")), None).await?;
+    let device = label(None, None, None).await?;
+    assert_eq!((device.scopes, device.labels, device.priority), (seen, word("big"), 0));
+    Ok(())
+}
+
 /// An org is told of its devices: as they are listed, without what changes untold.
 pub async fn an_org_is_told_of_its_devices(place: Place) -> Outcome {
     let world = World::open(&place).await?;
@@ -72,9 +101,10 @@ pub async fn an_org_is_told_of_its_devices(place: Place) -> Outcome {
     store.record_device_seen(id, Some("192.0.2.1".into()), at(2)).await?;
     let renamed = store.rename_device(org, id, by, "tab", at(3)).await?;
     assert_eq!(renamed.last_seen_at, Some(at(2)));
-    let narrowed = store.set_device_scopes(org, id, by, "view".parse()?, at(4)).await?;
-    let label = || LabelDevice { id, labels: Some(vec!["gpu".to_owned()]), priority: Some(3) };
-    let labelled = store.label_device(org, by, label(), at(5)).await?;
+    let narrowed = store.set_device_scopes(org, id, by, None, "view".parse()?, at(4)).await?;
+    let labels = Some(vec!["gpu".to_owned()]);
+    let label = LabelDevice { id, labels, base_labels: None, priority: Some(3) };
+    let labelled = store.label_device(org, by, label.clone(), at(5)).await?;
     let revoked = store.revoke_device(org, id, by, false, at(6)).await?;
     for forget in [false, true, true, false] {
         store.revoke_device(org, id, by, forget, at(7)).await?;
@@ -89,9 +119,9 @@ pub async fn an_org_is_told_of_its_devices(place: Place) -> Outcome {
     assert_eq!(world.told(Topic::Org(org)).await?.pop().as_deref(), Some("device_gone"));
     let refused = store.rename_device(org, id, by, "x", at(8)).await;
     assert_refused!(refused, Refusal::DeviceNotFound);
-    let refused = store.set_device_scopes(org, id, by, "view".parse()?, at(8)).await;
+    let refused = store.set_device_scopes(org, id, by, None, "view".parse()?, at(8)).await;
     assert_refused!(refused, Refusal::DeviceNotFound);
-    assert_refused!(store.label_device(org, by, label(), at(8)).await, Refusal::DeviceNotFound);
+    assert_refused!(store.label_device(org, by, label, at(8)).await, Refusal::DeviceNotFound);
     Ok(())
 }
 

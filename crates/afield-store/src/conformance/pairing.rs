@@ -233,7 +233,10 @@ pub async fn a_link_gives_what_its_maker_has_when_it_is_used(place: Place) -> Ou
     for (byte, left) in [(1, "view,admin"), (2, "view,prompt")] {
         let id = start_link(&world, byte).await?;
         let set = async |scopes| {
-            world.store.set_device_scopes(world.org, world.phone, world.runner, scopes, at(2)).await
+            world
+                .store
+                .set_device_scopes(world.org, world.phone, world.runner, None, scopes, at(2))
+                .await
         };
         set(scopes(left)).await?;
         let shown = ShownSecret::Secret([byte; 32]);
@@ -254,11 +257,12 @@ pub async fn devices_are_changed_in_their_org(place: Place) -> Outcome {
     let world = World::open(&place).await?;
     let (store, by) = (&world.store, world.runner);
     let changed =
-        store.set_device_scopes(world.org, world.phone, by, scopes("view"), at(2)).await?;
+        store.set_device_scopes(world.org, world.phone, by, None, scopes("view"), at(2)).await?;
     assert_eq!(changed.scopes, scopes("view"));
     assert_eq!(store.rename_device(world.org, world.phone, by, "tab", at(3)).await?.name, "tab");
     let other = OrgId::generate();
-    let refused = store.set_device_scopes(other, world.phone, by, scopes("view"), at(2)).await;
+    let refused =
+        store.set_device_scopes(other, world.phone, by, None, scopes("view"), at(2)).await;
     assert_refused!(refused, Refusal::DeviceNotFound);
     let refused = store.rename_device(other, world.phone, by, "x", at(2)).await;
     assert_refused!(refused, Refusal::DeviceNotFound);

@@ -137,7 +137,8 @@ pub(super) async fn run(global: &Global, args: Args) -> Outcome {
         }
         Command::Scopes { device, scopes } => {
             let device_id = choose(&devices, &device, true)?.id;
-            let device = connection.ask(&DeviceSetScopes { device_id, scopes }).await?;
+            let device =
+                connection.ask(&DeviceSetScopes { device_id, scopes, base_scopes: None }).await?;
             done(global, &device, &format!("may now: {scopes}"));
         }
         Command::Rename { device, name } => {
@@ -151,7 +152,9 @@ pub(super) async fn run(global: &Global, args: Args) -> Outcome {
             if labels.is_none() && priority.is_none() {
                 return Err(Failure::usage("name labels, --none or --priority"));
             }
-            let device = connection.ask(&DeviceLabel { device_id, labels, priority }).await?;
+            let device = connection
+                .ask(&DeviceLabel { device_id, labels, base_labels: None, priority })
+                .await?;
             done(global, &device, &labelled(&device));
         }
         Command::Message { device, body, hold } if device == "all" => {

@@ -1,5 +1,6 @@
 //! Messages from device to device, and presence in honest words.
 
+use testkit::client::ClientError;
 use testkit::harness::code;
 
 use super::access::http;
@@ -139,6 +140,34 @@ async fn who_follows_the_org_is_told_of_its_devices() {
     owner.ask("device_forget", json!({ "device_id": id })).await.unwrap();
     let gone = watcher.event("device_gone", |_| true).await.unwrap();
     assert_eq!(gone["data"]["data"], json!({ "device_id": id }));
+}
+
+#[tokio::test]
+async fn what_somebody_else_changed_meanwhile_is_not_lost() {
+    let afield = demo().await;
+    let mut owner = afield.client().await;
+    let phone = Device::new(&afield, "phone", "view,prompt").await;
+    let changes = [
+        ("device_set_scopes", "scopes", json!(["view", "prompt"]), json!(["view"])),
+        ("device_label", "labels", json!([]), json!(["a", "b"])),
+    ];
+    for (request, field, seen, new) in changes {
+        let base = format!("base_{field}");
+        let ask = json!({ "device_id": phone.id, field: new, base.as_str(): seen });
+        assert_eq!(owner.ask(request, ask.clone()).await.unwrap()[field], new);
+        let Err(ClientError::Refused(refused)) = owner.ask(request, ask.clone()).await else {
+            panic!("{request} was not refused");
+        };
+        assert_eq!((&refused["code"], &refused["details"][field]), (&json!("CONFLICT"), &new));
+        assert!(refused["message"].as_str().unwrap().contains("look again"), "{refused}");
+        let path = format!("/api/v1/devices/{}/{field}", phone.id);
+        let head = format!(
+            "POST {path}\nAuthorization: Bearer {}\nContent-Type: application/json",
+            afield.token
+        );
+        let response = http(&afield, &head, &ask.to_string()).await;
+        assert!(response.contains(" 409 ") && response.contains("CONFLICT"), "{response}");
+    }
 }
 
 async fn presence(client: &mut Client, device: &Device) -> Value {
