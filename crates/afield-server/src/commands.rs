@@ -135,16 +135,35 @@ async fn active(
     org: OrgId,
     project: ProjectId,
 ) -> Result<(Command, Attempt), ErrorBody> {
-    let active = core.store.active_attempt(org, project).await.map_err(from_store)?;
-    active.ok_or_else(nothing_runs)
+    match core.store.active_attempt(org, project).await.map_err(from_store)? {
+        Some(active) => Ok(active),
+        None => Err(nothing_runs(core, org, project).await?),
+    }
 }
 
-fn nothing_runs() -> ErrorBody {
-    ErrorBody::new(ErrorCode::ProcessNotFound, "nothing runs in this project")
+/// Nothing runs; what waits, which stays as it is, is named.
+async fn nothing_runs(core: &Core, org: OrgId, project: ProjectId) -> Result<ErrorBody, ErrorBody> {
+    let filter = CommandFilter {
+        project_id: Some(project),
+        waiting: true,
+        limit: limits::PAGE_MESSAGES_DEFAULT,
+        ..CommandFilter::default()
+    };
+    let waiting = core.store.commands(org, filter).await.map_err(from_store)?;
+    let waits = |command: &Command| command.state == CommandState::Queued;
+    let waiting: Vec<_> = waiting.into_iter().filter(waits).map(|command| command.id).collect();
+    Ok(match waiting.is_empty() {
+        true => ErrorBody::new(ErrorCode::ProcessNotFound, "nothing runs in this project"),
+        false => ErrorBody::new(
+            ErrorCode::ProcessNotFound,
+            "nothing runs in this project; what waits stays until it is cancelled (command_cancel)",
+        )
+        .with_details(serde_json::json!({ "waiting": waiting })),
+    })
 }
 
-/// `agent_kill`: a waiting command is cancelled; a running one is stopped with every process it
-/// made, and the answer says which.
+/// `agent_kill`: what the project works on is stopped with every process it made, and the answer
+/// says which. What waits is not touched.
 pub(crate) async fn kill(
     core: &Core,
     actor: &Actor,
@@ -153,13 +172,11 @@ pub(crate) async fn kill(
     let project_id = named(ask.project_id)?;
     core.store.project(actor.org, project_id).await.map_err(from_store)?;
     let (command, _) = active(core, actor.org, project_id).await?;
-    if command.attempt > 0 && command.state != CommandState::Queued {
-        core.runners.require(command.runner_id)?;
-    }
+    core.runners.require(command.runner_id)?;
     let cancel = CommandCancel { command_id: command.id };
     let (_, killed) = queue::stop(core, actor, cancel).await?;
     match killed {
-        Stopped::Over => Err(nothing_runs()),
+        Stopped::Over => Err(nothing_runs(core, actor.org, project_id).await?),
         Stopped::Never => Ok(AgentKillReply { command_id: command.id, killed: Vec::new() }),
         Stopped::Killed(killed) => Ok(AgentKillReply { command_id: command.id, killed }),
     }
@@ -172,10 +189,6 @@ pub(crate) async fn interrupt(
     ask: AgentInterrupt,
 ) -> Result<Empty, ErrorBody> {
     let (command, attempt) = active(core, actor.org, named(ask.project_id)?).await?;
-    if command.state == CommandState::Queued {
-        let kill_instead = "the command has not started; agent_kill cancels it";
-        return Err(ErrorBody::new(ErrorCode::ProcessNotFound, kill_instead));
-    }
     let link = core.runners.require(command.runner_id)?;
     link.order("runner_interrupt", &RunnerInterrupt { attempt });
     Ok(Empty {})

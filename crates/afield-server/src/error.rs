@@ -94,7 +94,8 @@ fn from_refusal(refusal: Refusal) -> ErrorBody {
         .with_details(json!({ "limit": "projects_per_org", "value": limit })),
         Refusal::ProcessActive { command_id } => ErrorBody::new(
             ErrorCode::ProcessActive,
-            "the project works on a command already; wait for it or stop it with agent_kill",
+            "a command of this project runs or waits already; wait for its end, or cancel it with \
+             command_cancel (agent_kill stops one that runs)",
         )
         .with_details(json!({ "command_id": command_id })),
         Refusal::SessionNotFound => not_found("session of this project"),

@@ -18,7 +18,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use afield_proto::agent::AgentKind;
-use afield_proto::command::{Command, CommandKind, CommandState};
+use afield_proto::command::{Command, CommandKind};
 use afield_proto::device::Scope;
 use afield_proto::project::ProjectSettings;
 use afield_proto::queue::{BULK_MAX, EXPIRY, KEY_BYTES_MAX, Payload, Resolution, SendMode};
@@ -271,7 +271,6 @@ async fn running(
     project: ProjectId,
 ) -> Result<Option<Running>, ErrorBody> {
     let active = core.store.active_attempt(actor.org, project).await.map_err(from_store)?;
-    let active = active.filter(|(command, _)| command.state != CommandState::Queued);
     Ok(active.map(|(command, attempt)| Running { runner: command.runner_id, attempt }))
 }
 

@@ -94,11 +94,9 @@ statements! {
         ON c.project = p.number AND c.finished_at IS NULL WHERE p.org_id = ?1 AND p.id = ?2 \
         AND (CAST(?3 AS TEXT) IS NULL OR p.runner_id = ?3) \
         ORDER BY c.lane, c.position LIMIT ?4");
-    /// The command that is worked on, or else the first that waits.
     ACTIVE = concat!("SELECT ", command_columns!(), " FROM projects p JOIN commands c \
-        ON c.project = p.number AND c.head = 1 WHERE p.id = ?2 AND p.org_id = ?1 \
-        AND c.kind <> 'kill' AND (c.into_id IS NULL OR c.state = 'queued') \
-        ORDER BY CASE c.state WHEN 'queued' THEN 1 ELSE 0 END, c.id LIMIT 1");
+        ON c.project = p.number AND c.state IN ('leased', 'running') AND c.into_id IS NULL \
+        WHERE p.id = ?2 AND p.org_id = ?1");
     RUNNING = concat!("SELECT ", command_columns!(), " FROM projects p JOIN commands c \
         ON c.project = p.number AND c.state IN ('leased', 'running') AND c.into_id IS NULL \
         WHERE p.runner_id = ?2 AND p.org_id = ?1 AND p.deleted_at IS NULL \
@@ -231,8 +229,7 @@ impl Store {
         self.read((org, filter), commands).await
     }
 
-    /// The command a project works on, or else the first that waits, with its latest attempt (0
-    /// when it was never leased).
+    /// The command a project works on (given to its runner, or running there), with its attempt.
     pub async fn active_attempt(
         &self,
         org: OrgId,

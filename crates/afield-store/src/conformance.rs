@@ -116,6 +116,7 @@ macro_rules! for_each_case {
             first_is_before_what_waits,
             immediate_means_nothing_else_waits,
             a_new_session_comes_in_its_turn,
+            a_new_session_waits_for_what_is_next,
             a_kill_ends_with_what_it_stops,
             lists_are_whole,
             commands_are_moved,

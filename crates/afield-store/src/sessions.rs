@@ -17,13 +17,20 @@ statements! {
     SET_NATIVE = "UPDATE sessions SET native_id = ?2 WHERE id = ?1";
     SET_SESSION = "UPDATE projects SET session_id = ?2 WHERE number = ?1";
     MOVE = "UPDATE sessions SET project_id = ?2, native_id = NULL WHERE id = ?1";
+    /// What runs, is tried again, or waits for nothing but its turn. What is held or for later, and was never
+    /// begun, takes the conversation that its project has by then.
+    NEXT = "SELECT c.id FROM projects p JOIN commands c ON c.project = p.number AND c.head = 1 \
+        AND c.kind <> 'kill' WHERE p.id = ?1 AND (c.state <> 'queued' OR c.attempt > 0 \
+        OR (c.held_by IS NULL AND (c.due_at IS NULL OR c.due_at <= ?2))) \
+        ORDER BY CASE c.state WHEN 'queued' THEN 1 ELSE 0 END, c.id LIMIT 1";
     MARK_LOST = "UPDATE sessions SET lost_at = ?2 WHERE id = ?1";
 }
 
 impl Store {
     /// Makes the next prompt start a new conversation.
     ///
-    /// **Errors**: [`crate::Refusal::ProcessActive`] while a command of the project is not final.
+    /// **Errors**: [`Refusal::ProcessActive`] while a command of the project runs, is tried again or
+    /// would start now. What is held or for later is no obstacle.
     pub async fn new_session(
         &self,
         org: OrgId,
@@ -80,7 +87,8 @@ async fn new_session(
     (org, project_id, now): &(OrgId, ProjectId, Timestamp),
 ) -> Result<SessionId, Error> {
     let mut project = projects::locked(tx, *org, *project_id).await?;
-    projects::refuse_active(project.command_id)?;
+    let next = tx.opt(&NEXT, params![project_id, now], |row| row.id(0)).await?;
+    projects::refuse_active(next)?;
     project.last_active = *now;
     let id = reset(tx, *org, &mut project, SessionResetReason::Requested, *now).await?;
     projects::save(tx, &project).await?;

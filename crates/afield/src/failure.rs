@@ -5,6 +5,10 @@ use afield_proto::{ErrorBody, ErrorCode};
 use owo_colors::OwoColorize as _;
 
 use crate::exit::Exit;
+use crate::short_id::short;
+
+/// Commands that a line of advice names.
+const NAMED_MAX: usize = 5;
 
 /// Why a command of the command line did not work.
 #[derive(Debug)]
@@ -96,26 +100,46 @@ impl std::fmt::Display for Failure {
 
 /// What helps against a refusal, where one command does. Who is not let in is told by the server what
 /// fits: a new code, or pairing.
-fn remedy(code: ErrorCode) -> Option<&'static str> {
-    Some(match code {
+fn remedy(error: &ErrorBody) -> Option<String> {
+    let said = match error.code {
         ErrorCode::ProjectNotFound => "see what there is: afield projects list",
-        ErrorCode::ProcessActive => "wait for it (afield attach), or stop it: afield kill",
+        ErrorCode::ProcessActive => {
+            let cancel = cancel(&[error.details.as_ref()?.get("command_id")?.as_str()?]);
+            return Some(format!("wait for it (afield attach), or cancel it: {cancel}"));
+        }
+        ErrorCode::ProcessNotFound => {
+            let waiting = error.details.as_ref()?.get("waiting")?.as_array()?;
+            let ids: Vec<_> = waiting.iter().filter_map(|id| id.as_str()).collect();
+            return Some(format!("cancel what waits: {}", cancel(&ids)));
+        }
         ErrorCode::DeviceOffline => "see which devices are there: afield devices",
         ErrorCode::RunnerOffline => "see which runners are connected: afield health",
         ErrorCode::ClaudeNotFound | ErrorCode::AgentUnavailable => {
             "see what was found where: afield doctor"
         }
         _ => return None,
-    })
+    };
+    Some(said.to_owned())
+}
+
+/// How commands are cancelled; so many that a line can't name them are looked up first.
+fn cancel(ids: &[&str]) -> String {
+    match ids.len() {
+        0..=NAMED_MAX => {
+            let ids: Vec<_> = ids.iter().map(|id| short(id)).collect();
+            format!("afield queue cancel {}", ids.join(" "))
+        }
+        _ => "afield queue cancel ID… (afield queue ls shows them)".to_owned(),
+    }
 }
 
 impl From<ErrorBody> for Failure {
     fn from(error: ErrorBody) -> Self {
         Self {
             exit: Exit::of_code(error.code),
+            next: remedy(&error),
             sentence: error.message,
             code: Some(error.code),
-            next: remedy(error.code).map(str::to_owned),
             away: false,
         }
     }
@@ -174,14 +198,33 @@ mod tests {
 
     #[test]
     fn says_the_sentence_the_code_and_what_to_do() {
-        let failure = Failure::from(ErrorBody::new(ErrorCode::ProcessActive, "it is busy"));
-        let text = anstream::adapter::strip_str(&failure.lines()).to_string();
+        let details = serde_json::json!({ "command_id": "01990000-0000-7000-8000-0123456789ab" });
+        let busy = ErrorBody::new(ErrorCode::ProcessActive, "it is busy").with_details(details);
+        let failure = Failure::from(busy);
         assert_eq!(
-            text,
-            "error: it is busy (PROCESS_ACTIVE)\n  next: wait for it (afield attach), or stop it: \
-             afield kill\n  more: afield explain PROCESS_ACTIVE"
+            plain(&failure),
+            "error: it is busy (PROCESS_ACTIVE)\n  next: wait for it (afield attach), or cancel it: \
+             afield queue cancel 456789ab\n  more: afield explain PROCESS_ACTIVE"
         );
         assert_eq!(failure.exit(), Exit::Refused);
+    }
+
+    fn plain(failure: &Failure) -> String {
+        anstream::adapter::strip_str(&failure.lines()).to_string()
+    }
+
+    #[test]
+    fn names_what_waits_where_nothing_runs() {
+        let id = "01990000-0000-7000-8000-0123456789ab";
+        let said = |waiting: &[&str]| {
+            let details = serde_json::json!({ "waiting": waiting });
+            let error = ErrorBody::new(ErrorCode::ProcessNotFound, "nothing runs");
+            plain(&error.with_details(details).into())
+        };
+        assert!(said(&[id]).contains("next: cancel what waits: afield queue cancel 456789ab\n"));
+        assert!(said(&[id; 6]).contains("afield queue cancel ID…"), "{}", said(&[id; 6]));
+        let nothing = ErrorBody::new(ErrorCode::ProcessNotFound, "nothing runs");
+        assert!(!plain(&nothing.into()).contains("next:"));
     }
 
     #[test]

@@ -2741,7 +2741,7 @@ export type AgentKill = {
 project_id?: ProjectId, };
 export type AgentKillReply = { 
 /**
- * The command that was stopped, or cancelled before it started.
+ * The command that was stopped.
  */
 command_id: CommandId, 
 /**

@@ -97,7 +97,9 @@ impl Lane {
     /// Frees the projects again.
     async fn cancel(&mut self, count: usize) -> Result<()> {
         for project in &self.projects[..count] {
-            self.link.ask("agent_kill", &json!({ "project_id": project })).await?;
+            let state = self.link.ask("project_get", &json!({ "project_id": project })).await?;
+            let waiting = json!({ "command_id": state["command_id"] });
+            self.link.ask("command_cancel", &waiting).await?;
         }
         Ok(())
     }

@@ -51,7 +51,7 @@ shape! {
     }
     /// Reply to `agent_kill`.
     AgentKillReply {
-        /// The command that was stopped, or cancelled before it started.
+        /// The command that was stopped.
         command_id: CommandId,
         /// The processes that were stopped.
         killed: Vec<KilledProcess>,

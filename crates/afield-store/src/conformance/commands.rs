@@ -88,6 +88,8 @@ pub async fn a_lease_is_given_again_until_it_starts(place: Place) -> Outcome {
     let project = world.project("/a").await?;
     assert!(world.leases(3).await?.is_empty());
     let command = world.submit(project.id, "x").await?;
+    let active = world.store.active_attempt(world.org, project.id).await?;
+    assert_eq!(active, None, "what waits is not worked on");
     let first = world.lease().await?;
     assert_eq!((first.attempt.attempt, first.attempt.fence), (1, 1));
     assert!(world.leases(3).await?.is_empty(), "it is given once");

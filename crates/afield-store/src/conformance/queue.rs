@@ -2,7 +2,7 @@
 
 use afield_proto::CommandId;
 use afield_proto::command::{CommandKind, CommandState, OutcomeKind};
-use afield_proto::queue::{Place as To, Priority};
+use afield_proto::queue::{Failure, Place as To, Priority, RetryPolicy};
 use afield_proto::runner::Attempt;
 
 use super::lanes::check_lanes;
@@ -214,6 +214,31 @@ pub async fn immediate_means_nothing_else_waits(place: Place) -> Outcome {
     );
     world.store.cancel_command(world.org, waits, world.phone, at(3)).await?;
     world.submit(project.id, "now").await?;
+    Ok(())
+}
+
+/// What nobody lets start now keeps no new conversation back; what was begun, or would start, does.
+pub async fn a_new_session_waits_for_what_is_next(place: Place) -> Outcome {
+    let world = World::open(&place).await?;
+    let project = world.project("/a").await?;
+    let later = SubmitCommand { not_before: Some(at(100)), ..world.queued(project.id, "later") };
+    let retry = RetryPolicy { attempts: 2, on: vec![Failure::Failed], ..RetryPolicy::default() };
+    let held = SubmitCommand { hold: true, retry: Some(retry), ..world.queued(project.id, "held") };
+    let (later, held) = (world.accept(later, 2).await?, world.accept(held, 2).await?);
+    let renew = |ms| world.store.new_session(world.org, project.id, at(ms));
+    let session = renew(99).await?;
+    assert_refused!(renew(100).await, Refusal::ProcessActive { command_id } if command_id == later);
+    let attempt = world.attempts(1, 100).await?[0];
+    assert_eq!(attempt.command_id, later);
+    assert_eq!(world.command(later).await?.session_id, Some(session));
+    assert_refused!(renew(101).await, Refusal::ProcessActive { command_id } if command_id == later);
+    world.run(attempt, OutcomeKind::Succeeded).await?;
+    renew(102).await?;
+    world.store.hold_command(world.org, held, None, at(103)).await?;
+    assert_refused!(renew(104).await, Refusal::ProcessActive { command_id } if command_id == held);
+    let attempt = world.attempts(1, 105).await?[0];
+    assert_eq!(world.run(attempt, OutcomeKind::Failed).await?.state, CommandState::Queued);
+    assert_refused!(renew(106).await, Refusal::ProcessActive { command_id } if command_id == held);
     Ok(())
 }
 

@@ -119,8 +119,8 @@ async fn a_prompt_for_a_runner_that_is_away_waits_and_can_be_cancelled() {
     let ask = json!({ "project_id": project, "prompt": "one", "agent": "demo" });
     let waiting = client.ask("execute", ask.clone()).await.unwrap();
     assert_eq!(waiting["state"], "queued");
-    let cancelled = client.ask("agent_kill", json!({ "project_id": project })).await.unwrap();
-    assert_eq!(cancelled["command_id"], waiting["id"]);
+    let cancel = json!({ "command_id": waiting["id"] });
+    assert_eq!(client.ask("command_cancel", cancel).await.unwrap()["id"], waiting["id"]);
     assert_eq!(finished(&mut client, &waiting).await["state"], "cancelled");
     let second = client.ask("execute", ask).await.unwrap();
     let _runner = start();

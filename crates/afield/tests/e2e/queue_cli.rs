@@ -48,6 +48,46 @@ async fn start_again(afield: &Afield) -> Child {
     up
 }
 
+/// Nothing that waits is taken for what runs: not by a kill on a project at rest, nor by one that comes as
+/// a turn has just ended.
+#[tokio::test]
+async fn a_kill_stops_what_runs_and_nothing_that_waits() {
+    let afield = demo().await;
+    let dir = afield.make_dir("p");
+    afield.cli(&["projects", "add", &dir]).await;
+    let send = async |more: &[&str], prompt| {
+        let run = ["run", "-p", &dir, "--agent", "demo", "--detach"];
+        json_of(&afield, &[&run[..], more, &[prompt]].concat()).await["id"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    let later = send(&["--at", "2h"], "important").await;
+    let held = send(&["--hold"], "held").await;
+    for command in ["kill", "interrupt"] {
+        let refused = afield.cli(&[command, "-p", &dir]).await;
+        assert_eq!(refused.code, Some(3), "{refused:?}");
+        assert!(refused.stderr.contains("nothing runs in this project"), "{}", refused.stderr);
+        let advice = format!("afield queue cancel {} {}", tail(&held), tail(&later));
+        assert!(refused.stderr.contains(&advice), "{advice}: {}", refused.stderr);
+    }
+    let fresh = afield.cli(&["new-session", "-p", &dir]).await;
+    assert_eq!(fresh.code, Some(0), "what is held or for later is no obstacle: {fresh:?}");
+    let running = send(&["--order", "other"], "ask first").await;
+    let mut client = afield.client().await;
+    let project = json_of(&afield, &["projects", "show", &dir]).await;
+    follow(&mut client, project["id"].as_str().unwrap(), 0).await;
+    let runs = |data: &Value| data["id"] == running && data["state"] == "running";
+    client.event("command_state", runs).await.unwrap();
+    let refused = afield.cli(&["new-session", "-p", &dir]).await;
+    assert!(refused.stderr.contains(&format!("queue cancel {}", tail(&running))), "{refused:?}");
+    let killed = json_of(&afield, &["kill", "-p", &dir]).await;
+    assert_eq!(killed["command_id"], running);
+    let left = json_of(&afield, &["queue", "ls"]).await;
+    let left: Vec<_> = left.as_array().unwrap().iter().map(|it| it["id"].clone()).collect();
+    assert!(left.len() == 2 && left.contains(&json!(later)) && left.contains(&json!(held)));
+}
+
 /// What is listed: the beginnings of the prompts, in order.
 fn summaries(list: &Value) -> Vec<&str> {
     list.as_array().unwrap().iter().map(|it| it["summary"].as_str().unwrap()).collect()
