@@ -118,6 +118,8 @@ pub struct Situation<'a> {
     pub runner: &'a str,
     /// Whether the runner is connected.
     pub online: bool,
+    /// The runner's disk takes no writes.
+    pub disk_refuses: bool,
     /// When the runner gave its last sign of life.
     pub last_seen_at: Option<Timestamp>,
     /// An approval the running turn waits for.
@@ -199,6 +201,9 @@ fn why_queued(situation: &Situation<'_>, now: Timestamp) -> Waiting {
         );
         return on_runner(situation, waiting(WaitReason::Slot, message));
     }
+    if situation.disk_refuses {
+        return disk_refuses(situation, "waiting for its runner");
+    }
     on_runner(situation, waiting(WaitReason::Start, "about to be given to its runner"))
 }
 
@@ -266,11 +271,22 @@ fn explain_leased(situation: &Situation<'_>) -> Waiting {
         let begin = format!("on its way into the turn of command {turn}: it was given to runner");
         return Waiting { command_id: Some(turn), ..away_or_not(situation, &begin) };
     }
+    if situation.online && situation.disk_refuses {
+        return disk_refuses(situation, "given to its runner, which has not started it");
+    }
     if situation.online {
         let message = format!("given to runner {}, which has not started it yet", situation.runner);
         return on_runner(situation, waiting(WaitReason::Start, message));
     }
     away(situation, "it may have been started: it was given to runner")
+}
+
+fn disk_refuses(situation: &Situation<'_>, begin: &str) -> Waiting {
+    let message = format!(
+        "{begin}: the disk of {} takes no writes (is it full?), and nothing starts there until it does",
+        situation.runner
+    );
+    on_runner(situation, waiting(WaitReason::Start, message))
 }
 
 fn away_or_not(situation: &Situation<'_>, begin: &str) -> Waiting {

@@ -278,6 +278,10 @@ pub struct RunnerLinkHealth {
     /// There and back, in milliseconds; absent when it did not answer in time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub round_trip_ms: Option<f64>,
+    /// Its disk takes no writes: what it was given does not start until it does.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[cfg_attr(feature = "schema", ts(as = "Option<bool>", optional))]
+    pub disk_refuses: bool,
     /// The agents found on it.
     pub agents: Vec<AgentFacts>,
 }

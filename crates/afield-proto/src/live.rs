@@ -44,6 +44,10 @@ pub struct RunnerLoad {
     pub executing: u32,
     /// Commands it would take now.
     pub free_slots: u32,
+    /// Its disk takes no writes, most likely because it is full: what it was given does not start until it does.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[cfg_attr(feature = "schema", ts(as = "Option<bool>", optional))]
+    pub disk_refuses: bool,
 }
 
 /// How busy a runner is, now. There is no reply.

@@ -1,6 +1,6 @@
 //! Beats: how busy this machine is, told while a connection lasts.
 //!
-//! Often when the number of commands changes, seldom otherwise. A beat is lost without harm.
+//! Soon when the number of commands changes or the disk takes no start, seldom otherwise. A beat is lost without harm.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,18 +29,18 @@ pub(crate) async fn run(
     mut agents: Vec<AgentFacts>,
 ) {
     let generation = link.borrow_and_update().generation;
-    let mut executing = facts.executing();
+    let mut busy = facts.busy();
     let mut looked = Instant::now();
     loop {
         tokio::select! {
             () = gone(&mut link, generation) => return,
             () = tokio::time::sleep(INTERVAL) => {}
-            changed = executing.changed() => {
+            changed = busy.changed() => {
                 if changed.is_err() {
                     return;
                 }
                 tokio::time::sleep(GATHER).await;
-                executing.mark_unchanged();
+                busy.mark_unchanged();
             }
         }
         let fresh = match looked.elapsed() >= AGENTS_INTERVAL {
@@ -112,6 +112,13 @@ mod tests {
         facts.set_executing(3);
         let load = beats.recv().await.unwrap();
         assert_eq!((load.executing, load.free_slots), (3, 1));
+        assert!(changed.elapsed() < INTERVAL);
+        let (refuses, changed) = (facts.disk_refuses(), Instant::now());
+        let load = beats.recv().await.unwrap();
+        assert_eq!((load.disk_refuses, load.executing, load.free_slots), (true, 3, 0));
+        drop(refuses);
+        let load = beats.recv().await.unwrap();
+        assert_eq!((load.disk_refuses, load.free_slots), (false, 1));
         assert!(changed.elapsed() < INTERVAL);
         link.send_replace(Link { generation: 2, up: false });
         task.await.unwrap();

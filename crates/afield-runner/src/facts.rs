@@ -59,25 +59,49 @@ pub(crate) struct Facts {
     /// Absent where the system can't be measured.
     system: Mutex<Option<System>>,
     claude: Mutex<Option<(Instant, Arc<ClaudeFound>)>>,
-    executing: watch::Sender<u32>,
+    busy: watch::Sender<Busy>,
+}
+
+/// What is told soon after it changed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Busy {
+    /// Commands that are worked on.
+    executing: u32,
+    /// Commands whose start the disk refuses to take.
+    refused: u32,
+}
+
+/// While it lives, the disk refuses to take the start of a command.
+pub(crate) struct DiskRefuses(Arc<Facts>);
+
+impl Drop for DiskRefuses {
+    fn drop(&mut self) {
+        self.0.busy.send_modify(|busy| busy.refused -= 1);
+    }
 }
 
 impl Facts {
     /// Facts of a runner of this version; `demo` tells whether it has its demonstration agent.
     pub(crate) fn new(policy: Arc<Policy>, version: String, demo: bool) -> Self {
         let (system, claude) = (Mutex::new(System::new().ok()), Mutex::new(None));
-        Self { policy, version, demo, system, claude, executing: watch::Sender::new(0) }
+        Self { policy, version, demo, system, claude, busy: watch::Sender::default() }
     }
 
     /// Tells how many commands are worked on.
     pub(crate) fn set_executing(&self, count: usize) {
         let count = u32::try_from(count).unwrap_or(u32::MAX);
-        self.executing.send_if_modified(|executing| std::mem::replace(executing, count) != count);
+        self.busy.send_if_modified(|busy| std::mem::replace(&mut busy.executing, count) != count);
     }
 
-    /// How many commands are worked on, as it changes.
-    pub(crate) fn executing(&self) -> watch::Receiver<u32> {
-        self.executing.subscribe()
+    /// Tells that the disk refuses to take the start of a command, until what is returned is dropped.
+    pub(crate) fn disk_refuses(self: &Arc<Self>) -> DiskRefuses {
+        self.busy.send_modify(|busy| busy.refused += 1);
+        DiskRefuses(Arc::clone(self))
+    }
+
+    /// What is told soon, as it changes.
+    pub(crate) fn busy(&self) -> watch::Receiver<Busy> {
+        self.busy.subscribe()
     }
 
     /// How busy the machine is. Blocking.
@@ -87,9 +111,11 @@ impl Facts {
             (system.global_cpu_usage().clamp(0.0, 100.0) as u32, free)
         };
         let (percent, memory_free_bytes) = self.with_system(read).unwrap_or_default();
-        let executing = *self.executing.borrow();
-        let free_slots = self.policy.concurrency.max(1).saturating_sub(executing);
-        RunnerLoad { percent, memory_free_bytes, executing, free_slots }
+        let Busy { executing, refused } = *self.busy.borrow();
+        let disk_refuses = refused > 0;
+        let slots = if disk_refuses { 0 } else { self.policy.concurrency.max(1) };
+        let free_slots = slots.saturating_sub(executing);
+        RunnerLoad { percent, memory_free_bytes, executing, free_slots, disk_refuses }
     }
 
     /// The facts of the machine.
@@ -144,7 +170,7 @@ impl Facts {
             memory_used_bytes: used,
             memory_total_bytes: total,
             disk_free_bytes: self.policy.roots.first().map_or(0, |root| free_bytes(root)),
-            executing: *self.executing.borrow(),
+            executing: self.busy.borrow().executing,
             agents,
         }
     }

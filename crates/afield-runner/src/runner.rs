@@ -5,13 +5,14 @@
 //! right before it starts.
 //!
 //! How the connection comes and goes is in [`hello`], how orders are read and answered in
-//! [`orders`], how what was done is delivered in [`delivery`], what is asked beside the work in
-//! [`questions`].
+//! [`orders`], how what was done is delivered in [`delivery`], how what never began ends in [`unbegun`],
+//! what is asked beside the work in [`questions`].
 
 mod delivery;
 mod hello;
 mod orders;
 mod questions;
+mod unbegun;
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
@@ -19,12 +20,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use afield_proto::command::{Outcome, OutcomeKind};
 use afield_proto::runner::{
-    Acknowledged, Attempt, AttemptReport, Record, RunnerExecute, RunnerRecords,
+    Acknowledged, Attempt, AttemptReport, KilledProcess, Record, RunnerExecute,
 };
 use afield_proto::{CommandId, ErrorBody, Timestamp};
-use serde_json::value::to_raw_value;
 use tokio::sync::{Semaphore, SemaphorePermit, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -47,10 +46,6 @@ const WISHES_MAX: usize = 64;
 const REAP_INTERVAL: Duration = Duration::from_secs(1);
 /// Attempts that may wait for a slot; the server leases no project twice, so this is many projects.
 const ATTEMPTS_MAX: usize = 1000;
-
-/// How a command ends whose order has a fence of the past.
-const GIVEN_BEFORE: &str = "the runner was given this command before, by this server, which was put back to an \
-    earlier state since; the outcome is unknown";
 
 /// What a runner is told when it starts.
 #[derive(Debug, Clone)]
@@ -89,6 +84,9 @@ struct Inner {
     slots: Semaphore,
     tasks: TaskTracker,
 }
+
+/// Who asked for a stop, and is told what was killed.
+type Killed = oneshot::Sender<Vec<KilledProcess>>;
 
 /// An attempt that is not forgotten.
 struct Entry {
@@ -250,25 +248,6 @@ impl Inner {
         self.tasks.spawn(Arc::clone(self).attempt(order, receiver).instrument(span));
     }
 
-    /// Tells the server that an order was refused. It sends the order again over its next connection if that
-    /// is not heard.
-    fn refuse(self: &Arc<Self>, attempt: Attempt, seen: u64) {
-        tracing::warn!(command = %attempt.command_id, "an order with an old fence was refused");
-        let outcome = Outcome::new(OutcomeKind::Interrupted).with_message(GIVEN_BEFORE);
-        let finished = Record::Finished { at: Timestamp::now(), outcome, killed: Vec::new() };
-        let refused = RunnerRecords {
-            fence_seen: Some(seen),
-            ..RunnerRecords::new(attempt, 1, vec![finished])
-        };
-        let data = to_raw_value(&refused).expect("a record made here is JSON");
-        let uplink = Arc::clone(&self.uplink);
-        self.tasks.spawn(async move {
-            if let Err(error) = uplink.ask("runner_records", data).await {
-                tracing::warn!(command = %attempt.command_id, %error, "the server was not told of a refusal");
-            }
-        });
-    }
-
     /// One attempt: waits for a slot, writes that it starts, works, delivers.
     async fn attempt(self: Arc<Self>, order: RunnerExecute, mut wishes: mpsc::Receiver<Wish>) {
         let attempt = order.attempt;
@@ -285,9 +264,8 @@ impl Inner {
                 return;
             }
         };
-        let Some(log) = self.begin(&order).await else {
-            self.entries().remove(&attempt.command_id);
-            return;
+        let Some(log) = self.begin(&order, &mut wishes, &mut stop).await else {
+            return self.never_began(attempt, stop).await;
         };
         if let Some(entry) = self.entries().get_mut(&attempt.command_id) {
             entry.log = Some(log.clone());
@@ -325,8 +303,15 @@ impl Inner {
         Source { uplink: self.uplink.as_ref(), link: self.link.subscribe(), command_id }
     }
 
-    /// Writes that an attempt starts. While the disk refuses nothing is started.
-    async fn begin(&self, order: &RunnerExecute) -> Option<AttemptLog> {
+    /// Writes that an attempt starts. While the disk refuses nothing is started, the server is told so,
+    /// and whoever wants the attempt stopped is heard.
+    async fn begin(
+        &self,
+        order: &RunnerExecute,
+        wishes: &mut mpsc::Receiver<Wish>,
+        stop: &mut Vec<Killed>,
+    ) -> Option<AttemptLog> {
+        let mut refuses = None;
         loop {
             let started = Record::Started { at: Timestamp::now() };
             match self.journal.begin(order, &started).await {
@@ -339,8 +324,16 @@ impl Inner {
                     return None;
                 }
             }
+            if !stop.is_empty() {
+                return None;
+            }
+            refuses.get_or_insert_with(|| self.shared.facts.disk_refuses());
             tokio::select! {
                 () = tokio::time::sleep(DISK_RETRY) => {}
+                done = stopped(wishes) => {
+                    stop.extend(done);
+                    return None;
+                }
                 () = self.shared.shutdown.cancelled() => return None,
             }
         }
@@ -404,9 +397,7 @@ impl Inner {
 }
 
 /// Resolves when somebody wants the attempt stopped before it began.
-async fn stopped(
-    wishes: &mut mpsc::Receiver<Wish>,
-) -> Option<oneshot::Sender<Vec<afield_proto::runner::KilledProcess>>> {
+async fn stopped(wishes: &mut mpsc::Receiver<Wish>) -> Option<Killed> {
     loop {
         match wishes.recv().await {
             Some(Wish::Kill(done)) => return Some(done),

@@ -33,7 +33,9 @@ pub(crate) async fn check(core: &Core, actor: &Actor) -> Result<HealthCheck, Err
     let machine = machine.map_err(|error| internal(&error))?.map_err(|error| internal(&error))?;
     let status = if store.status == HealthStatus::Failed {
         HealthStatus::Failed
-    } else if store.status == HealthStatus::Degraded || runners.iter().all(|runner| !runner.online)
+    } else if store.status == HealthStatus::Degraded
+        || runners.iter().all(|runner| !runner.online)
+        || runners.iter().any(|runner| runner.disk_refuses)
     {
         HealthStatus::Degraded
     } else {
@@ -60,10 +62,12 @@ async fn runner(core: &Core, row: RunnerRow) -> RunnerLinkHealth {
         online: false,
         last_seen_at: row.device.last_seen_at,
         round_trip_ms: None,
+        disk_refuses: false,
         agents: known,
     };
     let Some(link) = core.runners.get(row.device.id) else { return health };
     health.online = true;
+    health.disk_refuses = link.disk_refuses();
     let start = Instant::now();
     let measured: Result<RunnerHealth, _> =
         link.ask("runner_measure", &RunnerMeasure {}, RUNNER_TIMEOUT).await;

@@ -154,6 +154,11 @@ impl Link {
         }
     }
 
+    /// Whether the runner said that its disk takes no writes.
+    pub(crate) fn disk_refuses(&self) -> bool {
+        self.facts().load.is_some_and(|load| load.disk_refuses)
+    }
+
     /// How many commands the runner takes at once.
     pub(crate) fn slots(&self) -> usize {
         usize::try_from(self.facts().concurrency).unwrap_or(usize::MAX).max(1)

@@ -4,6 +4,10 @@ use std::time::Duration;
 
 use afield_proto::Timestamp;
 
+/// What is said of a runner that can't write that something starts.
+pub(crate) const DISK_REFUSES: &str =
+    "its disk takes no writes (is it full?): nothing starts there until it does";
+
 /// `42 s`, `3 min`, `2 h`, `5 d`.
 pub(crate) fn duration(duration: Duration) -> String {
     match duration.as_secs() {

@@ -83,12 +83,13 @@ function texts(value: unknown): string[] {
 
 function load(value: unknown): string {
   if (typeof value !== "object" || value === null) return "";
-  const { percent, memory_free_bytes, executing, free_slots } = value as Fields;
+  const { percent, memory_free_bytes, executing, free_slots, disk_refuses } = value as Fields;
   const parts = [
     typeof percent === "number" ? `${percent} % busy` : "",
     typeof memory_free_bytes === "number" ? `${bytes(memory_free_bytes)} free` : "",
     typeof executing === "number" ? `works on ${executing}` : "",
     typeof free_slots === "number" ? `takes ${free_slots} more` : "",
+    disk_refuses === true ? "its disk takes no writes" : "",
   ];
   return parts.filter((part) => part !== "").join(", ");
 }

@@ -52,6 +52,56 @@ async fn a_stop_leaves_no_survivor_and_takes_less_than_two_seconds() {
     rig.stop().await;
 }
 
+/// Whether the runner says, as it connects anew, that its disk takes no writes.
+async fn refuses(rig: &Rig) -> bool {
+    rig.disconnect();
+    rig.connect().await;
+    let hello = rig.server.hellos().pop().unwrap();
+    hello.facts.load.is_some_and(|load| load.disk_refuses)
+}
+
+#[tokio::test]
+async fn what_the_disk_does_not_let_begin_is_said_and_stopped_at_once() {
+    let home = Home::new();
+    let rig = Rig::start(&home, home.policy()).await;
+    let (attempts, aside) = (home.data().join("attempts"), home.data().join("aside"));
+    std::fs::rename(&attempts, &aside).unwrap();
+    std::fs::write(&attempts, "no directory can be made here").unwrap();
+    let touched = home.project().join("touched");
+    let touch = format!("touch {}", touched.display());
+    let [stopped, unheard] = [(); 2].map(|()| home.order(AgentKind::Command, &touch));
+    let waits = home.order(AgentKind::Command, "true");
+    for order in [&stopped, &unheard, &waits] {
+        rig.execute(order).await;
+    }
+    let said = async { while !refuses(&rig).await {} };
+    tokio::time::timeout(Duration::from_secs(30), said).await.unwrap();
+    let began = Instant::now();
+    assert!(kill(&rig, &stopped).await.killed.is_empty());
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    rig.server.lose_answers(1);
+    let lost = async {
+        rig.server.until_down().await;
+        rig.disconnect();
+        rig.connect().await;
+    };
+    let (killed, ()) = tokio::join!(kill(&rig, &unheard), lost);
+    assert!(killed.killed.is_empty());
+    for order in [&stopped, &unheard] {
+        let records = rig.server.records(order.attempt);
+        assert_eq!(records.len(), 1, "it never started: {records:?}");
+        assert_eq!(rig.finished(order.attempt).await.0.kind, OutcomeKind::Killed);
+        rig.execute(order).await;
+    }
+    std::fs::remove_file(&attempts).unwrap();
+    std::fs::rename(&aside, &attempts).unwrap();
+    assert_eq!(rig.finished(waits.attempt).await.0.kind, OutcomeKind::Succeeded);
+    assert!(!refuses(&rig).await);
+    assert_eq!(rig.server.fences_seen(), [10, 10], "they are not begun again");
+    assert!(!touched.exists());
+    rig.stop().await;
+}
+
 #[tokio::test]
 async fn a_stop_of_what_has_ended_stops_nothing() {
     let home = Home::new();

@@ -72,6 +72,7 @@ fn why(core: &Core, shown: &Shown) -> Option<Waiting> {
         slots: (usize::try_from(around.busy).unwrap_or(usize::MAX), slots),
         runner: &around.runner,
         online: link.is_some(),
+        disk_refuses: link.as_ref().is_some_and(|link| link.disk_refuses()),
         last_seen_at: around.last_seen_at,
         asks: around.asks,
     };

@@ -73,7 +73,9 @@ async fn a_beat_is_seen_at_once_and_forgotten_with_the_connection() {
     let mut owner = world.owner().await;
     let mut runner = world.runner(&mut owner, "box", json!({ "tools": ["git", "make"] })).await;
     assert_eq!(state(&mut owner, &runner.id).await["facts"]["tools"], json!(["git", "make"]));
-    let load = json!({ "percent": 71, "memory_free_bytes": 5, "executing": 1, "free_slots": 3 });
+    let load = json!({
+        "percent": 71, "memory_free_bytes": 5, "executing": 1, "free_slots": 0, "disk_refuses": true,
+    });
     let agents = json!([{ "agent": "demo", "available": false, "note": "gone" }]);
     let beat = json!({ "load": load, "agents": agents });
     runner.client.begin("runner_beat", beat).await.unwrap();
@@ -83,6 +85,11 @@ async fn a_beat_is_seen_at_once_and_forgotten_with_the_connection() {
     let shown = state(&mut owner, &runner.id).await;
     assert_eq!(shown["facts"]["load"], load);
     assert_eq!(shown["facts"]["agents"][0]["note"], "gone");
+    let health = owner.ask("health_check", json!({})).await.unwrap();
+    assert_eq!(
+        (&health["status"], &health["runners"][0]["disk_refuses"]),
+        (&json!("degraded"), &json!(true))
+    );
     let refused = owner.ask("runner_beat", json!({ "load": load })).await;
     assert_eq!(code(refused), "FORBIDDEN");
     drop(runner.client);

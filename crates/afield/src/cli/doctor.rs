@@ -14,7 +14,7 @@ use serde::Serialize;
 use crate::connect::{Global, connect};
 use crate::data_dir::readable_by_others;
 use crate::exit::Exit;
-use crate::words::{age, duration};
+use crate::words::{DISK_REFUSES, age, duration};
 use crate::{Outcome, out};
 
 /// Clocks further apart than this make ages and expiries wrong.
@@ -191,7 +191,10 @@ fn runners(health: &HealthCheck) -> Vec<Check> {
             checks.push(odd("runner", found, "start it, or revoke it: afield token revoke NAME"));
             continue;
         }
-        checks.push(good("runner", format!("{name} is online")));
+        checks.push(match runner.disk_refuses {
+            false => good("runner", format!("{name} is online")),
+            true => bad("runner", format!("{name}: {DISK_REFUSES}"), "make room on its disk"),
+        });
         for agent in &runner.agents {
             let version = agent.version.as_deref().unwrap_or_default();
             let note = agent.note.as_deref().unwrap_or("not usable");
@@ -277,10 +280,13 @@ mod tests {
                 online,
                 last_seen_at: None,
                 round_trip_ms: None,
+                disk_refuses: false,
                 agents: agents.to_vec(),
             });
         }
+        health.runners[0].disk_refuses = true;
         let checks = runners(&health);
+        assert_eq!(checks[0].verdict, Verdict::Bad);
         assert_eq!(checks.len(), 5, "an offline runner's agents are not judged");
         for check in checks {
             assert_eq!(check.verdict == Verdict::Good, check.next.is_none(), "{check:?}");

@@ -7,7 +7,7 @@ use owo_colors::OwoColorize as _;
 
 use crate::connect::{Global, ask};
 use crate::exit::Exit;
-use crate::words::{age, bytes};
+use crate::words::{DISK_REFUSES, age, bytes};
 use crate::{Outcome, out};
 
 /// Does it. Fails when something does not work.
@@ -66,6 +66,9 @@ fn runner_text(runner: &RunnerLinkHealth, now: Timestamp) -> String {
         (false, _) => format!("{} · last seen {seen}", "offline".red()),
     };
     let mut text = format!("runner   {} · {link}\n", runner.name.bold());
+    if runner.disk_refuses {
+        text.push_str(&format!("         {} {DISK_REFUSES}\n", "✗".red()));
+    }
     for agent in &runner.agents {
         let mark =
             if agent.available { "✓".green().to_string() } else { "✗".red().to_string() };
@@ -116,6 +119,7 @@ mod tests {
                 online: false,
                 last_seen_at: Some(Timestamp::from_unix_ms(880_000)),
                 round_trip_ms: None,
+                disk_refuses: true,
                 agents: vec![
                     agent(AgentKind::Demo, true, None),
                     agent(AgentKind::Claude, false, Some("no program found")),
@@ -127,6 +131,7 @@ degraded · afield 0.1.0
 machine  25 % processor · 1.0 GiB of 4.0 GiB memory · 10.0 GiB free on disk
 store    ok · sqlite 3.54.1 · a durable write takes 0.4 ms
 runner   laptop · offline · last seen 2 min ago
+         ✗ its disk takes no writes (is it full?): nothing starts there until it does
          ✓ demo 2.1
          ✗ claude  (no program found)
 ";

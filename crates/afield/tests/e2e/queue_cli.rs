@@ -88,6 +88,47 @@ async fn a_kill_stops_what_runs_and_nothing_that_waits() {
     assert!(left.len() == 2 && left.contains(&json!(later)) && left.contains(&json!(held)));
 }
 
+/// A runner that can't write that something starts says so, on every screen; what it was given is cancelled
+/// at once, and starts when there is room.
+#[tokio::test]
+async fn a_disk_that_takes_no_start_is_named_as_the_reason() {
+    let afield = demo().await;
+    let dir = afield.make_dir("p");
+    afield.cli(&["projects", "add", &dir]).await;
+    let attempts = afield.data_dir().join("runner/attempts");
+    let aside = attempts.with_file_name("aside");
+    std::fs::rename(&attempts, &aside).unwrap();
+    std::fs::write(&attempts, "no directory can be made here").unwrap();
+    let run = ["run", "-p", &dir, "--agent", "demo", "--detach", "hello"];
+    let id = json_of(&afield, &run).await["id"].as_str().unwrap().to_owned();
+    let began = std::time::Instant::now();
+    let explained = loop {
+        let explained = text_of(&afield, &["queue", "explain", &id]).await;
+        if explained.contains("takes no writes") {
+            break explained;
+        }
+        assert!(began.elapsed().as_secs() < 30, "{explained}");
+    };
+    assert!(explained.contains("make room on the disk of "), "{explained}");
+    assert!(text_of(&afield, &["queue", "ls"]).await.contains("leased: disk"));
+    let health = text_of(&afield, &["health"]).await;
+    assert!(
+        health.starts_with("degraded") && health.contains("its disk takes no writes"),
+        "{health}"
+    );
+    let began = std::time::Instant::now();
+    let cancelled = json_of(&afield, &["queue", "cancel", &id]).await;
+    assert_eq!(cancelled[0]["state"], "cancelled", "{cancelled}");
+    let id = json_of(&afield, &run).await["id"].as_str().unwrap().to_owned();
+    let killed = json_of(&afield, &["kill", "-p", &dir]).await;
+    assert_eq!(killed, json!({ "command_id": id, "killed": [] }));
+    assert!(began.elapsed().as_secs() < 10, "{:?}", began.elapsed());
+    std::fs::remove_file(&attempts).unwrap();
+    std::fs::rename(&aside, &attempts).unwrap();
+    let done = afield.cli(&["run", "-p", &dir, "--agent", "demo", "hello"]).await;
+    assert_eq!(done.code, Some(0), "{done:?}");
+}
+
 /// What is listed: the beginnings of the prompts, in order.
 fn summaries(list: &Value) -> Vec<&str> {
     list.as_array().unwrap().iter().map(|it| it["summary"].as_str().unwrap()).collect()

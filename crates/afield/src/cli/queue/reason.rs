@@ -31,6 +31,9 @@ fn waits(command: &Command, names: &Names, now: Timestamp) -> Option<String> {
     let word = command.waiting_for.as_deref()?;
     let runner = names.runners.iter().find(|runner| runner.runner_id == command.runner_id);
     let away = runner.filter(|runner| !runner.online);
+    if word == "start" && refuses(command, names) {
+        return Some("disk".to_owned());
+    }
     if word == "runner" && runner.is_none() {
         return Some("no runner fits".to_owned());
     }
@@ -40,6 +43,15 @@ fn waits(command: &Command, names: &Names, now: Timestamp) -> Option<String> {
         ("runner" | "start", _, Some(runner)) => format!("{} is away", runner.name),
         ("runner", _, None) => "slot".to_owned(),
         (other, ..) => other.to_owned(),
+    })
+}
+
+/// Whether the disk of its runner takes no writes.
+fn refuses(command: &Command, names: &Names) -> bool {
+    let mut its = names.runners.iter().filter(|runner| runner.runner_id == command.runner_id);
+    its.any(|runner| {
+        let load = runner.facts.as_ref().and_then(|facts| facts.load);
+        runner.online && load.is_some_and(|load| load.disk_refuses)
     })
 }
 
@@ -72,6 +84,10 @@ pub(super) fn advice(command: &Command, waiting: Option<&Waiting>, names: &Names
             format!("nothing, it starts by itself then; or: afield queue cancel {id}")
         }
         WaitReason::Approval => "answer: afield approvals".to_owned(),
+        WaitReason::Start if refuses(command, names) => format!(
+            "make room on the disk of {}: it starts by itself then; or: afield queue cancel {id}",
+            shell(&names.device(command.runner_id))
+        ),
         WaitReason::Start => "nothing, it starts in a moment".to_owned(),
     }
 }
