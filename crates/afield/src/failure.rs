@@ -67,6 +67,11 @@ impl Failure {
         self.code
     }
 
+    /// What to do next, where something helps.
+    pub(crate) fn next(&self) -> Option<&str> {
+        self.next.as_deref()
+    }
+
     /// The lines for people, with colours.
     pub(crate) fn lines(&self) -> String {
         let code = self.code.map(|code| format!(" ({code})")).unwrap_or_default();

@@ -29,9 +29,18 @@ pub(crate) fn start_service(log: &Log, verbose: u8) -> Result<(), Failure> {
     start(&Log { level, format: log.format })
 }
 
+/// What is logged.
+///
+/// **Errors**: the level is none.
+pub(crate) fn filter(log: &Log) -> Result<EnvFilter, Failure> {
+    EnvFilter::try_new(&log.level).map_err(|error| {
+        Failure::usage(format!("log.level: {:?} is no level: {error}", log.level))
+            .with_next("write one of error, warn, info, debug, trace; or targets, such as info,afield_store=debug")
+    })
+}
+
 fn start(log: &Log) -> Result<(), Failure> {
-    let filter = EnvFilter::try_new(&log.level)
-        .map_err(|error| Failure::usage(format!("log.level: {error}")))?;
+    let filter = filter(log)?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

@@ -6,13 +6,13 @@ mod options;
 use std::fs::File;
 use std::time::Duration;
 
-use afield_server::{Running, Tls};
+use afield_server::{Options, Running, Tls};
 use anyhow::Context as _;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::load_config;
-use crate::config::Discovery;
+use crate::config::{Discovery, Loaded};
 use crate::connect::Global;
 use crate::data_dir::{DataDir, ServerFile};
 use crate::exit::Exit;
@@ -42,6 +42,19 @@ pub(crate) struct Args {
     supervised: bool,
 }
 
+/// What a server is told by a configuration.
+///
+/// **Errors**: what it would refuse to start with, as far as the configuration alone tells.
+pub(crate) fn options(loaded: &Loaded, data_dir: &DataDir) -> Result<Options, Failure> {
+    logging::filter(&loaded.config.log)?;
+    let options = options::options(loaded, data_dir)?;
+    let discovery = &loaded.config.discovery;
+    if discovery.announce {
+        nearby::check(options.listen, &discovery.name)?;
+    }
+    Ok(options)
+}
+
 /// Does it.
 pub(crate) async fn run(global: &Global, args: Args) -> Outcome {
     let loaded = load_config(global, args.flags.config.clone(), args.flags.values())?;
@@ -50,11 +63,8 @@ pub(crate) async fn run(global: &Global, args: Args) -> Outcome {
     let data_dir = global.data_dir()?;
     data_dir.ensure()?;
     let _lock = lock(&data_dir).await?;
-    let options = options::options(&loaded, &data_dir)?;
+    let options = options(&loaded, &data_dir)?;
     let discovery = loaded.config.discovery;
-    if discovery.announce {
-        nearby::check(options.listen, &discovery.name)?;
-    }
     let secure = options.tls != Tls::Off;
     let mut signals = Signals::listen()?;
     let parent = if args.supervised { parent::watch()? } else { CancellationToken::new() };

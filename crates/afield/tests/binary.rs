@@ -238,6 +238,29 @@ fn an_orderly_end_is_quiet() {
 }
 
 #[test]
+fn what_the_server_refuses_to_start_with_is_not_called_valid() {
+    for (key, file) in [
+        ("limits.finished_kept_hours", "[limits]\nfinished_kept_hours = 0\n"),
+        ("limits.handoff_grace_seconds", "[limits]\nhandoff_grace_seconds = -1\n"),
+        ("log.level", "[log]\nlevel = \"silly=bogus=x\"\n"),
+        ("server.allowed_hosts", "[server]\nallowed_hosts = [\"\"]\n"),
+    ] {
+        let home = tempfile::tempdir().unwrap();
+        std::fs::create_dir(home.path().join("data")).unwrap();
+        std::fs::write(home.path().join("data/afield.toml"), file).unwrap();
+        for arguments in [&["doctor"][..], &["config", "show"]] {
+            let Output { status, stdout, stderr } =
+                afield(home.path()).args(arguments).output().unwrap();
+            let said = String::from_utf8([stdout, stderr].concat()).unwrap();
+            assert!(!status.success() && !said.contains("valid; "), "{arguments:?}: {said}");
+            let refusal = said.lines().filter(|line| !line.starts_with(key));
+            let refusal: Vec<_> = refusal.filter(|line| line.contains(key)).collect();
+            assert_eq!(refusal.len(), 1, "{arguments:?}: {said}");
+        }
+    }
+}
+
+#[test]
 fn a_runner_that_was_thrown_out_stays_out() {
     let mut up = Up::start(&["--name", "box"]);
     up.json(&["token", "revoke", "box"]);

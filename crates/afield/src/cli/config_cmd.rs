@@ -7,7 +7,7 @@ use comfy_table::{ContentArrangement, Table, presets};
 use crate::config::{DEFAULT_FILE, Loaded};
 use crate::connect::Global;
 use crate::exit::Exit;
-use crate::{Outcome, out};
+use crate::{Outcome, out, serve};
 
 /// What to show.
 #[derive(Debug, clap::Subcommand)]
@@ -28,7 +28,13 @@ pub(super) fn run(global: &Global, command: &Command) -> Outcome {
         Command::Default => out::text(DEFAULT_FILE),
         Command::Show { config } => {
             let loaded = super::load_config(global, config.clone(), Vec::new())?;
-            if global.json { show_json(&loaded) } else { show(&loaded) }
+            if global.json {
+                show_json(&loaded)
+            } else {
+                show(&loaded)
+            }
+            // What stands where is shown also of a configuration that a server would refuse.
+            serve::options(&loaded, &global.data_dir()?)?;
         }
     }
     Ok(Exit::Done)

@@ -15,7 +15,7 @@ use crate::connect::{Global, connect};
 use crate::data_dir::readable_by_others;
 use crate::exit::Exit;
 use crate::words::{DISK_REFUSES, age, duration};
-use crate::{Outcome, out};
+use crate::{Outcome, out, serve};
 
 /// Clocks further apart than this make ages and expiries wrong.
 const CLOCK_SKEW_MAX: Duration = Duration::from_secs(5);
@@ -110,12 +110,17 @@ fn data_dir(global: &Global) -> Result<Vec<Check>, crate::failure::Failure> {
 }
 
 fn configuration(global: &Global) -> Check {
-    match super::load_config(global, None, Vec::new()) {
+    let checked = super::load_config(global, None, Vec::new())
+        .and_then(|loaded| serve::options(&loaded, &global.data_dir()?).map(|_| loaded));
+    match checked {
         Ok(loaded) => {
             let chosen = loaded.values.keys().filter(|key| loaded.chosen(key)).count();
             good("configuration", format!("valid; {chosen} values differ from the defaults"))
         }
-        Err(failure) => bad("configuration", failure.to_string(), "afield config default"),
+        Err(failure) => {
+            let next = failure.next().unwrap_or("see what can be set: afield config default");
+            bad("configuration", failure.to_string(), next)
+        }
     }
 }
 

@@ -126,8 +126,7 @@ impl Loaded {
 ///
 /// **Errors**: [`ConfigError`], naming the key and where it stands.
 pub(crate) fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
-    let mut values: BTreeMap<String, (Value, Origin)> =
-        defaults().into_iter().map(|(key, value)| (key, (value, Origin::Default))).collect();
+    let mut values = with_origin(defaults());
     if let Some((path, table)) = read_file(sources)? {
         for (key, value) in flatten(&table) {
             set(&mut values, key, value, Origin::File(path.clone()))?;
@@ -143,10 +142,37 @@ pub(crate) fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
     for flag in &sources.flags {
         set(&mut values, flag.key.to_owned(), flag.value.clone(), Origin::Flag(flag.name))?;
     }
-    let config = unflatten(&values)
-        .try_into()
-        .map_err(|error: toml::de::Error| ConfigError::Value(error.message().to_owned()))?;
-    Ok(Loaded { config, values })
+    match unflatten(&values).try_into() {
+        Ok(config) => Ok(Loaded { config, values }),
+        Err(error) => Err(misfit(&values).unwrap_or(ConfigError::Value(said(&error)))),
+    }
+}
+
+/// The value that a configuration can't have: each that somebody chose is tried among the defaults.
+fn misfit(values: &BTreeMap<String, (Value, Origin)>) -> Option<ConfigError> {
+    values.iter().filter(|(_, (_, origin))| *origin != Origin::Default).find_map(
+        |(key, (value, origin))| {
+            let mut alone = with_origin(defaults());
+            alone.insert(key.clone(), (value.clone(), origin.clone()));
+            let error = unflatten(&alone).try_into::<Config>().err()?;
+            let (key, origin) = (key.clone(), origin.clone());
+            Some(match value {
+                Value::Integer(number) => {
+                    let expected = if *number < 0 { "0 or more" } else { "a smaller number" };
+                    ConfigError::Kind { key, origin, expected, found: number.to_string() }
+                }
+                _ => ConfigError::Value(format!("{key} (in {origin}): {}", said(&error))),
+            })
+        },
+    )
+}
+
+fn said(error: &toml::de::Error) -> String {
+    error.message().trim().to_owned()
+}
+
+fn with_origin(defaults: Vec<(String, Value)>) -> BTreeMap<String, (Value, Origin)> {
+    defaults.into_iter().map(|(key, value)| (key, (value, Origin::Default))).collect()
 }
 
 fn defaults() -> Vec<(String, Value)> {

@@ -1,16 +1,29 @@
 //! Finding the key somebody meant.
 
-/// The known key nearest to a mistyped one, if one is near enough to be worth naming.
+/// The known key nearest to a mistyped one, if one is near enough to be worth naming. Where its section is
+/// known, only keys of that are meant.
 pub(super) fn nearest<'a>(
     typed: &str,
     known: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {
-    let near = known.into_iter().map(|key| (likeness(typed, key), key)).min()?;
+    let known: Vec<_> = known.into_iter().collect();
+    let in_section: Vec<_> = match typed.split_once('.') {
+        Some((section, name)) => {
+            let rest = |key: &&'a str| Some((*key, key.strip_prefix(section)?.strip_prefix('.')?));
+            let found = known.iter().filter_map(rest);
+            found.map(|(key, other)| (distance(name, other), key, name)).collect()
+        }
+        None => Vec::new(),
+    };
+    let (likeness, key, typed) = match in_section.is_empty() {
+        false => in_section.into_iter().min()?,
+        true => known.into_iter().map(|key| (likeness(typed, key), key, typed)).min()?,
+    };
     let bound = (typed.chars().count() / 3).max(2);
-    (near.0 <= bound).then_some(near.1)
+    (likeness <= bound).then_some(key)
 }
 
-/// Distance of the whole keys, or of their last parts when the section is wrong or missing.
+/// Distance of the whole keys, or of their last parts: the section is wrong or missing.
 fn likeness(typed: &str, key: &str) -> usize {
     let last = |text: &str| text.rsplit('.').next().unwrap_or(text).to_owned();
     distance(typed, key).min(distance(&last(typed), &last(key)) + 1)
@@ -44,6 +57,10 @@ mod tests {
         assert_eq!(nearest("limit.connections", known), Some("limits.connections"));
         assert_eq!(nearest("log.levle", known), Some("log.level"));
         assert_eq!(nearest("completely.different", known), None);
+        let known = [known.as_slice(), &["discovery.name"]].concat();
+        assert_eq!(nearest("limits.nope", known.clone()), None);
+        assert_eq!(nearest("limits.name", known.clone()), None, "not one of another section");
+        assert_eq!(nearest("limits.conections", known), Some("limits.connections"));
     }
 
     #[test]

@@ -94,10 +94,16 @@ fn wrong_kinds_are_refused_by_key_and_place() {
     assert!(said.contains("limits.connections") && said.contains("a whole number"), "{said}");
     let said = refusal("", &[("AFIELD_SERVER__BEHIND_PROXY", "maybe")]);
     assert!(said.contains("true or false"), "{said}");
-    let said = refusal("[limits]\nconnections = -1\n", &[]);
-    assert!(!said.is_empty());
-    let said = refusal("[tls]\nmode = \"on\"\n", &[]);
-    assert!(said.contains("self-signed"), "{said}");
+    for name in ["connections", "handoff_grace_seconds"] {
+        let said = refusal(&format!("[limits]\n{name} = -1\n"), &[]);
+        assert!(said.starts_with(&format!("limits.{name} (in /")), "{said}");
+        assert!(said.ends_with("afield.toml) must be 0 or more, not -1"), "{said}");
+    }
+    let said = refusal("", &[("AFIELD_LIMITS__HANDOFF_GRACE_SECONDS", "5000000000")]);
+    assert!(said.contains("$AFIELD_LIMITS__HANDOFF_GRACE_SECONDS"), "{said}");
+    assert!(said.contains("must be a smaller number, not 5000000000"), "{said}");
+    let said = refusal("[log]\nlevel = \"debug\"\n[tls]\nmode = \"on\"\n", &[]);
+    assert!(said.starts_with("tls.mode (in /") && said.contains("self-signed"), "{said}");
     let said = refusal("server = 1\n", &[]);
     assert!(said.contains("no key server"), "{said}");
 }
