@@ -75,3 +75,26 @@ test("the last line of a project is the newest, not the one that was kept", anyW
   await page.goto(`${afield.url}/projects`);
   await expect(row).toContainText("tuesday");
 });
+
+test("what is done to devices, holds and dead letters elsewhere is seen, and not undone from here", anyWidth, async ({ paired: page, afield }) => {
+  const made = await afield.cli("token", "create", "--name", "script", "--scopes", "view,prompt,shell", "--json");
+  const { device_id } = JSON.parse(made) as { device_id: string };
+  await page.goto(`${afield.url}/machines/${device_id}`);
+  await expect(page.getByRole("heading", { name: "script" })).toBeVisible();
+  await page.getByRole("button", { name: "Change what it may do" }).click();
+  await page.getByRole("checkbox", { name: /^Approve/ }).check();
+  await afield.cli("devices", "scopes", device_id, "view");
+  await afield.cli("devices", "rename", device_id, "robot");
+  await expect(page.getByRole("heading", { name: "robot" })).toBeVisible();
+  await page.getByRole("button", { name: "Save" }).click();
+  await expect(page.getByText(/view.*look again/i)).toBeVisible();
+  await expect(page.getByText("look", { exact: true })).toBeVisible();
+  await afield.cli("devices", "forget", device_id);
+  await expect(page.getByRole("heading", { name: "No such device" })).toBeVisible();
+
+  await page.getByRole("link", { name: "Queue" }).first().click();
+  await afield.cli("queue", "hold", "--all");
+  await expect(page.getByText("Everything is held:")).toBeVisible();
+  await afield.cli("queue", "release", "--all");
+  await expect(page.getByText("Everything is held:")).toHaveCount(0);
+});

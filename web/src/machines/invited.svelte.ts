@@ -40,7 +40,6 @@ export class Invited {
   async decide(id: PairingId, digits: string | undefined): Promise<void> {
     const decision = digits === undefined ? { approve: false } : { approve: true, digits };
     this.pairing = await this.#app.request("device_pair_decide", { pairing_id: id, ...decision });
-    await this.#app.refresh();
   }
 
   forget(): void {

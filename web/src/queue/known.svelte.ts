@@ -1,4 +1,4 @@
-/** The order inside each project and what is held, as the world has it; asked for anew when something changes, since no fact tells it. */
+/** The order inside each project and what is held, as the world has it. The order is asked for anew when something changes, since no fact tells it. */
 import type { CommandId, Hold, Place } from "../generated/protocol";
 import type { App } from "../state/app.svelte";
 import type { Queue } from "../state/world";
@@ -76,7 +76,10 @@ export class QueueKnown {
   async #ask(): Promise<void> {
     while (this.#again) {
       this.#again = false;
+      const before = this.#app.world.queue;
       const [listed, held] = await Promise.all([this.#app.request("command_list", { waiting: true, limit: LISTED_MAX }), this.#app.request("hold_list")]);
+      // What was told meanwhile is newer.
+      this.#again ||= this.#app.world.queue !== before;
       this.#app.learnQueue({ order: listed.commands.map((command) => command.id), holds: held.holds });
     }
   }

@@ -4,7 +4,7 @@
  * Screens read its fields and call its methods; nothing else talks to link, outbox or disk.
  */
 import { forgetFilesExcept } from "../attachments/kept";
-import type { Command, CommandId, Handoff, Project, ProjectId, Scope } from "../generated/protocol";
+import type { Command, Handoff, Project, ProjectId, Scope } from "../generated/protocol";
 import { type Identity, Prover } from "../identity/identity";
 import { dial } from "../link/dial";
 import { Link, type Listener } from "../link/link";
@@ -20,7 +20,7 @@ import { Frames } from "./frames";
 import { keepSnapshot, loadSnapshot } from "./snapshot";
 import type { Span } from "./spans";
 import { NOTHING, oldest, type PageAsk, type Transcript, withEvents, withoutSpan, withPage } from "./transcript";
-import { EMPTY, fold, type MapName, oneLine, type Queue, replace, subject, withLastLine, withHandoff, without, withoutLine, withRegisters, type World } from "./world";
+import { EMPTY, fold, type MapName, oneLine, type Queue, replace, subject, withLastLine, withHandoff, withoutLine, withRegisters, type World } from "./world";
 
 const PAGE_MESSAGES = 100;
 /** Projects whose last line is asked for at the start. */
@@ -140,11 +140,6 @@ export class App {
     return this.#outbox.discard(entry);
   }
 
-  /** Asks the lists anew, after a change that no topic tells. **Errors**: as `request`. */
-  refresh(): Promise<void> {
-    return this.#reload();
-  }
-
   /** Machines as they are now, with what no fact tells. **Errors**: as `request`. */
   async lookAtRunners(): Promise<void> {
     const { runners } = await this.request("runner_list");
@@ -154,11 +149,6 @@ export class App {
 
   tryNow(): void {
     this.#link.nudge();
-  }
-
-  /** Commands the server was made to forget: nothing will tell of them any more. */
-  forget(ids: readonly CommandId[]): void {
-    this.world = without(this.world, ids);
   }
 
   /** Where the focus is, from the answer to a request: the fact that tells it may come later. */

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
-import type { Approval, Command, DevicePresence, Fact, Project, RunnerState, StateRegister } from "../generated/protocol";
+import type { Approval, Command, Device, DevicePresence, Fact, Hold, Project, RunnerState, StateRegister } from "../generated/protocol";
 import type { TopicEvent } from "../link/wire";
 import { failuresSeenKey, needsMe } from "./needs";
-import { EMPTY, fold, type Lists, replace, subject, without, withRegisters } from "./world";
+import { EMPTY, fold, type Lists, replace, subject, withRegisters } from "./world";
 
 const AT = "2026-01-01T00:00:00Z";
 const project = (id: string, state: Project["state"] = "IDLE") => ({ id, state, path: `/p/${id}`, runner_id: "r", session_id: null, settings: {}, created_at: AT, last_active: AT }) as Project;
@@ -45,9 +45,31 @@ describe("the world", () => {
     expect(world.commands.has("o99")).toBe(false);
   });
 
-  it("forgets what was purged here", () => {
+  it("forgets what was purged", () => {
     const world = fold(EMPTY, [told({ type: "command_state", data: command("d", "dead") }), told({ type: "command_state", data: command("f", "failed") })]);
-    expect([...without(world, ["f"]).commands.keys()]).toEqual(["d"]);
+    expect([...fold(world, [told({ type: "command_gone", data: { command_id: "f" } })]).commands.keys()]).toEqual(["d"]);
+  });
+
+  it("has devices as they were told, with what only lists have", () => {
+    const row = { id: "d", name: "box", scopes: ["runner"], labels: ["gpu"], priority: 0 } as unknown as Device;
+    const listed = replace(EMPTY, lists({ devices: [{ ...row, last_seen_at: AT }] }), new Map());
+    const { labels: _, ...bare } = { ...row, name: "tower", revoked_at: AT };
+    const world = fold(listed, [told({ type: "device_state", data: bare })]);
+    expect(world.devices.get("d")).toEqual({ ...bare, last_seen_at: AT });
+    expect(world.runners.get("d")).toMatchObject({ name: "tower", online: false, labels: [] });
+    const gone = fold(world, [told({ type: "device_gone", data: { device_id: "d" } })]);
+    expect([gone.devices.size, gone.runners.size]).toEqual([0, 0]);
+  });
+
+  it("knows what is held as it was told, once it was asked for", () => {
+    const hold: Hold = { project_id: "p", by: "d", at: AT };
+    const state = (hold?: Hold): TopicEvent => told({ type: "hold_state", data: { project_id: "p", ...(hold && { hold }) } });
+    expect(fold(EMPTY, [state(hold)]).queue).toBeUndefined();
+    const all: Hold = { by: "d", at: AT };
+    const asked = { ...EMPTY, queue: { order: [], holds: [all] } };
+    const held = fold(asked, [state(hold), state(hold)]);
+    expect(held.queue?.holds).toEqual([all, hold]);
+    expect(fold(held, [state()]).queue?.holds).toEqual([all]);
   });
 
   it("forgets what was purged, decided or put back on another screen", () => {

@@ -15,6 +15,7 @@ import type {
   Fact,
   Handoff,
   Hold,
+  HoldState,
   MessageKind,
   Project,
   ProjectId,
@@ -114,7 +115,7 @@ export function replace(world: World, lists: Lists, touched: Touched): World {
     ...world,
     projects: current("projects", world.projects, lists.projects, (row) => row.id),
     runners: current("runners", world.runners, lists.runners, (row) => row.runner_id),
-    devices: new Map(lists.devices.map((row) => [row.id, row])),
+    devices: current("devices", world.devices, lists.devices, (row) => row.id),
     presence: current("presence", world.presence, lists.presence, (row) => row.device_id),
     commands: newest(new Map([...over, ...commands]), isOver, (command) => command.created_at),
     moreWaits: lists.moreWaits,
@@ -131,12 +132,6 @@ export function withRegisters(world: World, registers: readonly StateRegister[])
 export function withHandoff(world: World, handoff: Handoff): World {
   const draft = new Draft(world);
   draft.setHandoff(handoff);
-  return draft.done();
-}
-
-export function without(world: World, ids: readonly CommandId[]): World {
-  const draft = new Draft(world);
-  for (const id of ids) draft.map("commands").delete(id);
   return draft.done();
 }
 
@@ -163,6 +158,9 @@ export function subject({ type, data }: Fact): readonly [MapName, string] | unde
   if (type === "project_state" || type === "project_update") return ["projects", data.id];
   if (type === "project_deleted") return ["projects", data.project_id];
   if (type === "command_state") return ["commands", data.id];
+  if (type === "command_gone") return ["commands", data.command_id];
+  if (type === "device_state") return ["devices", data.id];
+  if (type === "device_gone") return ["devices", data.device_id];
   if (type === "approval_state") return ["approvals", data.approval_id];
   if (type === "runner_state") return ["runners", data.runner_id];
   return type === "device_presence" ? ["presence", data.device_id] : undefined;
@@ -181,6 +179,15 @@ function apply(draft: Draft, { fact, project_id, seq, at }: TopicEvent): void {
       return void draft.map("presence").set(fact.data.device_id, fact.data);
     case "command_state":
       return void draft.map("commands").set(fact.data.id, fact.data);
+    case "command_gone":
+      return void draft.map("commands").delete(fact.data.command_id);
+    case "device_state":
+      return takeDevice(draft, fact.data);
+    case "device_gone":
+      for (const name of ["devices", "runners", "presence"] as const) draft.map(name).delete(fact.data.device_id);
+      return;
+    case "hold_state":
+      return draft.setHold(fact.data);
     case "approval_state":
       return void draft.map("approvals").set(fact.data.approval_id, fact.data);
     case "state_changed":
@@ -192,6 +199,17 @@ function apply(draft: Draft, { fact, project_id, seq, at }: TopicEvent): void {
       if (project_id !== undefined && seq !== undefined && text) takeLine(draft, project_id, { seq, at, kind, text: oneLine(text) });
     }
   }
+}
+
+/** What lists have of a device and facts have not. */
+const UNTOLD = ["about", "presence", "silent_ms", "skew", "last_address", "last_seen_at"] as const;
+
+function takeDevice(draft: Draft, told: Device): void {
+  const known = draft.world.devices.get(told.id);
+  const untold = UNTOLD.flatMap((name) => (known?.[name] === undefined ? [] : [[name, known[name]]]));
+  draft.map("devices").set(told.id, { ...Object.fromEntries(untold), ...told });
+  const runner = draft.world.runners.get(told.id) ?? { runner_id: told.id, online: false };
+  if (told.scopes.includes("runner")) draft.map("runners").set(told.id, { ...runner, name: told.name, labels: told.labels ?? [], priority: told.priority });
 }
 
 function takeRegister(draft: Draft, register: StateRegister): void {
@@ -239,6 +257,14 @@ class Draft {
 
   setHandoff(handoff: Handoff): void {
     if (handoff.version >= (this.world.handoff?.version ?? 0)) this.world = { ...this.world, handoff };
+  }
+
+  /** Until the holds were asked for, none is known. */
+  setHold({ hold, ...scope }: HoldState): void {
+    const { queue } = this.world;
+    if (!queue) return;
+    const others = queue.holds.filter((one) => one.command_id !== undefined || one.project_id !== scope.project_id || one.runner_id !== scope.runner_id);
+    this.world = { ...this.world, queue: { ...queue, holds: hold ? [...others, hold] : others } };
   }
 
   done(): World {
