@@ -3,7 +3,7 @@ import type { Project } from "../generated/protocol";
 import { handedOver } from "../outbox/hand-over";
 import type { App } from "../state/app.svelte";
 import { keepDraft, loadDraft } from "./draft";
-import { type Draft, draftKeyOf, EMPTY_DRAFT, heard, holdsOnly, inherited, left, moved, type Other, othersOf, saved, typed } from "./drafts";
+import { type Draft, draftKeyOf, EMPTY_DRAFT, heard, holdsOnly, inherited, isMissing, isSavedElsewhere, left, missed, moved, type Other, othersOf, saved, typed } from "./drafts";
 
 /** A pause in typing. */
 const PAUSE_MS = 700;
@@ -53,8 +53,12 @@ export class DraftSync {
   /** Takes what the other devices wrote, and goes on saving what they have not got. */
   hear(): void {
     if (!this.#loaded) return;
-    const here = moved(this.#draft, this.#key);
-    if (here !== this.#draft && here.unsaved) this.#leave(this.#draft.key, here.text);
+    // First where it was: what was sent from there meanwhile does not go along.
+    const there = heard(this.#draft, this.#registerOf(this.#draft.key));
+    if (isMissing(there, this.#registerOf(there.key))) return void this.#miss(there);
+    if (isSavedElsewhere(there, this.#key) && !this.#isLive) return;
+    const here = moved(there, this.#key);
+    if (here !== there && here.unsaved) this.#leave(there.key, here.text);
     const next = heard(inherited(here, this.#register, this.#old), this.#register);
     if (next !== this.#draft) this.#set(next);
     if (next.unsaved) this.#plan();
@@ -83,11 +87,19 @@ export class DraftSync {
   /** What was kept for the project before its conversations had drafts of their own. */
   get #old() {
     const key = draftKeyOf({ id: this.#project.id, session_id: null });
-    return key === this.#key ? undefined : this.#app.world.registers.get(key);
+    return key === this.#key ? undefined : this.#registerOf(key);
   }
 
   get #register() {
-    return this.#app.world.registers.get(this.#key);
+    return this.#registerOf(this.#key);
+  }
+
+  get #isLive(): boolean {
+    return this.#app.link.status.is === "live";
+  }
+
+  #registerOf(key: string | undefined) {
+    return key === undefined ? undefined : this.#app.world.registers.get(key);
   }
 
   #set(draft: Draft): void {
@@ -102,10 +114,19 @@ export class DraftSync {
     }, PAUSE_MS);
   }
 
+  /** Only what is live lists all there is. What can't be asked now is, with the next connection. */
+  async #miss(draft: Draft): Promise<void> {
+    if (!this.#isLive || draft.key === undefined) return;
+    const found = await this.#app.read(draft.key).then((register) => ({ register }), () => undefined);
+    if (found === undefined || this.#draft !== draft) return;
+    this.#set(missed(draft, found.register));
+    this.hear();
+  }
+
   /** What could not be saved is, with the next key or the next connection: it stays on the disk. */
   async #save(): Promise<void> {
     const { key = this.#key, text, base, unsaved } = this.#draft;
-    if (this.#saving || !unsaved || this.#app.link.status.is !== "live") return;
+    if (this.#saving || !unsaved || !this.#isLive) return;
     this.#saving = true;
     const value = text === "" ? {} : { value: text };
     const reply = await this.#app.write({ key, base_version: base, ...value }).catch(() => undefined);

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { StateRegister } from "../generated/protocol";
-import { draftKeyOf, EMPTY_DRAFT, heard, holdsOnly, inherited, left, moved, othersOf, saved, typed } from "./drafts";
+import { draftKeyOf, EMPTY_DRAFT, heard, holdsOnly, inherited, isMissing, isSavedElsewhere, left, missed, moved, othersOf, saved, typed } from "./drafts";
 import { oldReadKeyOf, readKeyOf, readTo } from "./read";
 
 const register = (version: number, value: string, others: string[] = []) =>
@@ -15,6 +15,16 @@ describe("a draft", () => {
   it("is emptied where it was sent elsewhere", () => {
     const { value: _, ...deleted } = register(4, "");
     expect(heard({ text: "sent by now", base: 3, unsaved: false }, deleted as StateRegister).text).toBe("");
+  });
+
+  it("is emptied where the server listed it once and deleted it, and stays where the server never had it", () => {
+    const kept = { key: "draft:s", text: "sent by now", base: 3, unsaved: false };
+    expect([isMissing(kept, undefined), isMissing(kept, register(3, "sent by now")), isMissing({ ...kept, base: 0 }, undefined), isMissing(typed(kept, "more"), undefined)]).toEqual([true, false, false, false]);
+    const { value: _, ...deleted } = register(4, "");
+    expect(missed(kept, deleted as StateRegister)).toEqual({ key: "draft:s", text: "", base: 4, unsaved: false });
+    expect(missed(kept, undefined)).toEqual({ key: "draft:s", text: "sent by now", base: 0, unsaved: true });
+    // A backup was put back that knows of an older one.
+    expect(missed(kept, { ...deleted, version: 2 } as StateRegister)).toEqual({ key: "draft:s", text: "sent by now", base: 2, unsaved: true });
   });
 
   it("never loses what was typed here", () => {
@@ -61,6 +71,7 @@ describe("a draft", () => {
     expect(moved(draft, "draft:s")).toBe(draft);
     expect(moved(draft, "draft:t")).toEqual({ key: "draft:t", text: "typed", base: 0, unsaved: true });
     expect(moved({ ...draft, text: "" }, "draft:t").unsaved).toBe(false);
+    expect([isSavedElsewhere(draft, "draft:t"), isSavedElsewhere(draft, "draft:s"), isSavedElsewhere(typed(draft, "more"), "draft:t"), isSavedElsewhere({ ...draft, text: "" }, "draft:t")]).toEqual([true, false, false, false]);
   });
 
   it("is taken from where it was only if nothing else stands there", () => {

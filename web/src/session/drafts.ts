@@ -53,6 +53,21 @@ export function heard(draft: Draft, register: StateRegister | undefined): Draft 
   return { ...draft, text: textOf(register), base: register.version, unsaved: false };
 }
 
+/** Whether the server has to say what became of the register: it had this text, and lists it no more. */
+export function isMissing(draft: Draft, register: StateRegister | undefined): boolean {
+  return register === undefined && draft.key !== undefined && draft.base > 0 && draft.text !== "" && !draft.unsaved;
+}
+
+/** Whether it is a text the server had in another conversation than the one of `key`. */
+export function isSavedElsewhere(draft: Draft, key: string): boolean {
+  return draft.key !== undefined && draft.key !== key && draft.text !== "" && !draft.unsaved;
+}
+
+/** The draft that was missing, as it was `found`. What the server deleted is gone; what it never had is to be saved again. */
+export function missed(draft: Draft, found: StateRegister | undefined): Draft {
+  return found !== undefined && found.version > draft.base ? heard(draft, found) : { ...draft, base: found?.version ?? 0, unsaved: true };
+}
+
 /** The draft after the server took `sent`. What was typed meanwhile is still to be saved, on top of that. */
 export function saved(draft: Draft, sent: string, register: StateRegister): Draft {
   return { ...draft, base: register.version, unsaved: draft.text !== sent };

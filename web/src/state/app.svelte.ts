@@ -4,7 +4,7 @@
  * Screens read its fields and call its methods; nothing else talks to link, outbox or disk.
  */
 import { forgetFilesExcept } from "../attachments/kept";
-import type { Command, Handoff, Project, ProjectId, Scope } from "../generated/protocol";
+import type { Command, Handoff, Project, ProjectId, Scope, StateRegister } from "../generated/protocol";
 import { type Identity, Prover } from "../identity/identity";
 import { dial } from "../link/dial";
 import { Link, type Listener } from "../link/link";
@@ -15,12 +15,12 @@ import { download, upload } from "../identity/rest";
 import type { Entry, LocalFile } from "../outbox/entry";
 import { Outbox } from "../outbox/outbox";
 import { Blobs } from "./blobs";
-import { askLists, askTopics, latest } from "./catch-up";
+import { askLists, askShared, askTopics, latest } from "./catch-up";
 import { Frames } from "./frames";
 import { keepSnapshot, loadSnapshot } from "./snapshot";
 import type { Span } from "./spans";
 import { NOTHING, oldest, type PageAsk, type Transcript, withEvents, withoutSpan, withPage } from "./transcript";
-import { EMPTY, fold, type MapName, oneLine, type Queue, replace, subject, withLastLine, withHandoff, withoutLine, withRegisters, type World } from "./world";
+import { EMPTY, fold, type MapName, oneLine, type Queue, replace, replaceRegisters, subject, withLastLine, withHandoff, withoutLine, withRegisters, type World } from "./world";
 
 const PAGE_MESSAGES = 100;
 /** Projects whose last line is asked for at the start. */
@@ -122,6 +122,13 @@ export class App {
     return reply;
   }
 
+  /** A register as the server has it, also when it was deleted, which no list says. **Errors**: as `request`. */
+  async read(key: string): Promise<StateRegister | undefined> {
+    const { registers } = await this.request("state_get", { key });
+    this.world = withRegisters(this.world, registers);
+    return registers[0];
+  }
+
   /** Sends a command, now or when there is a connection again: nothing that was sent is lost. */
   send(ask: Ask<"command_submit">, files: readonly LocalFile[] = []): Promise<Entry> {
     return this.#outbox.put(ask, files);
@@ -196,7 +203,7 @@ export class App {
     const transcript = this.#transcripts.get(id);
     if (transcript) this.#transcripts = new Map(this.#transcripts).set(id, withoutSpan(transcript, missing));
     this.world = withoutLine(this.world, id, missing.first);
-    void this.#reload().catch(() => {});
+    void Promise.all([this.#askShared(), this.#reload()]).catch(() => {});
   }
 
   #linkState(state: LinkState): void {
@@ -204,8 +211,10 @@ export class App {
     const same = state.status === this.link.status && second(state.heardAt) === second(this.link.heardAt);
     if (same) return;
     if (isUp(this.link.status) && !isUp(state.status)) this.#lost();
+    const isBack = this.link.status.is !== "live" && state.status.is === "live";
     this.link = state;
     if (state.status.is === "live" && state.heardAt !== undefined) this.knownAt = state.heardAt;
+    if (isBack) void this.#keep();
   }
 
   /** What the agent was saying goes on without us. */
@@ -217,14 +226,20 @@ export class App {
   async #connected(): Promise<void> {
     const [topics, { projects }] = await Promise.all([askTopics(this.#link), this.#link.request("project_list")]);
     await Promise.all([this.#follow([topics.org, topics.person]), this.#followProjects(projects)]);
-    this.world = withHandoff(withRegisters(this.world, topics.registers), topics.handoff);
-    await this.#reload();
+    await Promise.all([this.#askShared(), this.#reload()]);
     await Promise.all([...this.#transcripts.keys()].filter((id) => this.world.projects.has(id)).map((id) => this.load(id)));
     void this.#askLastLines();
     void this.#outbox.deliver();
     // What can't be removed now is removed after the next connection.
     void forgetFilesExcept(this.world.projects.keys()).catch(() => {});
-    void this.#keep();
+  }
+
+  async #askShared(): Promise<void> {
+    this.#frames.flush();
+    const asked = this.world.registers;
+    const { registers, handoff } = await askShared(this.#link);
+    this.#frames.flush();
+    this.world = withHandoff(replaceRegisters(this.world, registers, asked), handoff);
   }
 
   /** Asks the lists anew, one time after another; who comes before one began shares it. */

@@ -1,5 +1,5 @@
 /** What a fresh connection asks for, beside what its topics tell. */
-import type { Command, CommandState, DevicePresence, Handoff, Project, ProjectId, StateRegister } from "../generated/protocol";
+import type { Command, CommandState, Handoff, Project, ProjectId, StateRegister } from "../generated/protocol";
 import type { Link } from "../link/link";
 import type { Lists } from "./world";
 
@@ -10,17 +10,30 @@ const COMMANDS_LISTED = 1000;
 export interface Topics {
   readonly org: string;
   readonly person: string;
-  readonly presence: readonly DevicePresence[];
+}
+
+/** What the person's devices share: every register that exists, and the focus. */
+export interface Shared {
   readonly registers: readonly StateRegister[];
   readonly handoff: Handoff;
 }
 
+/** After the last of all versions there is no register: only the topic is asked for. */
+const NO_REGISTERS = Number.MAX_SAFE_INTEGER;
+
 export async function askTopics(link: Link): Promise<Topics> {
-  const [presence, state, handoff] = await Promise.all([link.request("device_presence"), link.request("state_get"), link.request("handoff_get")]);
-  return { org: presence.topic, person: state.topic, presence: presence.devices, registers: await allRegisters(link, state), handoff };
+  const [presence, state] = await Promise.all([link.request("device_presence"), link.request("state_get", { after: NO_REGISTERS })]);
+  return { org: presence.topic, person: state.topic };
 }
 
-async function allRegisters(link: Link, first: { registers: StateRegister[]; more: boolean }): Promise<StateRegister[]> {
+/** Asked once the person's topic is followed: what changes from then on is told. */
+export async function askShared(link: Link): Promise<Shared> {
+  const [registers, handoff] = await Promise.all([allRegisters(link), link.request("handoff_get")]);
+  return { registers, handoff };
+}
+
+async function allRegisters(link: Link): Promise<StateRegister[]> {
+  const first = await link.request("state_get");
   const registers = [...first.registers];
   for (let page = first; page.more; ) {
     page = await link.request("state_get", { after: registers.at(-1)?.version ?? 0 });

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { Approval, Command, Device, DevicePresence, Fact, Hold, Project, RunnerState, StateRegister } from "../generated/protocol";
 import type { TopicEvent } from "../link/wire";
 import { failuresSeenKey, needsMe } from "./needs";
-import { EMPTY, fold, type Lists, replace, subject, withRegisters } from "./world";
+import { EMPTY, fold, type Lists, replace, replaceRegisters, subject, withRegisters } from "./world";
 
 const AT = "2026-01-01T00:00:00Z";
 const project = (id: string, state: Project["state"] = "IDLE") => ({ id, state, path: `/p/${id}`, runner_id: "r", session_id: null, settings: {}, created_at: AT, last_active: AT }) as Project;
@@ -101,6 +101,19 @@ describe("the world", () => {
     const register = (version: number, value: string) => ({ key: "pref:a", version, value }) as StateRegister;
     const world = withRegisters(EMPTY, [register(5, "new"), register(4, "old")]);
     expect(world.registers.get("pref:a")?.value).toBe("new");
+  });
+
+  it("has no register any more that the server does not list, but what was told meanwhile", () => {
+    const register = (key: string, version: number, value?: string) => ({ key, version, ...(value !== undefined && { value }) }) as StateRegister;
+    const known = withRegisters(EMPTY, [register("pin:gone", 3, "pinned"), register("draft:s", 9, "restored since"), register("draft:t", 4, "old")]);
+    const told = withRegisters(known, [register("pref:new", 10, "told"), register("draft:t", 5)]);
+    const listed = [register("draft:s", 2, "of the backup"), register("draft:t", 4, "old"), register("pref:new", 11, "told again")];
+    const { registers } = replaceRegisters(told, listed, known.registers);
+    expect([...registers.values()].map(({ key, version, value }) => [key, version, value])).toEqual([
+      ["draft:s", 2, "of the backup"],
+      ["draft:t", 5, undefined],
+      ["pref:new", 11, "told again"],
+    ]);
   });
 
   it("knows what needs a person, the oldest first", () => {

@@ -129,6 +129,16 @@ export function withRegisters(world: World, registers: readonly StateRegister[])
   return draft.done();
 }
 
+/**
+ * Every register there is, instead of those known: what is missing was deleted. What came since the
+ * list was asked for, when `asked` was known, is newer.
+ */
+export function replaceRegisters(world: World, listed: readonly StateRegister[], asked: World["registers"]): World {
+  const draft = new Draft({ ...world, registers: new Map(listed.map((register) => [register.key, register])) });
+  for (const register of world.registers.values()) if (asked.get(register.key) !== register) takeRegister(draft, register);
+  return draft.done();
+}
+
 export function withHandoff(world: World, handoff: Handoff): World {
   const draft = new Draft(world);
   draft.setHandoff(handoff);
