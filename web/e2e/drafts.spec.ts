@@ -4,6 +4,20 @@ import { addProject, another, anyWidth, expect, test } from "./harness";
 const prompt = (page: Page) => page.getByLabel("Prompt", { exact: true });
 const messages = (page: Page) => page.getByRole("region", { name: "Messages" });
 
+async function offline(pages: readonly Page[], is: boolean): Promise<void> {
+  for (const page of pages) {
+    await page.context().setOffline(is);
+    await page.evaluate((name) => dispatchEvent(new Event(name)), is ? "offline" : "online");
+  }
+}
+
+/** The app opens without a network from now on. */
+async function installed(page: Page): Promise<void> {
+  await page.evaluate(() => navigator.serviceWorker.ready.then(() => undefined));
+  await page.reload();
+  await expect(prompt(page)).toBeVisible();
+}
+
 /** Leaves the app, once what is known is on the disk. */
 async function leave(page: Page): Promise<void> {
   await page.evaluate(async () => {
@@ -46,4 +60,43 @@ test("a pin that was taken away while the app was closed is gone", anyWidth, asy
   await afield.cli("state", "rm", key);
   await page.goto(`${afield.url}/projects`);
   await expect(pin).toHaveAttribute("aria-pressed", "false");
+});
+
+test("what was sent without a connection is no draft elsewhere any more", anyWidth, async ({ paired: page, afield, browser }) => {
+  await addProject(page, afield, "demo");
+  const address = page.url();
+  await installed(page);
+  const second = await another(browser, afield);
+  await second.goto(address);
+  await prompt(page).fill("pay the bill");
+  await expect(prompt(second)).toHaveValue("pay the bill");
+  await offline([page], true);
+  await page.getByRole("button", { name: "Send", exact: true }).click();
+  await expect(page.getByText("on this device, waits for a connection")).toBeVisible();
+  await leave(page);
+  await page.context().setOffline(false);
+  await page.goto(`${afield.url}/projects`);
+  await expect(messages(second).getByText(/^Done/)).toBeVisible();
+  await expect(prompt(second)).toHaveValue("");
+});
+
+test("what was typed on since it was sent stays", anyWidth, async ({ paired: page, afield, browser }) => {
+  await addProject(page, afield, "demo");
+  const address = page.url();
+  await installed(page);
+  const second = await another(browser, afield);
+  await second.goto(address);
+  await prompt(page).fill("pay the bill");
+  await expect(prompt(second)).toHaveValue("pay the bill");
+  await offline([page], true);
+  await page.getByRole("button", { name: "Send", exact: true }).click();
+  await expect(page.getByText("on this device, waits for a connection")).toBeVisible();
+  await prompt(second).fill("pay the bill, then the rent");
+  await expect.poll(() => afield.cli("state", "ls", "--json")).toContain("then the rent");
+  await leave(page);
+  await page.context().setOffline(false);
+  await page.goto(`${afield.url}/projects`);
+  await expect(messages(second).getByText(/^Done/)).toBeVisible();
+  await expect(prompt(second)).toHaveValue("pay the bill, then the rent");
+  await expect.poll(() => afield.cli("state", "ls", "--json")).toContain("then the rent");
 });

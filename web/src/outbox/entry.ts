@@ -8,6 +8,9 @@ export interface LocalFile {
   readonly bytes: Uint8Array<ArrayBuffer>;
 }
 
+/** The write that takes a draft away which was sent, unless it was changed since. */
+export type DraftSent = Ask<"state_set"> & { readonly key: string };
+
 export interface Entry {
   /** The command's own mark, made before the first try: the server does it once, however often it comes. */
   readonly key: string;
@@ -17,6 +20,8 @@ export interface Entry {
   readonly ask: Ask<"command_submit">;
   /** What goes with it, uploaded before it is sent. */
   readonly files?: readonly LocalFile[];
+  /** What it was typed as, and is no longer once the server has it. */
+  readonly draft?: DraftSent;
   /** The server refused it for good; a person decides what becomes of the words. */
   readonly refused?: ErrorBody;
 }

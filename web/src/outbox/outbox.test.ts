@@ -5,7 +5,7 @@ import type { Command } from "../generated/protocol";
 import { Refusal, Unreachable } from "../identity/failure";
 import { LinkLost } from "../link/calls";
 import type { Ask } from "../link/wire";
-import type { Entry, LocalFile } from "./entry";
+import type { DraftSent, Entry, LocalFile } from "./entry";
 import { Outbox } from "./outbox";
 
 /** Web Locks, as far as the outbox uses them: one after the other. */
@@ -22,6 +22,8 @@ class Server {
   up = true;
   /** What the next sends meet; nothing means that they are accepted. */
   fails: Error[] = [];
+  /** What the next drafts that are taken away meet. */
+  forgetFails: Error[] = [];
   /** Every key that arrived, repetitions included. */
   arrived: string[] = [];
   /** Whether the words were on the disk at each arrival. */
@@ -34,6 +36,12 @@ class Server {
   async upload(_: Entry, file: LocalFile): Promise<void> {
     this.arrived.push(file.attachment.name);
     const failure = this.fails.shift();
+    if (failure) throw failure;
+  }
+
+  async forget({ key }: DraftSent): Promise<void> {
+    this.arrived.push(key);
+    const failure = this.forgetFails.shift();
     if (failure) throw failure;
   }
 
@@ -132,6 +140,22 @@ describe("the outbox", () => {
     await box.deliver();
     expect(server.arrived).toEqual(["a.png", "a.png", key]);
     expect(shown).toEqual([]);
+  });
+
+  it("takes a draft away once the server has what was sent, and keeps both until then", async () => {
+    server.up = false;
+    const box = outbox();
+    const { key } = await box.put(ask("hello"), [], { key: "draft:s", base_version: 7 });
+    expect((await disk.get<Entry>("outbox", key))?.draft).toEqual({ key: "draft:s", base_version: 7 });
+    server.up = true;
+    server.fails = [new LinkLost("went")];
+    await box.deliver();
+    expect(server.arrived).toEqual([key]);
+    server.forgetFails = [new LinkLost("went"), new Refusal({ code: "RESOURCE_LIMIT", message: "full" })];
+    await box.deliver();
+    expect([server.arrived, shown.length]).toEqual([[key, key, "draft:s"], 1]);
+    await box.deliver();
+    expect([server.arrived, shown]).toEqual([[key, key, "draft:s", key, "draft:s"], []]);
   });
 
   it("sends each once although two tabs deliver", async () => {

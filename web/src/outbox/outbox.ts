@@ -8,7 +8,7 @@ import * as disk from "../disk/disk";
 import type { Command } from "../generated/protocol";
 import { Refusal, Unreachable } from "../identity/failure";
 import type { Ask } from "../link/wire";
-import { due, type Entry, inOrder, isPassing, type LocalFile } from "./entry";
+import { type DraftSent, due, type Entry, inOrder, isPassing, type LocalFile } from "./entry";
 
 const LOCK = "afield-outbox";
 const CHANNEL = "afield-outbox";
@@ -24,6 +24,8 @@ export interface Sender {
   submit(ask: Ask<"command_submit">): Promise<Command>;
   /** Hands a file over; harmless when the server has it. */
   upload(entry: Entry, file: LocalFile): Promise<unknown>;
+  /** Takes the draft away on all devices; harmless when it is gone. */
+  forget(draft: DraftSent): Promise<unknown>;
 }
 
 export class Outbox {
@@ -39,7 +41,7 @@ export class Outbox {
   }
 
   /** Resolves when it is on this device's disk; sending goes on by itself. **Errors**: storage that fails. */
-  async put(ask: Ask<"command_submit">, files: readonly LocalFile[] = []): Promise<Entry> {
+  async put(ask: Ask<"command_submit">, files: readonly LocalFile[] = [], draft?: DraftSent): Promise<Entry> {
     const waiting = await disk.all<Entry>("outbox");
     if (waiting.length >= ENTRIES_MAX) {
       const message = `${ENTRIES_MAX} messages wait to be sent already (limit of this app); connect, or discard some`;
@@ -49,7 +51,7 @@ export class Outbox {
     // Behind everything that waits, also within one millisecond and after a clock was set back.
     const madeAt = Math.max(Date.now(), ...waiting.map((entry) => entry.madeAt + 1));
     const submitted = { ...ask, key, submitted_at: new Date(madeAt).toISOString() };
-    const entry: Entry = { key, madeAt, projectId: ask.target?.project_id, ask: submitted, ...(files.length > 0 ? { files } : {}) };
+    const entry: Entry = { key, madeAt, projectId: ask.target?.project_id, ask: submitted, ...(files.length > 0 && { files }), ...(draft && { draft }) };
     await disk.put("outbox", key, entry);
     await this.#tell();
     void this.deliver();
@@ -93,6 +95,7 @@ export class Outbox {
     try {
       for (const file of entry.files ?? []) await this.#sender.upload(entry, file);
       await this.#sender.submit(entry.ask);
+      if (entry.draft) await this.#forget(entry.draft);
       await disk.remove("outbox", entry.key);
     } catch (error) {
       // A lost link comes back and delivers; an upload that broke off has no link to wait for.
@@ -105,6 +108,13 @@ export class Outbox {
     }
     await this.#tell();
     return true;
+  }
+
+  /** A draft that can't be taken away is no reason to keep what was sent. */
+  async #forget(draft: DraftSent): Promise<void> {
+    await this.#sender.forget(draft).catch((error: unknown) => {
+      if (!(error instanceof Refusal)) throw error;
+    });
   }
 
   async #tell(): Promise<void> {

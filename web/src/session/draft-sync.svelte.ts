@@ -1,5 +1,6 @@
 /** Keeps what is typed on this device's disk at each key, and with the person's other devices at each pause. */
 import type { Project } from "../generated/protocol";
+import type { DraftSent } from "../outbox/entry";
 import { handedOver } from "../outbox/hand-over";
 import type { App } from "../state/app.svelte";
 import { keepDraft, loadDraft } from "./draft";
@@ -68,6 +69,12 @@ export class DraftSync {
   decide(text: string): void {
     this.#set({ key: this.#key, text, base: this.#register?.version ?? this.#draft.base, unsaved: true });
     void this.#save();
+  }
+
+  /** What takes this text away where it was saved, once the server has it as sent. Texts nobody decided about stay. */
+  asSent(): DraftSent | undefined {
+    const { key, base } = this.#draft;
+    return key === undefined || this.others.length > 0 ? undefined : { key, base_version: base };
   }
 
   /** This text was sent; what was typed since and what nobody decided about is left to write. */

@@ -12,7 +12,7 @@ import { isUp, type LinkState } from "../link/status";
 import { wake } from "../link/wake";
 import type { Ask, Reply, RequestName, TopicEvent } from "../link/wire";
 import { download, upload } from "../identity/rest";
-import type { Entry, LocalFile } from "../outbox/entry";
+import type { DraftSent, Entry, LocalFile } from "../outbox/entry";
 import { Outbox } from "../outbox/outbox";
 import { Blobs } from "./blobs";
 import { askLists, askShared, askTopics, latest } from "./catch-up";
@@ -68,6 +68,7 @@ export class App {
       isUp: () => isUp(this.link.status),
       submit: (ask: Ask<"command_submit">) => this.#submit(ask),
       upload: (entry: Entry, file: LocalFile) => this.#upload(entry, file),
+      forget: (draft: DraftSent) => this.#forget(draft),
     };
     this.#outbox = new Outbox(sender, (entries) => (this.outbox = entries));
   }
@@ -129,9 +130,9 @@ export class App {
     return registers[0];
   }
 
-  /** Sends a command, now or when there is a connection again: nothing that was sent is lost. */
-  send(ask: Ask<"command_submit">, files: readonly LocalFile[] = []): Promise<Entry> {
-    return this.#outbox.put(ask, files);
+  /** Sends a command, now or when there is a connection again: nothing that was sent is lost. What it was typed as goes with it. */
+  send(ask: Ask<"command_submit">, files: readonly LocalFile[] = [], draft?: DraftSent): Promise<Entry> {
+    return this.#outbox.put(ask, files, draft);
   }
 
   /** The bytes of something that was attached. **Errors**: `Refusal` when it is no longer kept. */
@@ -330,6 +331,10 @@ export class App {
     const told = (part: number) => (this.uploading = { key, name: attachment.name, part });
     told(0);
     await upload(this.#prover, bytes, told).finally(() => (this.uploading = undefined));
+  }
+
+  async #forget(draft: DraftSent): Promise<void> {
+    if (this.world.registers.get(draft.key)?.value !== undefined) await this.write(draft);
   }
 
   async #submit(ask: Ask<"command_submit">): Promise<Command> {
