@@ -73,7 +73,7 @@ test("what was sent without a connection is no draft elsewhere any more", anyWid
   await offline([page], true);
   await page.getByRole("button", { name: "Send", exact: true }).click();
   await expect(page.getByText("on this device, waits for a connection")).toBeVisible();
-  await leave(page);
+  await page.goto("about:blank");
   await page.context().setOffline(false);
   await page.goto(`${afield.url}/projects`);
   await expect(messages(second).getByText(/^Done/)).toBeVisible();
@@ -93,7 +93,7 @@ test("what was typed on since it was sent stays", anyWidth, async ({ paired: pag
   await expect(page.getByText("on this device, waits for a connection")).toBeVisible();
   await prompt(second).fill("pay the bill, then the rent");
   await expect.poll(() => afield.cli("state", "ls", "--json")).toContain("then the rent");
-  await leave(page);
+  await page.goto("about:blank");
   await page.context().setOffline(false);
   await page.goto(`${afield.url}/projects`);
   await expect(messages(second).getByText(/^Done/)).toBeVisible();

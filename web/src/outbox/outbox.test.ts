@@ -93,11 +93,13 @@ describe("the outbox", () => {
     expect(shown).toEqual([]);
   });
 
-  it("sends the same key again when the answer was lost", async () => {
+  it("sends the same key again when the answer was lost, on a link that is still there too", async () => {
     server.fails = [new LinkLost("went")];
     const box = outbox();
+    const timers = vi.spyOn(globalThis, "setTimeout");
     const { key } = await box.put(ask("hello"));
-    await box.deliver();
+    await vi.waitUntil(() => timers.mock.calls.some(([, ms]) => ms === 5_000));
+    timers.mockRestore();
     await box.deliver();
     expect(new Set(server.arrived)).toEqual(new Set([key]));
     expect(shown).toEqual([]);

@@ -6,7 +6,7 @@
  */
 import * as disk from "../disk/disk";
 import type { Command } from "../generated/protocol";
-import { Refusal, Unreachable } from "../identity/failure";
+import { Refusal } from "../identity/failure";
 import type { Ask } from "../link/wire";
 import { type DraftSent, due, type Entry, inOrder, isPassing, type LocalFile } from "./entry";
 
@@ -98,9 +98,9 @@ export class Outbox {
       if (entry.draft) await this.#forget(entry.draft);
       await disk.remove("outbox", entry.key);
     } catch (error) {
-      // A lost link comes back and delivers; an upload that broke off has no link to wait for.
-      if (!(error instanceof Refusal || error instanceof Unreachable)) return false;
-      if (error instanceof Unreachable || isPassing(error.code)) {
+      // A lost link comes back and delivers; an upload that broke off has no link to wait for, nor has a question
+      // that nobody answered in time.
+      if (!(error instanceof Refusal) || isPassing(error.code)) {
         this.#again = setTimeout(() => void this.deliver(), entry.files ? PAUSE_FILES_MS : PAUSE_MS);
         return false;
       }
