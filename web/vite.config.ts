@@ -7,7 +7,7 @@ import { shellOfWorker } from "./build/shell-of-worker.ts";
 const WORKER = "sw";
 
 /** Tests that give what browsers have to the whole process, or wind its clock. */
-const ALONE = ["attachments/chosen", "attachments/kept", "disk/disk", "identity/identity", "link/link", "new/shared", "outbox/outbox"].map((name) => `src/${name}.test.ts`);
+const ALONE = ["attachments/chosen", "attachments/kept", "disk/disk", "identity/identity", "link/link", "new/shared", "outbox/outbox", "session/draft"].map((name) => `src/${name}.test.ts`);
 
 export default defineConfig({
   plugins: [svelte(), icons(), shellOfWorker(`${WORKER}.js`)],

@@ -66,7 +66,7 @@ test("of two drafts typed apart none is lost", anyWidth, async ({ paired: page, 
   await expect.poll(() => afield.cli("state", "ls", "--json")).toContain("typed at home");
   await second.context().setOffline(false);
   await second.evaluate(() => dispatchEvent(new Event("online")));
-  const beside = second.getByRole("region", { name: "Typed on another device" });
+  const beside = second.getByRole("region", { name: "Typed on another screen" });
   await expect(beside.getByText("typed at home")).toBeVisible();
   await expect(prompt(second)).toHaveValue("typed on the train");
   await expectSound(second);

@@ -6,7 +6,14 @@ import type { ReplicaId } from "../generated/protocol";
 
 const KEY = "afield.screen";
 
-export async function claimScreen(): Promise<ReplicaId> {
+let claimed: Promise<ReplicaId> | undefined;
+
+/** The same for as long as the page lives. */
+export function claimScreen(): Promise<ReplicaId> {
+  return (claimed ??= claimOne());
+}
+
+async function claimOne(): Promise<ReplicaId> {
   const kept = sessionStorage.getItem(KEY);
   if (kept !== null && (await claim(kept))) return kept;
   const fresh = crypto.randomUUID();

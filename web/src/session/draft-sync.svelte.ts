@@ -1,10 +1,11 @@
-/** Keeps what is typed on this device's disk at each key, and with the person's other devices at each pause. */
-import type { Project } from "../generated/protocol";
+/** Keeps what is typed on this device's disk at each key, and with the person's other screens at each pause. */
+import type { Hlc, Project } from "../generated/protocol";
+import { claimScreen } from "../handoff/screen";
 import type { DraftSent } from "../outbox/entry";
 import { handedOver } from "../outbox/hand-over";
 import type { App } from "../state/app.svelte";
-import { keepDraft, loadDraft } from "./draft";
-import { type Draft, draftKeyOf, EMPTY_DRAFT, heard, holdsOnly, inherited, isMissing, isSavedElsewhere, left, missed, moved, type Other, othersOf, saved, typed } from "./drafts";
+import { OwnDraft } from "./draft";
+import { type Draft, draftKeyOf, EMPTY_DRAFT, heard, holdsOnly, inherited, isMissing, isSavedElsewhere, left, missed, moved, type Other, othersOf, pointOf, saved, takenOver, typed } from "./drafts";
 
 /** A pause in typing. */
 const PAUSE_MS = 700;
@@ -12,6 +13,7 @@ const PAUSE_MS = 700;
 export class DraftSync {
   #draft = $state.raw<Draft>(EMPTY_DRAFT);
   readonly #app: App;
+  readonly #own: OwnDraft;
   #project = $state.raw<Project>() as Project;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #saving = false;
@@ -20,6 +22,7 @@ export class DraftSync {
   constructor(app: App, project: Project) {
     this.#app = app;
     this.#project = project;
+    this.#own = new OwnDraft(project.id, claimScreen());
   }
 
   get text(): string {
@@ -28,15 +31,16 @@ export class DraftSync {
 
   /** What was typed elsewhere without knowing of this. */
   get others(): Other[] {
-    return othersOf(this.#register, this.text, this.#app.identity.deviceId);
+    return othersOf(this.#register, this.#draft, this.#app.identity.deviceId);
   }
 
-  /** Continues with what this device kept. Keys pressed before it was read come first. */
+  /** Continues with what this screen kept, or one that is gone. Keys pressed before it was read come first. */
   async load(): Promise<void> {
     await handedOver(this.#project.id);
-    const kept = await loadDraft(this.#project.id);
-    if (!this.#draft.unsaved) this.#draft = kept;
+    const kept = await this.#own.open(this.#key);
+    const draft = this.#draft.unsaved ? takenOver(this.#draft, [kept], this.#key) : kept;
     this.#loaded = true;
+    this.#set({ ...draft, node: draft.node ?? crypto.randomUUID() });
     this.hear();
   }
 
@@ -51,7 +55,7 @@ export class DraftSync {
     this.hear();
   }
 
-  /** Takes what the other devices wrote, and goes on saving what they have not got. */
+  /** Takes what the other screens wrote, and goes on saving what they have not got. */
   hear(): void {
     if (!this.#loaded) return;
     // First where it was: what was sent from there meanwhile does not go along.
@@ -67,24 +71,31 @@ export class DraftSync {
 
   /** The text that shall stand alone, by a person's decision. */
   decide(text: string): void {
-    this.#set({ key: this.#key, text, base: this.#register?.version ?? this.#draft.base, unsaved: true });
+    this.#set({ ...this.#draft, key: this.#key, text, base: this.#register?.version ?? this.#draft.base, unsaved: true });
     void this.#save();
   }
 
-  /** What takes this text away where it was saved, once the server has it as sent. Texts nobody decided about stay. */
+  /** What takes this text away where it was saved, once the server has it as sent: beside others, only what was typed here. */
   asSent(): DraftSent | undefined {
     const { key, base } = this.#draft;
-    return key === undefined || this.others.length > 0 ? undefined : { key, base_version: base };
+    const hlc = this.#tick();
+    return key === undefined || hlc === undefined ? undefined : { key, base_version: this.others.length > 0 ? 0 : base, hlc };
   }
 
   /** This text was sent; what was typed since and what nobody decided about is left to write. */
   sent(text: string): void {
-    this.decide(left(this.text, text, this.others));
+    const rest = left(this.text, text, this.others);
+    if (this.others.length > 0) return this.decide(rest);
+    // A text from elsewhere that was not shown here stays.
+    this.#set({ ...moved(this.#draft, this.#key), text: rest, unsaved: true });
+    void this.#save();
   }
 
+  /** What is being sent goes from the disk first. */
   stop(): void {
     clearTimeout(this.#timer);
     if (this.others.length === 0) void this.#save();
+    void handedOver(this.#project.id).then(() => this.#own.close());
   }
 
   get #key(): string {
@@ -111,7 +122,14 @@ export class DraftSync {
 
   #set(draft: Draft): void {
     this.#draft = draft;
-    void keepDraft(this.#project.id, draft);
+    void this.#own.keep(draft);
+  }
+
+  /** The point of the next write. */
+  #tick(): Hlc | undefined {
+    const hlc = pointOf(this.#draft, this.#register, Date.now());
+    if (hlc) this.#set({ ...this.#draft, at: hlc.ms });
+    return hlc;
   }
 
   #plan(): void {
@@ -134,9 +152,11 @@ export class DraftSync {
   async #save(): Promise<void> {
     const { key = this.#key, text, base, unsaved } = this.#draft;
     if (this.#saving || !unsaved || !this.#isLive) return;
+    const hlc = this.#tick();
+    if (hlc === undefined) return;
     this.#saving = true;
     const value = text === "" ? {} : { value: text };
-    const reply = await this.#app.write({ key, base_version: base, ...value }).catch(() => undefined);
+    const reply = await this.#app.write({ key, base_version: base, hlc, ...value }).catch(() => undefined);
     this.#saving = false;
     if (!reply || this.#draft.key !== key) return;
     this.#leave(this.#old?.key, text);

@@ -1,10 +1,14 @@
 import { describe, expect, it } from "vitest";
 import type { StateRegister } from "../generated/protocol";
-import { draftKeyOf, EMPTY_DRAFT, heard, holdsOnly, inherited, isMissing, isSavedElsewhere, left, missed, moved, othersOf, saved, typed } from "./drafts";
+import { draftKeyOf, EMPTY_DRAFT, heard, holdsOnly, inherited, isMissing, isSavedElsewhere, left, missed, moved, othersOf, pointOf, saved, takenOver, typed } from "./drafts";
 import { oldReadKeyOf, readKeyOf, readTo } from "./read";
 
+const laptop = { hlc: { ms: 20, count: 0, node: "on laptop" }, device_id: "l", device_name: "laptop" };
+const phone = { hlc: { ms: 10, count: 0, node: "on phone" }, device_id: "p", device_name: "phone" };
 const register = (version: number, value: string, others: string[] = []) =>
-  ({ version, value, device_id: "l", device_name: "laptop", ...(others.length > 0 && { others: others.map((text) => ({ text, device_id: "p", device_name: "phone" })) }) }) as unknown as StateRegister;
+  ({ version, value, ...laptop, ...(others.length > 0 && { others: others.map((text) => ({ text, ...phone })) }) }) as unknown as StateRegister;
+/** A composer that shows this. */
+const showing = (text: string, node = "of nobody") => ({ ...EMPTY_DRAFT, text, node });
 
 describe("a draft", () => {
   it("goes on where another device left it", () => {
@@ -41,16 +45,48 @@ describe("a draft", () => {
   });
 
   it("shows what was typed elsewhere beside it, with its device", () => {
-    expect(othersOf(register(3, "theirs", ["mine"]), "mine", "p")).toEqual([{ text: "theirs", device: "laptop" }]);
-    expect(othersOf(register(3, "mine", ["theirs"]), "mine", "l")).toEqual([{ text: "theirs", device: "phone" }]);
-    expect(othersOf(register(3, "theirs"), "mine", "p")).toEqual([]);
-    expect(othersOf(register(3, "theirs", ["mine"]), "mine, and more", "p").map(({ text }) => text)).toEqual(["theirs"]);
-    expect(othersOf(undefined, "mine", "p")).toEqual([]);
+    expect(othersOf(register(3, "theirs", ["mine"]), showing("mine", "on phone"), "p")).toEqual([{ text: "theirs", device: "laptop" }]);
+    expect(othersOf(register(3, "mine", ["theirs"]), showing("mine", "on laptop"), "l")).toEqual([{ text: "theirs", device: "phone" }]);
+    expect(othersOf(register(3, "theirs"), showing("mine"), "p")).toEqual([]);
+    expect(othersOf(register(3, "theirs", ["mine"]), showing("mine, and more", "on phone"), "p").map(({ text }) => text)).toEqual(["theirs"]);
+    expect(othersOf(undefined, showing("mine"), "p")).toEqual([]);
+  });
+
+  it("shows what was typed in another window of the same device beside it, in each of them", () => {
+    const apart = { ...register(3, "second", ["first"]), device_id: "p" } as StateRegister;
+    expect(othersOf(apart, showing("second", "on laptop"), "p")).toEqual([{ text: "first", device: "another window of this device" }]);
+    const first = heard({ ...showing("first", "on phone"), base: 2 }, apart);
+    expect(first).toMatchObject({ text: "first", base: 3, unsaved: false });
+    expect(othersOf(apart, first, "p")).toEqual([{ text: "second", device: "another window of this device" }]);
+  });
+
+  it("is written later than everything its screen wrote and knows of, also where a clock was set back", () => {
+    const draft = { ...showing("mine", "n"), at: 15 };
+    expect([pointOf(draft, undefined, 100)?.ms, pointOf(draft, undefined, 5)?.ms, pointOf(draft, register(3, "theirs"), 5)?.ms, pointOf(draft, undefined, 5)?.node]).toEqual([100, 16, 21, "n"]);
+    expect(pointOf(EMPTY_DRAFT, undefined, 5)).toBeUndefined();
+  });
+
+  it("is taken over from a screen that is gone", () => {
+    const saved = { key: "draft:s", text: "saved", base: 4, unsaved: false };
+    const kept = { key: "draft:s", text: "kept", base: 3, unsaved: true };
+    expect(takenOver(undefined, [], "draft:s")).toBe(EMPTY_DRAFT);
+    expect(takenOver(undefined, [saved], "draft:s")).toBe(saved);
+    // The server has it, where it was sent from or went along.
+    expect(takenOver(undefined, [saved], "draft:t")).toBe(EMPTY_DRAFT);
+    expect(takenOver({ ...saved, text: "" }, [{ ...saved, base: 9 }], "draft:s").text).toBe("");
+    expect(takenOver(saved, [kept], "draft:s")).toBe(kept);
+    expect(takenOver({ ...kept, text: "mine", base: 2 }, [kept, { ...kept, base: 1 }, { ...kept, text: "" }], "draft:s")).toEqual({ ...kept, text: "mine\n\nkept" });
   });
 
   it("leaves what nobody decided about when the text is sent", () => {
-    expect(left("mine", "mine", othersOf(register(3, "theirs", ["mine"]), "mine", "p"))).toBe("theirs");
+    expect(left("mine", "mine", othersOf(register(3, "theirs", ["mine"]), showing("mine"), "p"))).toBe("theirs");
     expect(left("mine", "mine", [])).toBe("");
+  });
+
+  it("shows a text it did not know of once its own was sent", () => {
+    const sent = { text: "", base: 2, unsaved: true };
+    expect(saved(sent, "", register(5, "theirs"))).toEqual({ text: "theirs", base: 5, unsaved: false });
+    expect(saved(typed(sent, "next"), "", register(5, "theirs"))).toEqual({ text: "next", base: 2, unsaved: true });
   });
 
   it("leaves what was typed while the text was sent", () => {

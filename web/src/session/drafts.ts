@@ -1,13 +1,13 @@
 /**
- * What is being typed, on all of a person's devices: which text a composer shows, and which stand
+ * What is being typed, on all of a person's screens: which text a composer shows, and which stand
  * beside it. Pure.
  *
- * The server keeps both texts when two devices write without knowing of each other; here nothing
+ * The server keeps both texts when two screens write without knowing of each other; here nothing
  * typed is ever replaced by a text from elsewhere.
  */
-import type { DeviceId, Project, StateRegister } from "../generated/protocol";
+import type { DeviceId, Hlc, Project, ReplicaId, StateRegister } from "../generated/protocol";
 
-/** What this device holds; kept on its disk. */
+/** What a composer holds; kept on the device's disk. */
 export interface Draft {
   readonly text: string;
   /** The register it belongs to; none for one that was kept when drafts belonged to projects. */
@@ -16,6 +16,10 @@ export interface Draft {
   readonly base: number;
   /** Typed, and not yet taken by the server. */
   readonly unsaved: boolean;
+  /** Who writes it: what the server has of the same is what was typed here before. It goes with the text, so a screen without one is another. */
+  readonly node?: ReplicaId;
+  /** The time of its last write. */
+  readonly at?: number;
 }
 
 export const EMPTY_DRAFT: Draft = { text: "", base: 0, unsaved: false };
@@ -27,7 +31,25 @@ export function draftKeyOf({ id, session_id }: Pick<Project, "id" | "session_id"
 
 /** The draft in the conversation the project is in now: what was typed goes along, as new there. */
 export function moved(draft: Draft, key: string): Draft {
-  return draft.key === key ? draft : { key, text: draft.text, base: 0, unsaved: draft.text !== "" };
+  return draft.key === key ? draft : { ...draft, key, base: 0, unsaved: draft.text !== "" };
+}
+
+/**
+ * What a screen begins with: what is its `own`, and what screens that are gone `left` and the server has
+ * not got. A text the server has is taken over only where there is nothing else, in its own conversation.
+ */
+export function takenOver(own: Draft | undefined, left: readonly Draft[], key: string): Draft {
+  const all = own === undefined ? left : [own, ...left];
+  const unsaved = all.filter((draft) => draft.unsaved);
+  const from = unsaved.length > 0 ? unsaved : own ? [own] : left.filter((draft) => draft.key === key);
+  const [newest = EMPTY_DRAFT] = [...from].sort((a, b) => b.base - a.base);
+  const texts = new Set(unsaved.map(({ text }) => text).filter((text) => text !== ""));
+  return unsaved.length > 1 ? { ...newest, text: [...texts].join("\n\n") } : newest;
+}
+
+/** When it is written now: after all it wrote before, also where the clock was set back, and after what it knows of. */
+export function pointOf({ node, at = 0 }: Draft, known: StateRegister | undefined, now: number): Hlc | undefined {
+  return node === undefined ? undefined : { ms: Math.max(now, at + 1, (known?.hlc.ms ?? 0) + 1), count: 0, node };
 }
 
 /** A text of the register drafts had when they belonged to projects; read where nothing is typed or stands yet. */
@@ -48,9 +70,12 @@ export function typed(draft: Draft, text: string): Draft {
 /** The draft after the register changed. What was typed here and not saved stays. */
 export function heard(draft: Draft, register: StateRegister | undefined): Draft {
   if (register === undefined || register.version <= draft.base) return draft;
+  const others = register.others ?? [];
   // The same words from another screen are no other text.
-  if (draft.unsaved && (textOf(register) !== draft.text || (register.others ?? []).length > 0)) return draft;
-  return { ...draft, text: textOf(register), base: register.version, unsaved: false };
+  if (draft.unsaved && (textOf(register) !== draft.text || others.length > 0)) return draft;
+  // Of texts typed apart, the one that is shown goes on being shown.
+  const text = others.some((other) => other.text === draft.text) ? draft.text : textOf(register);
+  return { ...draft, text, base: register.version, unsaved: false };
 }
 
 /** Whether the server has to say what became of the register: it had this text, and lists it no more. */
@@ -68,8 +93,12 @@ export function missed(draft: Draft, found: StateRegister | undefined): Draft {
   return found !== undefined && found.version > draft.base ? heard(draft, found) : { ...draft, base: found?.version ?? 0, unsaved: true };
 }
 
-/** The draft after the server took `sent`. What was typed meanwhile is still to be saved, on top of that. */
+/**
+ * The draft after the server took `sent`. What was typed meanwhile is still to be saved, on top of
+ * that. Where nothing was left to write and another's text stands, that is one it did not know of.
+ */
 export function saved(draft: Draft, sent: string, register: StateRegister): Draft {
+  if (sent === "" && textOf(register) !== "") return heard({ ...draft, unsaved: draft.text !== sent }, register);
   return { ...draft, base: register.version, unsaved: draft.text !== sent };
 }
 
@@ -79,16 +108,16 @@ export interface Other {
 }
 
 /**
- * Texts of other devices that stand beside the one shown, until somebody decides. While there are
+ * Texts of other screens that stand beside the one shown, until somebody decides. While there are
  * any nothing is saved: a write that knows of them would replace them.
  */
-export function othersOf(register: StateRegister | undefined, text: string, own: DeviceId): Other[] {
+export function othersOf(register: StateRegister | undefined, { text, node }: Draft, own: DeviceId): Other[] {
   const others = register?.others ?? [];
   if (register === undefined || others.length === 0) return [];
-  const all = [{ text: textOf(register), device_id: register.device_id, device_name: register.device_name }, ...others];
+  const all = [{ ...register, text: textOf(register) }, ...others];
   return all
-    .filter((other) => other.text !== "" && other.text !== text && other.device_id !== own)
-    .map((other) => ({ text: other.text, device: other.device_name }));
+    .filter((other) => other.text !== "" && other.text !== text && other.hlc.node !== node)
+    .map((other) => ({ text: other.text, device: other.device_id === own ? "another window of this device" : other.device_name }));
 }
 
 /** What is left to write after `sent` was: what was typed since, behind it or instead, and the texts nobody decided about. */
