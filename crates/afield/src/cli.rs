@@ -34,6 +34,7 @@ use clap::{Parser, Subcommand};
 
 use crate::connect::Global;
 use crate::failure::Failure;
+use crate::out::Unwritten;
 use crate::{Outcome, config, exit, logging, runner_cmd, serve, up};
 
 /// Run and orchestrate coding agents on your own machines, from any device.
@@ -126,7 +127,10 @@ pub(crate) enum Command {
 /// Does it.
 pub(crate) fn run(cli: Cli) -> Outcome {
     let Cli { global, command } = cli;
-    if !command.logs_by_itself() {
+    if command.is_service() {
+        // Its work is not what it prints.
+        Unwritten::GoOn.apply();
+    } else {
         logging::start_client(global.verbose);
     }
     match command {
@@ -139,8 +143,8 @@ pub(crate) fn run(cli: Cli) -> Outcome {
 }
 
 impl Command {
-    /// Commands that start something log as the configuration says.
-    fn logs_by_itself(&self) -> bool {
+    /// Commands that start something and stay: they log as the configuration says.
+    fn is_service(&self) -> bool {
         matches!(self, Self::Up(_) | Self::Server(_) | Self::Runner(_))
     }
 }

@@ -58,6 +58,8 @@ fn main() -> std::process::ExitCode {
 }
 
 fn report(failure: &failure::Failure, json: bool) {
+    // The exit code tells it to whoever does not read it.
+    out::Unwritten::GoOn.apply();
     if json {
         out::json(&failure.json());
     }

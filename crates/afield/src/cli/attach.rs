@@ -16,6 +16,7 @@ use afield_proto::request::{ApprovalList, GetMessages, HandoffGet, StateGet};
 use crate::connect::{Global, link};
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::out::Unwritten;
 use crate::{Outcome, out, project_ref};
 use room::Room;
 
@@ -35,6 +36,7 @@ pub(crate) struct Args {
 
 /// Does it.
 pub(super) async fn run(global: &Global, args: Args) -> Outcome {
+    Unwritten::Follow.apply();
     let link = link(global).await?;
     let connection = link.online().await?;
     let handoff = connection.ask(&HandoffGet {}).await?;

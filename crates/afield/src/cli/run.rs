@@ -22,6 +22,7 @@ use afield_proto::{Timestamp, Topic};
 use super::when::when;
 use crate::connect::{Global, link};
 use crate::failure::Failure;
+use crate::out::Unwritten;
 use crate::{Outcome, out};
 use draft::Draft;
 use watch::Watch;
@@ -175,6 +176,8 @@ pub(super) async fn run(global: &Global, args: Args) -> Outcome {
     if args.detach {
         return detach::run(global, &args, ask).await;
     }
+    // The exit code tells how the work ended, whether somebody reads along or not.
+    Unwritten::Follow.apply();
     let link = link(global).await?;
     let connection = link.online().await?;
     ask.upload(global).await?;

@@ -84,12 +84,17 @@ async fn create(global: &Global, connection: &Connection, args: CreateArgs) -> O
     let reply = connection.ask(&request).await?;
     if global.json {
         let json = serde_json::json!({ "token": reply.token, "device_id": reply.device.id });
-        out::json(&json);
+        out::json_once(&json).map_err(|failure| lost(failure, &reply.device))?;
     } else {
-        out::line(&reply.token);
+        out::line_once(&reply.token).map_err(|failure| lost(failure, &reply.device))?;
         out::error_line(format!("for {} ({}); it is shown only now", reply.device.name, scopes));
     }
     Ok(Exit::Done)
+}
+
+/// Nobody has the token: the device stands there for nothing.
+fn lost(failure: Failure, device: &Device) -> Failure {
+    failure.with_next(format!("the token is lost; throw it out: afield token revoke {}", device.id))
 }
 
 async fn list(global: &Global, connection: &Connection) -> Outcome {

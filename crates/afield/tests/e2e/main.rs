@@ -31,6 +31,7 @@ mod sessions;
 mod shared_state;
 mod steering;
 mod stopping;
+mod unread;
 mod volume;
 
 use std::path::{Path, PathBuf};

@@ -20,7 +20,6 @@ use tokio::task::JoinSet;
 use super::focus::Here;
 use super::mine::{Mine, has_to_wait, queued};
 use super::order::{self, HELP, Order};
-use crate::Outcome;
 use crate::cli::patience::Patience;
 use crate::cli::{answer, devices, event_line, history, typed};
 use crate::exit::Exit;
@@ -28,6 +27,7 @@ use crate::screen::Screen;
 use crate::stop::Signals;
 use crate::transcript::{Look, Transcript, answered, ending, question};
 use crate::words::count;
+use crate::{Outcome, out};
 
 /// What a request led to.
 enum Said {
@@ -107,6 +107,12 @@ impl Room {
             self.approval(approval);
         }
         loop {
+            // Who reads no more has left, as if by /quit.
+            self.leaving |= out::is_unread();
+            // What was asked on the last lines is still sent.
+            if self.leaving && self.requests.is_empty() {
+                return Ok(Exit::Done);
+            }
             tokio::select! {
                 followed = follow.next() => match followed.ok_or(AskError::Disconnected)? {
                     Followed::Event(event) => self.event(&event),
@@ -136,10 +142,6 @@ impl Room {
                     }
                     self.leaving = true;
                 }
-            }
-            // What was asked on the last lines is still sent.
-            if self.leaving && self.requests.is_empty() {
-                return Ok(Exit::Done);
             }
         }
     }

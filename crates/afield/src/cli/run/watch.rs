@@ -272,9 +272,9 @@ impl Watch {
         if self.interactive {
             typed::forget_waiting();
             text.push_str(&format!("  {}", choices.bold()));
-            self.text(&text);
-        } else {
-            self.text(&text);
+        }
+        self.text(&text);
+        if !self.interactive || out::is_unread() {
             self.note(&format!("answer it: afield approvals answer {id} --allow  (or --deny)"));
         }
     }
