@@ -204,12 +204,18 @@ pub(crate) fn load_config(
     let sources = config::Sources {
         data_dir: global.data_dir()?.path().to_owned(),
         file,
-        environment: std::env::vars().collect(),
+        environment: environment(),
         flags,
     };
     config::load(&sources).map_err(|error| {
         Failure::usage(error.to_string()).with_next("see what can be set: afield config default")
     })
+}
+
+/// The environment; what is no UTF-8 in it has marks in its place.
+fn environment() -> Vec<(String, String)> {
+    let lossy = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
+    std::env::vars_os().map(|(name, value)| (lossy(name), lossy(value))).collect()
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ mod exit;
 mod failure;
 mod identity;
 mod logging;
+mod misread;
 mod nearby;
 mod out;
 mod parent;
@@ -28,6 +29,8 @@ mod unsent;
 mod up;
 mod words;
 
+use std::ffi::OsString;
+
 use clap::Parser as _;
 
 use exit::Exit;
@@ -36,16 +39,17 @@ use exit::Exit;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> std::process::ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if let Some((runner_cmd::DEMO_COMMAND, rest)) =
-        arguments.split_first().map(|(first, rest)| (first.as_str(), rest))
-    {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    if arguments.get(1).is_some_and(|first| first == runner_cmd::DEMO_COMMAND) {
         // What follows is written as for another program, and no command line of this one.
-        return runner_cmd::demo_agent(rest);
+        return runner_cmd::demo_agent(&arguments[2..]);
     }
     // Before anything speaks TLS. An error says that there is one already.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let cli = cli::Cli::parse();
+    let cli = match cli::Cli::try_parse_from(&arguments) {
+        Ok(cli) => cli,
+        Err(error) => return misread::tell(&error, &arguments).into(),
+    };
     cli.global.color.apply();
     let json = cli.global.json;
     match cli::run(cli) {

@@ -264,10 +264,12 @@ impl Uplink for Wire {
 pub(crate) const DEMO_COMMAND: &str = "demo-agent";
 
 /// `afield demo-agent`: everything behind it is for the agent.
-pub(crate) fn demo_agent(arguments: &[String]) -> std::process::ExitCode {
+pub(crate) fn demo_agent(arguments: &[OsString]) -> std::process::ExitCode {
+    let lossy = |argument: &OsString| argument.to_string_lossy().into_owned();
+    let arguments: Vec<_> = arguments.iter().map(lossy).collect();
     let pace = std::env::var(demo::PACE_VARIABLE).ok().and_then(|pace| pace.parse().ok());
     let input = std::io::BufReader::new(std::io::stdin());
-    demo::run(input, std::io::stdout(), arguments, pace.unwrap_or(1.0))
+    demo::run(input, std::io::stdout(), &arguments, pace.unwrap_or(1.0))
 }
 
 #[cfg(test)]

@@ -1,6 +1,18 @@
 //! The command line as a newcomer and a script use it.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::process::{Command, Output, Stdio};
+
 use super::*;
+
+/// Runs `afield` with arguments as the operating system knows them.
+fn raw(afield: &Afield, args: &[&[u8]], input: Stdio) -> Output {
+    let args = args.iter().map(|argument| OsStr::from_bytes(argument));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_afield"));
+    command.arg("--data-dir").arg(afield.data_dir()).args(args).stdin(input);
+    command.current_dir(afield.root()).output().unwrap()
+}
 
 #[tokio::test]
 async fn the_first_five_minutes() {
@@ -93,4 +105,40 @@ async fn a_child_that_dies_is_restarted_and_says_so() {
         }
     }
     assert!(afield.stop().await.success());
+}
+
+#[tokio::test]
+async fn what_is_no_utf8_is_refused_like_any_other_wrong_use() {
+    let afield = demo().await;
+    for args in [
+        &[&b"projects"[..], b"add", b"/x/bad\xff", b"--json"][..],
+        &[b"run", b"--json", b"bad\xff"],
+        &[b"--json", b"bad\xff"],
+    ] {
+        let output = raw(&afield, args, Stdio::null());
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(!said.contains("panicked"), "{said}");
+        let error: Value = serde_json::from_slice(&output.stdout).expect(&said);
+        assert_eq!((&error["event"], &error["exit"]), (&json!("error"), &json!(2)), "{error}");
+    }
+    let mut command = Command::new(env!("CARGO_BIN_EXE_afield"));
+    command.args(["config", "show"]).env("UNRELATED", OsStr::from_bytes(b"\xff"));
+    let shown = command.arg("--data-dir").arg(afield.data_dir()).output().unwrap();
+    assert!(shown.status.success(), "{shown:?}");
+}
+
+#[tokio::test]
+async fn a_wrong_command_line_is_told_to_programs_as_well() {
+    let afield = demo().await;
+    for args in [&["--json", "projects", "lst"][..], &["token", "create", "--json"], &["--json"]] {
+        let wrong = afield.cli(args).await;
+        assert_eq!(wrong.code, Some(2), "{}", wrong.stderr);
+        let error: Value = serde_json::from_str(&wrong.stdout).expect(&wrong.stderr);
+        assert_eq!((&error["event"], &error["exit"]), (&json!("error"), &json!(2)), "{error}");
+        assert!(!error["message"].as_str().unwrap().is_empty(), "{error}");
+        assert!(wrong.stderr.contains("Usage:"), "{}", wrong.stderr);
+    }
+    let wrong = afield.cli(&["projects", "lst"]).await;
+    assert!(wrong.stdout.is_empty() && wrong.stderr.contains("list"), "{wrong:?}");
 }

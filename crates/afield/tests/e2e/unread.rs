@@ -128,6 +128,8 @@ async fn a_result_that_can_not_be_written_is_an_error() {
         assert_eq!(code, Some(1), "{said}");
         assert!(said.contains("can't write to standard output: No space left"), "{said}");
     }
+    let (code, said) = on_a_full_disk(&afield, &["--help"]);
+    assert_eq!(code, Some(1), "{said}");
     let unread = code_unread(&afield, &["token", "create", "--name", "unread"]);
     assert_eq!(unread, Some(1), "nobody has the token");
 }
