@@ -3,6 +3,8 @@
 //! What a file is and what it is called is known without the server, so that a prompt can be kept
 //! with its files while the server is away.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
 
 use afield_proto::attachment::{self, Attachment, StoredBlob};
@@ -25,16 +27,20 @@ pub struct LocalFile {
 impl LocalFile {
     /// Reads a file that is to be attached. Blocking.
     ///
-    /// **Errors**: the operating system's; one for a file that is too large, before it is read.
+    /// **Errors**: the operating system's; one for what is no regular file (a pipe may never end), and for a
+    /// file that is too large, before it is read.
     pub fn read(path: &Path) -> std::io::Result<Self> {
-        let bytes = std::fs::metadata(path)?.len();
-        if bytes > ATTACHMENT_BYTES_MAX {
-            return Err(std::io::Error::other(format!(
-                "it has {bytes} bytes (limit attachment_bytes: {ATTACHMENT_BYTES_MAX})"
-            )));
+        let about = std::fs::metadata(path)?;
+        if !about.is_file() {
+            return Err(std::io::Error::other("it is no regular file"));
         }
+        check_bytes(about.len())?;
+        let mut body = Vec::new();
+        // It may grow meanwhile.
+        File::open(path)?.take(ATTACHMENT_BYTES_MAX + 1).read_to_end(&mut body)?;
+        check_bytes(body.len() as u64)?;
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        Ok(Self::new(name, std::fs::read(path)?))
+        Ok(Self::new(name, body))
     }
 
     /// Bytes under a name.
@@ -46,6 +52,14 @@ impl LocalFile {
     }
 }
 
+fn check_bytes(bytes: u64) -> std::io::Result<()> {
+    if bytes <= ATTACHMENT_BYTES_MAX {
+        return Ok(());
+    }
+    let limit = ATTACHMENT_BYTES_MAX;
+    Err(std::io::Error::other(format!("it has {bytes} bytes (limit attachment_bytes: {limit})")))
+}
+
 /// Hands a file to the server; harmless when it has it.
 ///
 /// **Errors**: [`RestError`].
@@ -53,4 +67,27 @@ pub async fn upload(endpoint: &Endpoint, file: &LocalFile) -> Result<StoredBlob,
     let body = RestBody::bytes(file.body.clone());
     let reply = rest(endpoint, "POST", "/api/v1/blobs", Some(body)).await?;
     serde_json::from_slice(&reply.body).map_err(|error| RestError::Broken(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_has_an_end_is_read() {
+        for path in ["/dev/zero", "/"] {
+            let refused = LocalFile::read(Path::new(path)).unwrap_err().to_string();
+            assert_eq!(refused, "it is no regular file", "{path}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_too_large_is_not_read() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        file.as_file().set_len(ATTACHMENT_BYTES_MAX).unwrap();
+        assert_eq!(LocalFile::read(file.path()).unwrap().attachment.bytes, ATTACHMENT_BYTES_MAX);
+        file.as_file().set_len(ATTACHMENT_BYTES_MAX + 1).unwrap();
+        let refused = LocalFile::read(file.path()).unwrap_err().to_string();
+        assert!(refused.contains("attachment_bytes"), "{refused}");
+    }
 }

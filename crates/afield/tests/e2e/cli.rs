@@ -142,3 +142,20 @@ async fn a_wrong_command_line_is_told_to_programs_as_well() {
     let wrong = afield.cli(&["projects", "lst"]).await;
     assert!(wrong.stdout.is_empty() && wrong.stderr.contains("list"), "{wrong:?}");
 }
+
+#[tokio::test]
+async fn input_without_an_end_is_not_read_to_it() {
+    let afield = demo().await;
+    let pipe = afield.path("pipe");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    for file in ["/dev/zero", pipe.to_str().unwrap()] {
+        let refused = afield.cli(&["run", "--attach", file, "what is this?"]).await;
+        assert_eq!(refused.code, Some(2), "{}", refused.stderr);
+        assert!(refused.stderr.contains("it is no regular file"), "{}", refused.stderr);
+    }
+    let endless = Stdio::from(std::fs::File::open("/dev/zero").unwrap());
+    let refused = raw(&afield, &[b"run", b"-"], endless);
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(2), "{said}");
+    assert!(said.contains("the server takes 1047552"), "{said}");
+}

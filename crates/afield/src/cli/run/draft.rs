@@ -1,11 +1,12 @@
 //! From the command line to what is submitted.
 
-use std::io::Read as _;
+use std::io::Read;
 use std::path::PathBuf;
 
 use afield_client::{LocalFile, check_size};
 use afield_proto::agent::{AgentKind, ExecuteOptions};
 use afield_proto::command::CommandKind;
+use afield_proto::limits::MESSAGE_BYTES_MAX;
 use afield_proto::queue::{Failure as Cause, Payload, RetryPolicy, Target};
 use afield_proto::request::CommandSubmit;
 
@@ -114,11 +115,8 @@ fn read_files(paths: &[PathBuf]) -> Result<Vec<LocalFile>, Failure> {
 
 fn read_prompt(given: &str) -> Result<String, Failure> {
     let prompt = if given == "-" {
-        let mut text = String::new();
-        std::io::stdin()
-            .read_to_string(&mut text)
-            .map_err(|error| Failure::usage(format!("standard input: {error}")))?;
-        text
+        read_input(std::io::stdin().lock())
+            .map_err(|error| Failure::usage(format!("standard input: {error}")))?
     } else {
         given.to_owned()
     };
@@ -126,6 +124,17 @@ fn read_prompt(given: &str) -> Result<String, Failure> {
         return Err(Failure::usage("the prompt is empty").with_next("afield run \"what to do\""));
     }
     Ok(prompt)
+}
+
+/// Reads it to its end, or until it is more than the server takes, which is found out by its size.
+fn read_input(input: impl Read) -> std::io::Result<String> {
+    let mut bytes = Vec::new();
+    input.take(MESSAGE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
+    if bytes.len() > MESSAGE_BYTES_MAX {
+        // It may be cut in the middle of a letter.
+        return Ok(String::from_utf8_lossy(&bytes).into_owned());
+    }
+    String::from_utf8(bytes).map_err(|_| std::io::Error::other("it is no valid UTF-8"))
 }
 
 fn options(driving: &Driving) -> Result<ExecuteOptions, Failure> {
@@ -181,7 +190,6 @@ fn retry(queueing: &Queueing) -> Option<RetryPolicy> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use afield_proto::limits::MESSAGE_BYTES_MAX;
     use clap::Parser as _;
 
     #[test]
@@ -193,6 +201,14 @@ mod tests {
         assert_eq!(failure.exit(), crate::exit::Exit::Usage);
         let said = failure.to_string();
         assert!(said.contains("the server takes 1047552") && said.contains("has 1048"), "{said}");
+    }
+
+    #[test]
+    fn input_without_an_end_is_read_until_it_is_too_large() {
+        let read = read_input(std::io::repeat(b'x')).unwrap();
+        assert_eq!(read.len(), MESSAGE_BYTES_MAX + 1);
+        assert_eq!(read_input("äöü".as_bytes()).unwrap(), "äöü");
+        assert!(read_input(&b"\xff"[..]).is_err());
     }
 
     #[test]
