@@ -26,6 +26,7 @@ mod search;
 mod sessions;
 mod shell;
 mod state;
+mod throw_out;
 mod token;
 mod typed;
 mod when;

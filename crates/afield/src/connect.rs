@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use afield_client::{Connection, ConnectionOptions, Endpoint, Link, LinkOptions, LinkState, Trust};
+use afield_proto::DeviceId;
 use afield_proto::request::Ask;
 use clap::Args;
 
@@ -88,6 +89,16 @@ impl Global {
             (None, local) => local.is_none(),
         };
         meant.then_some(paired)
+    }
+
+    /// The device these flags speak for, where this machine knows its id: it was paired with that server.
+    pub(crate) fn device_id(&self) -> Result<Option<DeviceId>, Failure> {
+        if self.token()?.is_some() {
+            return Ok(None);
+        }
+        let data_dir = self.data_dir()?;
+        let paired = self.paired(&data_dir, data_dir.server_file().as_ref());
+        Ok(paired.map(|paired| paired.device_id))
     }
 
     /// The fingerprint of the certificate of the server these flags name, where it is known.

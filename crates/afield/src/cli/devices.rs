@@ -7,12 +7,13 @@ use afield_client::Connection;
 use afield_proto::device::{CredentialKind, Device, MessageState, Presence, Scopes, shown_name};
 use afield_proto::live::Skew;
 use afield_proto::request::{
-    DeviceBroadcast, DeviceForget, DeviceLabel, DeviceList, DeviceMessageSend, DeviceRename,
-    DeviceRevoke, DeviceRevokeOthers, DeviceSetScopes, RunnerSleep,
+    DeviceBroadcast, DeviceLabel, DeviceList, DeviceMessageSend, DeviceRename, DeviceRevokeOthers,
+    DeviceSetScopes, RunnerSleep,
 };
 use comfy_table::Table;
 use serde_json::Value;
 
+use super::throw_out;
 use crate::connect::{Global, connect};
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -46,7 +47,7 @@ pub(crate) enum Command {
     #[command(alias = "ls")]
     List(ListArgs),
     /// Throw a device out; its connections are cut at once
-    Revoke(Named),
+    Revoke(throw_out::Args),
     /// Throw every other device out (runners stay)
     RevokeOthers {
         /// Runners too
@@ -54,7 +55,7 @@ pub(crate) enum Command {
         runners: bool,
     },
     /// Throw a device out and list it no more
-    Forget(Named),
+    Forget(throw_out::Args),
     /// Change what a device may do
     Scopes {
         /// The device: id, its beginning or end, or its name
@@ -104,14 +105,6 @@ pub(crate) enum Command {
     Sleep,
 }
 
-/// One device.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Named {
-    /// The device: id, its beginning or end, or its name
-    #[arg(value_name = "DEVICE")]
-    device: String,
-}
-
 /// Does it.
 pub(super) async fn run(global: &Global, args: Args) -> Outcome {
     let command = args.command.unwrap_or(Command::List(args.list));
@@ -124,16 +117,14 @@ pub(super) async fn run(global: &Global, args: Args) -> Outcome {
     match command {
         Command::Sleep => {}
         Command::List(args) => list(global, &devices, args.wide),
-        Command::Revoke(named) => {
-            let device_id = choose(&devices, &named.device, true)?.id;
-            let device = connection.ask(&DeviceRevoke { device_id }).await?;
-            done(global, &device, "is thrown out; its connections are cut");
+        Command::Revoke(args) => {
+            let device = choose(&devices, &args.device, true)?;
+            throw_out::revoke(global, &connection, device, args.yes).await?;
         }
         Command::RevokeOthers { runners } => revoke_others(global, &connection, runners).await?,
-        Command::Forget(named) => {
-            let device_id = choose(&devices, &named.device, false)?.id;
-            let device = connection.ask(&DeviceForget { device_id }).await?;
-            done(global, &device, "is thrown out and forgotten");
+        Command::Forget(args) => {
+            let device = choose(&devices, &args.device, false)?;
+            throw_out::forget(global, &connection, device, args.yes).await?;
         }
         Command::Scopes { device, scopes } => {
             let device_id = choose(&devices, &device, true)?.id;
@@ -168,7 +159,8 @@ pub(super) async fn run(global: &Global, args: Args) -> Outcome {
     Ok(Exit::Done)
 }
 
-fn done(global: &Global, device: &Device, what: &str) {
+/// Says what became of a device.
+pub(super) fn done(global: &Global, device: &Device, what: &str) {
     if global.json {
         out::json(device);
     } else {

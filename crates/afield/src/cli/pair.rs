@@ -59,7 +59,7 @@ pub(super) async fn run(global: &Global, args: Args) -> Outcome {
     // Nobody can have compared digits that were not there yet.
     typed::forget_waiting();
     ask(global, &came, claim, digits);
-    let approve = typed::lines().recv().await.is_some_and(|line| is_yes(&line));
+    let approve = typed::lines().recv().await.is_some_and(|line| typed::is_yes(&line));
     let digits = approve.then(|| digits.clone());
     let decide = DevicePairDecide { pairing_id: came.id, approve, digits };
     let decided = connection.ask(&decide).await?;
@@ -137,10 +137,6 @@ fn ask(global: &Global, came: &Pairing, claim: &Claim, digits: &str) {
     out::error_text("Does it show these digits? Let it in? [y/N] ");
 }
 
-fn is_yes(line: &str) -> bool {
-    matches!(line.trim().to_lowercase().as_str(), "y" | "yes")
-}
-
 fn told(global: &Global, decided: &Pairing, claim: &Claim) -> Exit {
     let paired = decided.state == PairingState::Approved;
     if global.json {
@@ -154,15 +150,4 @@ fn told(global: &Global, decided: &Pairing, claim: &Claim) -> Exit {
         out::line("it was not let in");
     }
     if paired { Exit::Done } else { Exit::Refused }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_a_yes_is_one() {
-        assert!(is_yes(" Y\n") && is_yes("yes"));
-        assert!(!is_yes("") && !is_yes("n") && !is_yes("yep"));
-    }
 }

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use afield_client::Connection;
+use afield_proto::Timestamp;
 use afield_proto::device::{Device, DeviceKind, Scopes, shown_name};
-use afield_proto::request::{DeviceCreate, DeviceList, DeviceRevoke};
-use afield_proto::{DeviceId, Timestamp};
+use afield_proto::request::{DeviceCreate, DeviceList};
 
+use super::throw_out;
 use crate::connect::{Global, connect};
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -23,7 +24,7 @@ pub(crate) enum Command {
     #[command(alias = "ls")]
     List,
     /// Throw a device out; its connections are cut
-    Revoke(RevokeArgs),
+    Revoke(throw_out::Args),
 }
 
 /// `afield token create`
@@ -50,14 +51,6 @@ enum Kind {
     Browser,
     Editor,
     Runner,
-}
-
-/// `afield token revoke`
-#[derive(Debug, clap::Args)]
-pub(crate) struct RevokeArgs {
-    /// The device: id, its beginning or end, or its name
-    #[arg(value_name = "DEVICE")]
-    device: String,
 }
 
 /// Does it.
@@ -128,25 +121,19 @@ fn state(device: &Device, now: Timestamp) -> &'static str {
     }
 }
 
-async fn revoke(global: &Global, connection: &Connection, args: &RevokeArgs) -> Outcome {
+async fn revoke(global: &Global, connection: &Connection, args: &throw_out::Args) -> Outcome {
     let devices = connection.ask(&DeviceList {}).await?.devices;
-    let device_id = choose(&devices, &args.device)?;
-    let device = connection.ask(&DeviceRevoke { device_id }).await?;
-    if global.json {
-        out::json(&device);
-    } else {
-        out::line(format!("{} is thrown out; its connections are cut", device.name));
-    }
+    throw_out::revoke(global, connection, choose(&devices, &args.device)?, args.yes).await?;
     Ok(Exit::Done)
 }
 
-fn choose(devices: &[Device], meant: &str) -> Result<DeviceId, Failure> {
+fn choose<'d>(devices: &'d [Device], meant: &str) -> Result<&'d Device, Failure> {
     let fits = |device: &&Device| {
         device.revoked_at.is_none() && (device.name == meant || fits_among_few(device.id, meant))
     };
     let found: Vec<_> = devices.iter().filter(fits).collect();
     match found.as_slice() {
-        [device] => Ok(device.id),
+        [device] => Ok(*device),
         [] => Err(Failure::new(Exit::Refused, format!("no valid device is called {meant}"))
             .with_next("see what there is: afield token list")),
         _ => Err(Failure::new(Exit::Refused, format!("several devices are called {meant}"))

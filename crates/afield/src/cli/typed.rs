@@ -35,6 +35,11 @@ pub(super) fn forget_waiting() {
     }
 }
 
+/// Whether a line answers `[y/N]` with yes.
+pub(super) fn is_yes(line: &str) -> bool {
+    matches!(line.trim().to_lowercase().as_str(), "y" | "yes")
+}
+
 fn forget(terminal: &impl AsFd) {
     if let Err(error) = tcflush(terminal, FlushArg::TCIFLUSH) {
         tracing::warn!("what was typed too early can't be forgotten: {error}");
@@ -45,6 +50,12 @@ fn forget(terminal: &impl AsFd) {
 mod tests {
     use super::*;
     use std::io::{BufReader, Write as _};
+
+    #[test]
+    fn only_a_yes_is_one() {
+        assert!(is_yes(" Y\n") && is_yes("yes"));
+        assert!(!is_yes("") && !is_yes("n") && !is_yes("yep"));
+    }
 
     #[test]
     fn what_was_typed_too_early_is_forgotten() {

@@ -203,3 +203,23 @@ async fn presence_is_told_in_words_that_are_true() {
     let table = afield.cli(&["devices"]).await;
     assert!(table.stdout.contains("PRESENCE") && table.stdout.contains("online"), "{table:?}");
 }
+
+#[tokio::test]
+async fn the_console_goes_when_that_is_meant_and_comes_back_with_the_server() {
+    let afield = demo().await;
+    for how in [&["devices", "revoke", "console"][..], &["token", "revoke", "console"]] {
+        let asked = afield.cli(how).await;
+        assert_eq!(asked.code, Some(2), "{asked:?}");
+        assert!(asked.stderr.contains("next start of afield up"), "{}", asked.stderr);
+        assert!(asked.stderr.contains("--yes"), "{}", asked.stderr);
+    }
+    let gone = afield.cli(&["devices", "revoke", "console", "--yes"]).await;
+    assert_eq!(gone.code, Some(0), "{}", gone.stderr);
+    assert_eq!(gone.stdout, "console is thrown out; its connections are cut\n");
+    assert!(gone.stderr.contains("next start of afield up"), "{}", gone.stderr);
+    let outside = afield.cli(&["devices"]).await;
+    assert_eq!(outside.code, Some(3), "{}", outside.stderr);
+    let afield = afield.restart().await;
+    let inside = afield.cli(&["devices"]).await;
+    assert_eq!(inside.code, Some(0), "{}", inside.stderr);
+}

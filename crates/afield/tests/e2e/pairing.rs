@@ -165,3 +165,21 @@ async fn a_device_that_is_refused_learns_it() {
     let wrong = Running::start(dir.path(), &["login", &code, "--server", &afield.url]).code().await;
     assert_eq!(wrong, Some(3));
 }
+
+#[tokio::test]
+async fn a_laptop_throws_itself_out_only_when_that_is_meant() {
+    let afield = demo().await;
+    let dir = tempfile::tempdir().unwrap();
+    let start = ["login", "GIVEN", "--server", &afield.url, "--name", "laptop"];
+    let mut laptop = let_in(&afield, &["pair"], dir.path(), &start, "code").await;
+    assert_eq!(laptop.code().await, Some(0));
+    let mut asked = Running::start(dir.path(), &["devices", "revoke", "laptop"]);
+    let error = asked.line().await;
+    assert_eq!(asked.code().await, Some(2), "{error}");
+    assert!(error["message"].as_str().unwrap().contains("paired again"), "{error}");
+    let mut gone = Running::start(dir.path(), &["devices", "revoke", "laptop", "--yes"]);
+    let device = gone.line().await;
+    assert_eq!(gone.code().await, Some(0), "{device}");
+    assert!(device["revoked_at"].is_string(), "{device}");
+    assert_eq!(Running::start(dir.path(), &["devices"]).code().await, Some(3));
+}
