@@ -10,7 +10,7 @@ use afield_proto::request::ProjectList;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::short_id::fits_among_few;
-use crate::words::shell;
+use crate::words::{shell, visible};
 
 /// Asks the server which project is meant.
 pub(crate) async fn find(connection: &Connection, meant: Option<&str>) -> Result<Project, Failure> {
@@ -95,7 +95,7 @@ fn none(projects: &[Project], meant: Option<&str>) -> Failure {
 
 fn ambiguous(several: &[&Project]) -> Failure {
     let listed: Vec<_> =
-        several.iter().map(|project| format!("{} ({})", project.id, project.path)).collect();
+        several.iter().map(|one| format!("{} ({})", one.id, visible(&one.path))).collect();
     Failure::new(Exit::Refused, format!("several projects fit: {}", listed.join(", ")))
         .with_next("name one by its id: -p ID")
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use afield_proto::Timestamp;
+use afield_proto::device::is_hostile;
 
 /// What is said of a runner that can't write that something starts.
 pub(crate) const DISK_REFUSES: &str =
@@ -61,6 +62,18 @@ pub(crate) fn shell(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
+/// The text whole, with what can't be seen or breaks the line written out: paths hold any character.
+pub(crate) fn visible(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match is_hostile(letter) {
+            true => shown.extend(letter.escape_unicode()),
+            false => shown.push(letter),
+        }
+    }
+    shown
+}
+
 /// The text on one line, at most `width` characters.
 pub(crate) fn one_line(text: &str, width: usize) -> String {
     let mut line = String::new();
@@ -109,6 +122,15 @@ mod tests {
         assert_eq!(one_line("a\n  b\tc", 80), "a b c");
         assert_eq!(one_line("abcdef", 4), "abc…");
         assert_eq!(one_line("\u{1b}[31mred", 80), "[31mred");
+    }
+
+    #[test]
+    fn paths_stay_on_one_line_and_whole() {
+        let long = "x".repeat(1000);
+        assert_eq!(
+            visible(&format!("/a\nb\u{202e}/{long}")),
+            format!("/a\\u{{a}}b\\u{{202e}}/{long}")
+        );
     }
 
     #[test]

@@ -4,7 +4,7 @@ use afield_proto::request::{AgentInterrupt, AgentKill, AgentNewSession};
 
 use crate::connect::{Global, connect};
 use crate::exit::Exit;
-use crate::words::count;
+use crate::words::{count, visible};
 use crate::{Outcome, out, project_ref};
 
 /// Which project.
@@ -25,9 +25,13 @@ pub(super) async fn kill(global: &Global, args: &Args) -> Outcome {
         return Ok(Exit::Done);
     }
     out::line(match reply.killed.len() {
-        0 => format!("stopped in {}; nothing had to be killed", project.path),
+        0 => format!("stopped in {}; nothing had to be killed", visible(&project.path)),
         some => {
-            format!("stopped in {}; {} killed", project.path, count(some, "process", "processes"))
+            format!(
+                "stopped in {}; {} killed",
+                visible(&project.path),
+                count(some, "process", "processes")
+            )
         }
     });
     for process in &reply.killed {
@@ -44,7 +48,7 @@ pub(super) async fn interrupt(global: &Global, args: &Args) -> Outcome {
     if global.json {
         out::json(&reply);
     } else {
-        out::line(format!("interrupted in {}; the conversation can go on", project.path));
+        out::line(format!("interrupted in {}; the conversation can go on", visible(&project.path)));
     }
     Ok(Exit::Done)
 }
@@ -57,7 +61,10 @@ pub(super) async fn new_session(global: &Global, args: &Args) -> Outcome {
     if global.json {
         out::json(&reply);
     } else {
-        out::line(format!("the next prompt in {} starts a new conversation", project.path));
+        out::line(format!(
+            "the next prompt in {} starts a new conversation",
+            visible(&project.path)
+        ));
     }
     Ok(Exit::Done)
 }

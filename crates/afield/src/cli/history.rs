@@ -15,6 +15,7 @@ use super::run::word;
 use crate::connect::{Global, connect};
 use crate::exit::Exit;
 use crate::transcript::{Look, Transcript, ending};
+use crate::words::visible;
 use crate::{Outcome, out, project_ref};
 
 /// Commands whose ends are asked for at the same time.
@@ -78,8 +79,8 @@ pub(super) async fn run(global: &Global, args: &Args) -> Outcome {
     }
     if page.messages.is_empty() {
         out::line(match nothing_is_filtered(args) {
-            true => format!("Nothing was said in {} yet: afield run \"…\"", project.path),
-            false => format!("Nothing in {} fits.", project.path),
+            true => format!("Nothing was said in {} yet: afield run \"…\"", visible(&project.path)),
+            false => format!("Nothing in {} fits.", visible(&project.path)),
         });
         return Ok(Exit::Done);
     }

@@ -9,6 +9,7 @@ use afield_proto::{DeviceId, ProjectId};
 use crate::connect::{Global, connect};
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::words::visible;
 use crate::{Outcome, out, project_ref};
 
 /// `afield prefer`
@@ -61,7 +62,7 @@ pub(super) async fn run(global: &Global, args: &Args) -> Outcome {
     }
     let path = |id: ProjectId| {
         let found = projects.iter().find(|project| project.id == id);
-        found.map_or_else(|| format!("{id} (gone)"), |project| project.path.clone())
+        found.map_or_else(|| format!("{id} (gone)"), |project| visible(&project.path))
     };
     let nothing = || "(nothing)".to_owned();
     out::line(format!("project  {}", preference.project_id.map_or_else(nothing, path)));

@@ -13,7 +13,7 @@ use crate::connect::{Global, connect};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::short_id::{fits_among_few, short};
-use crate::words::{age, shell};
+use crate::words::{age, shell, visible};
 use crate::{Outcome, out, project_ref, unsent};
 
 /// What to do with projects.
@@ -138,7 +138,7 @@ async fn add(global: &Global, connection: &Connection, args: &AddArgs) -> Outcom
     if global.json {
         out::json(&project);
     } else {
-        out::line(format!("added {} ({})", project.path, project.id));
+        out::line(format!("added {} ({})", visible(&project.path), project.id));
         out::line(format!("next: afield run -p {} \"…\"", shell(&project.path)));
     }
     Ok(Exit::Done)
@@ -152,7 +152,7 @@ fn which_runner(runners: &[RunnerState]) -> Failure {
 
 /// The refusal with the path it is about, and the directories that are allowed there.
 fn invalid_path(error: ErrorBody, create: &ProjectCreate, runners: &[RunnerState]) -> Failure {
-    let sentence = format!("{}: {}", create.path, error.message);
+    let sentence = format!("{}: {}", visible(&create.path), error.message);
     let roots_broken = error.details.as_ref().is_some_and(|details| details["rule"] == "roots");
     let failure = Failure::from(error).saying(sentence);
     let is_meant = |runner: &&RunnerState| create.runner_id.is_none_or(|id| runner.runner_id == id);
@@ -231,8 +231,9 @@ fn table(projects: &[Project], runners: &[RunnerState], now: Timestamp) -> Table
     let heads = ["STATE", "PROJECT", "RUNNER", "LAST ACTIVE", "ID"];
     let mut table = crate::table::table(&heads, &["STATE"]);
     for project in projects {
-        let name = project.settings.name.as_deref();
-        let shown = name.map_or(project.path.clone(), |name| format!("{name} ({})", project.path));
+        let path = visible(&project.path);
+        let name = project.settings.name.as_deref().map(visible);
+        let shown = name.map_or(path.clone(), |name| format!("{name} ({path})"));
         table.add_row([
             state(project),
             shown,
@@ -270,7 +271,7 @@ async fn remove(global: &Global, connection: &Connection, args: &OneArgs) -> Out
     if global.json {
         out::json(&serde_json::json!({ "deleted": project.id }));
     } else {
-        out::line(format!("forgot {}; the directory is as it was", project.path));
+        out::line(format!("forgot {}; the directory is as it was", visible(&project.path)));
     }
     Ok(Exit::Done)
 }
@@ -296,7 +297,7 @@ fn show(global: &Global, project: &Project) {
     let options = settings.options.clone().unwrap_or_default();
     let or_default = |text: Option<String>| text.unwrap_or_else(|| "(the agent's own)".to_owned());
     out::line(format!("project      {}", project.id));
-    out::line(format!("path         {}", project.path));
+    out::line(format!("path         {}", visible(&project.path)));
     out::line(format!("name         {}", settings.name.as_deref().unwrap_or("(the directory's)")));
     out::line(format!("state        {}", state(project)));
     out::line(format!("agent        {}", settings.agent.unwrap_or(AgentKind::Claude)));

@@ -11,6 +11,7 @@ use owo_colors::OwoColorize as _;
 use super::run::word;
 use crate::connect::{Global, connect};
 use crate::exit::Exit;
+use crate::words::visible;
 use crate::{Outcome, out, project_ref};
 
 /// Characters of a message shown around what was found.
@@ -87,7 +88,7 @@ fn show(
         }
         let found: FoundMessage = serde_json::from_str(raw.get())?;
         let project = projects.iter().find(|project| project.id == found.project_id);
-        let place = project.map_or_else(|| found.project_id.to_string(), |one| one.path.clone());
+        let place = project.map_or_else(|| found.project_id.to_string(), |one| visible(&one.path));
         let message = &found.message.message;
         let (at, kind) = (message.timestamp.to_string(), message.kind.name());
         let at = at.get(..16).unwrap_or(&at).replace('T', " ");

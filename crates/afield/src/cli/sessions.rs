@@ -11,6 +11,7 @@ use crate::connect::{Global, connect};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::short_id::fits_among_few;
+use crate::words::visible;
 use crate::{Outcome, out, project_ref};
 
 /// What to do with sessions.
@@ -148,7 +149,8 @@ async fn move_session(global: &Global, connection: &Connection, args: &MoveArgs)
     } else {
         out::line(format!(
             "the next prompt in {} continues it (both are at {})",
-            to.path, moved.commit
+            visible(&to.path),
+            moved.commit
         ));
     }
     Ok(Exit::Done)

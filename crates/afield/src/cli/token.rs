@@ -40,7 +40,7 @@ pub(crate) struct CreateArgs {
     #[arg(long, value_enum, value_name = "KIND")]
     kind: Option<Kind>,
     /// End it by itself after so many days
-    #[arg(long, value_name = "DAYS")]
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..))]
     days: Option<u32>,
 }
 

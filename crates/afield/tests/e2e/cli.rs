@@ -159,3 +159,26 @@ async fn input_without_an_end_is_not_read_to_it() {
     assert_eq!(refused.status.code(), Some(2), "{said}");
     assert!(said.contains("the server takes 1047552"), "{said}");
 }
+
+#[tokio::test]
+async fn a_directory_whose_name_has_lines_has_one_row() {
+    let afield = demo().await;
+    let dir = afield.make_dir("two\nlines");
+    let added = afield.cli(&["projects", "add", &dir, "--agent", "demo"]).await;
+    assert_eq!(added.code, Some(0), "{}", added.stderr);
+    afield.cli(&["run", "-p", &dir, "-d", "--hold", "hello"]).await;
+    for list in ["projects", "queue"] {
+        let listed = afield.cli(&[list, "ls"]).await;
+        assert!(listed.stdout.contains("two\\u{a}lines"), "{}", listed.stdout);
+        assert_eq!(listed.stdout.trim_end().lines().count(), 2, "{}", listed.stdout);
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_would_be_dead_at_once_is_not_made() {
+    let afield = demo().await;
+    let refused = afield.cli(&["token", "create", "--name", "dead", "--days", "0"]).await;
+    assert_eq!(refused.code, Some(2), "{}", refused.stderr);
+    let made = afield.cli(&["token", "create", "--name", "short", "--days", "1"]).await;
+    assert_eq!(made.code, Some(0), "{}", made.stderr);
+}

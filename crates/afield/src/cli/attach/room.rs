@@ -26,7 +26,7 @@ use crate::exit::Exit;
 use crate::screen::Screen;
 use crate::stop::Signals;
 use crate::transcript::{Look, Transcript, answered, ending, question};
-use crate::words::count;
+use crate::words::{count, visible};
 use crate::{Outcome, out};
 
 /// What a request led to.
@@ -102,7 +102,8 @@ impl Room {
         let mut state = self.link.state();
         state.mark_unchanged();
         let mut signalled = 0;
-        self.note(&format!("attached to {}; /help for what you can type", self.project.path));
+        let path = visible(&self.project.path);
+        self.note(&format!("attached to {path}; /help for what you can type"));
         for approval in asked {
             self.approval(approval);
         }

@@ -10,6 +10,7 @@ use crate::connect::{Global, connect};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::short_id::short;
+use crate::words::visible;
 use crate::{Outcome, out, project_ref};
 
 /// What is held, as ids and as it was written.
@@ -59,7 +60,7 @@ async fn which(connection: &Connection, args: &HoldArgs) -> Result<Held, Failure
     }
     if let Some(project) = &args.project {
         let project = project_ref::find(connection, Some(project)).await?;
-        return Ok(Held { project_id: Some(project.id), said: project.path, ..nothing });
+        return Ok(Held { project_id: Some(project.id), said: visible(&project.path), ..nothing });
     }
     if let Some(meant) = &args.runner {
         let runners = connection.ask(&RunnerList {}).await?.runners;

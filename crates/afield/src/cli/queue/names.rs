@@ -12,6 +12,7 @@ use afield_proto::{DeviceId, ProjectId};
 
 use crate::failure::Failure;
 use crate::short_id::short;
+use crate::words::visible;
 
 /// What is known around commands.
 #[derive(Debug, Default)]
@@ -53,9 +54,8 @@ impl Names {
         };
         let directory = Path::new(&project.path).file_name();
         let named = project.settings.name.clone();
-        named
-            .or_else(|| directory.map(|name| name.to_string_lossy().into_owned()))
-            .unwrap_or_else(|| project.path.clone())
+        let named = named.or_else(|| directory.map(|name| name.to_string_lossy().into_owned()));
+        visible(named.as_deref().unwrap_or(&project.path))
     }
 
     /// The same text with names instead of the ids of devices.

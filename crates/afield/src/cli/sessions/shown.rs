@@ -6,7 +6,7 @@ use afield_proto::session::{ContextUse, Session, TokenUsage};
 use comfy_table::Table;
 
 use crate::short_id::short;
-use crate::words::{age, one_line};
+use crate::words::{age, one_line, visible};
 
 /// Characters of a title in a list.
 const TITLE_CHARS: usize = 60;
@@ -18,7 +18,7 @@ pub(super) fn table(sessions: &[Session], projects: &[Project]) -> Table {
     let mut table = crate::table::table(&heads, &["TITLE", "TOKENS"]);
     for session in sessions {
         let project = projects.iter().find(|project| project.id == session.project_id);
-        let place = project.map_or_else(|| short(session.project_id), |one| one.path.clone());
+        let place = project.map_or_else(|| short(session.project_id), |one| visible(&one.path));
         table.add_row([
             session.state.name().to_owned(),
             title(session),
