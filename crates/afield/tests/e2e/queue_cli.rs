@@ -57,7 +57,7 @@ async fn a_kill_stops_what_runs_and_nothing_that_waits() {
     afield.cli(&["projects", "add", &dir]).await;
     let send = async |more: &[&str], prompt| {
         let run = ["run", "-p", &dir, "--agent", "demo", "--detach"];
-        json_of(&afield, &[&run[..], more, &[prompt]].concat()).await["id"]
+        json_of(&afield, &[&run[..], more, &[prompt]].concat()).await["command_id"]
             .as_str()
             .unwrap()
             .to_owned()
@@ -100,7 +100,7 @@ async fn a_disk_that_takes_no_start_is_named_as_the_reason() {
     std::fs::rename(&attempts, &aside).unwrap();
     std::fs::write(&attempts, "no directory can be made here").unwrap();
     let run = ["run", "-p", &dir, "--agent", "demo", "--detach", "hello"];
-    let id = json_of(&afield, &run).await["id"].as_str().unwrap().to_owned();
+    let id = json_of(&afield, &run).await["command_id"].as_str().unwrap().to_owned();
     let began = std::time::Instant::now();
     let explained = loop {
         let explained = text_of(&afield, &["queue", "explain", &id]).await;
@@ -119,7 +119,7 @@ async fn a_disk_that_takes_no_start_is_named_as_the_reason() {
     let began = std::time::Instant::now();
     let cancelled = json_of(&afield, &["queue", "cancel", &id]).await;
     assert_eq!(cancelled[0]["state"], "cancelled", "{cancelled}");
-    let id = json_of(&afield, &run).await["id"].as_str().unwrap().to_owned();
+    let id = json_of(&afield, &run).await["command_id"].as_str().unwrap().to_owned();
     let killed = json_of(&afield, &["kill", "-p", &dir]).await;
     assert_eq!(killed, json!({ "command_id": id, "killed": [] }));
     assert!(began.elapsed().as_secs() < 10, "{:?}", began.elapsed());
