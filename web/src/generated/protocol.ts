@@ -1506,7 +1506,11 @@ executing: number,
 /**
  * Commands it would take now.
  */
-free_slots: number, };
+free_slots: number, 
+/**
+ * Its disk takes no writes, most likely because it is full: what it was given does not start until it does.
+ */
+disk_refuses?: boolean, };
 export type RunnerBeat = { 
 /**
  * How busy.
@@ -2409,6 +2413,10 @@ last_seen_at?: Timestamp,
  * There and back, in milliseconds; absent when it did not answer in time.
  */
 round_trip_ms?: number, 
+/**
+ * Its disk takes no writes: what it was given does not start until it does.
+ */
+disk_refuses?: boolean, 
 /**
  * The agents found on it.
  */
