@@ -131,7 +131,7 @@ fn remedy(error: &ErrorBody) -> Option<String> {
 fn cancel(ids: &[&str]) -> String {
     match ids.len() {
         0..=NAMED_MAX => {
-            let ids: Vec<_> = ids.iter().map(|id| short(id)).collect();
+            let ids: Vec<_> = ids.iter().map(short).collect();
             format!("afield queue cancel {}", ids.join(" "))
         }
         _ => "afield queue cancel ID… (afield queue ls shows them)".to_owned(),
