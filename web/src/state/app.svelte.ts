@@ -48,6 +48,8 @@ export class App {
   #touched: Map<MapName, Set<string>> | undefined;
   /** The last lines are this page's own, not those of the snapshot. */
   #linesAsked = false;
+  /** What was told of projects whose first page is on its way: it may overtake the page, and is not in it. */
+  readonly #early = new Map<ProjectId, TopicEvent[]>();
   #reloaded: Promise<void> = Promise.resolve();
   #planned: Promise<void> | undefined;
   #stopWaking: () => void = () => {};
@@ -175,11 +177,15 @@ export class App {
 
   /** Loads a page of a project's messages: the newest, or around a gap. **Errors**: as `request`. */
   async load(projectId: ProjectId, ask: PageAsk = {}): Promise<void> {
-    // From here on live messages are taken: one may overtake the page that was read before it.
-    if (!this.#transcripts.has(projectId)) this.#setTranscript(projectId, NOTHING);
-    const page = await this.#link.request("get_messages", { project_id: projectId, limit: PAGE_MESSAGES, ...ask });
-    this.#frames.flush();
-    this.#setTranscript(projectId, withPage(this.transcript(projectId), ask, page));
+    this.#early.set(projectId, this.#early.get(projectId) ?? []);
+    try {
+      const page = await this.#link.request("get_messages", { project_id: projectId, limit: PAGE_MESSAGES, ...ask });
+      this.#frames.flush();
+      const told = this.#early.get(projectId) ?? [];
+      this.#setTranscript(projectId, withEvents(withPage(this.transcript(projectId), ask, page), told));
+    } finally {
+      this.#early.delete(projectId);
+    }
   }
 
   /** Loads what is older than everything known of a project. */
@@ -313,9 +319,10 @@ export class App {
     const changed = new Map(this.#transcripts);
     for (const id of new Set(events.map((event) => event.project_id))) {
       const held = id === undefined ? undefined : changed.get(id);
-      if (id === undefined || held === undefined) continue;
+      if (id === undefined) continue;
       const its = events.filter((event) => event.topic === `project:${id}`);
-      if (its.length > 0) changed.set(id, withEvents(held, its));
+      if (held === undefined) this.#early.get(id)?.push(...its);
+      else if (its.length > 0) changed.set(id, withEvents(held, its));
     }
     this.#transcripts = changed;
   }
