@@ -187,12 +187,24 @@ function attached(name: string): Data {
   return { hash: "0".repeat(64), name, media_type: `image/${name.length % 2 === 0 ? "png" : name}`, bytes: 1 };
 }
 
-/** Scrolls from the beginning to the end, opens what is folded, looks at every line; gives what was seen. */
+/**
+ * Looks at every line; gives what was seen. Once more where the list was loaded anew under way, as after a
+ * connection that came back: then its end is not where it was.
+ */
 async function readThrough(page: Page, guard: Guard): Promise<Set<string>> {
   const stream = page.getByRole("region", { name: "Messages" });
   await expect(stream.getByText(/§/).first()).toBeAttached();
   const seen = new Set<string>();
-  await page.waitForLoadState("networkidle");
+  for (let again = 3; again > 0 && seen.size < ATTACKS.length; again--) {
+    await page.waitForLoadState("networkidle");
+    await readOnce(page, guard, seen);
+  }
+  return seen;
+}
+
+/** Scrolls from the beginning to the end, opens what is folded. */
+async function readOnce(page: Page, guard: Guard, seen: Set<string>): Promise<void> {
+  const stream = page.getByRole("region", { name: "Messages" });
   await stream.evaluate((view) => view.scrollTo(0, 0));
   for (let atEnd = 0; atEnd < 2; ) {
     await stream.evaluate((view) => view.querySelectorAll("details:not([open])").forEach((one) => one.setAttribute("open", "")));
@@ -206,7 +218,6 @@ async function readThrough(page: Page, guard: Guard): Promise<Set<string>> {
     });
     atEnd = left < 1 ? atEnd + 1 : 0;
   }
-  return seen;
 }
 
 /** Two pictures later: what was scrolled to is drawn. */
